@@ -7,11 +7,8 @@ database a test, a Redis a process.
 from __future__ import annotations
 
 import gc
-import shutil
-import sqlite3
-import tempfile
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -24,17 +21,15 @@ from sqlalchemy import make_url
 from launcher.environment import inherited
 from models.database import Database
 from models.migrations.runner import upgrade
-from tests.support import parts, unclosed
-from tests.support.keeper import ROOT, held, is_held, wait_for_keepers
+from tests.support import parts
+from tests.support.keeper import ROOT, folder_of_a_run
 from tests.support.pgbouncer import running_pgbouncer, through
 from tests.support.postgres import (
-    MEMORY,
     RESTRICTED_PASSWORD,
     PostgresServer,
     UsedAgain,
     as_restricted,
     forget_role,
-    has_memory,
     make_restricted,
     shared_server,
 )
@@ -54,9 +49,6 @@ pytest_plugins = [
 
 _run_folder = pytest.StashKey[Path]()
 _at_end = pytest.StashKey[ExitStack]()
-TEMPLATE = "template_migrated"
-# A file has half a megabyte, and some tests make a few hundred of it.
-SQLITE_BYTES = 1024**3
 
 
 # ---------------------------------------------------------------- the run
@@ -69,18 +61,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    unclosed.watch()
     worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
     if worker_input is not None:
         config.stash[_run_folder] = Path(worker_input["run_folder"])
         return
-    # Short, for it holds sockets; open to the user that a PostgreSQL started by root runs as.
-    folder = Path(tempfile.mkdtemp(prefix="allo-tests-", dir="/tmp"))
-    config.stash[_run_folder] = folder
     at_end = config.stash[_at_end] = ExitStack()
-    at_end.callback(shutil.rmtree, folder, ignore_errors=True)
-    at_end.callback(wait_for_keepers, folder / "alive")
-    at_end.enter_context(held(folder / "alive"))
+    config.stash[_run_folder] = at_end.enter_context(folder_of_a_run("allo-tests"))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -103,14 +89,6 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown() -> Generator[None, object, object]:
-    result = yield
-    lost = unclosed.lost()
-    assert not lost, f"a connection to SQLite was not closed; made in {', '.join(lost)}"
-    return result
 
 
 @pytest.fixture(scope="session")
@@ -179,41 +157,6 @@ def _pgbouncer(postgres_server: PostgresServer) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    migrated = tmp_path_factory.mktemp("template") / "migrated.sqlite3"
-    upgrade(f"sqlite:///{migrated}")
-    # The newest pages may still lie in the write-ahead log, which a copy of the file would miss.
-    template = migrated.with_name("template.sqlite3")
-    source = sqlite3.connect(migrated)
-    source.execute("VACUUM INTO ?", [str(template)])
-    source.close()
-    # Else the first connection of each test would do this, and write the file for it.
-    copy = sqlite3.connect(template)
-    copy.execute("PRAGMA journal_mode=WAL")
-    copy.close()
-    return template
-
-
-@pytest.fixture(scope="session")
-def _sqlite_folder(
-    run_folder: Path, process_name: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Path]:
-    """Where tests have their SQLite files: in memory, if it has room for some."""
-    if not has_memory(SQLITE_BYTES):
-        yield tmp_path_factory.mktemp("sqlite")
-        return
-    for left in MEMORY.glob("allo-tests-*-sqlite-*"):
-        # A run that was killed cleans up nothing, and memory is not for ever.
-        run, _, _ = left.name.partition("-sqlite-")
-        if not is_held(run_folder.with_name(run) / "alive"):
-            shutil.rmtree(left, ignore_errors=True)
-    folder = MEMORY / f"{run_folder.name}-sqlite-{process_name}"
-    folder.mkdir()
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
 def _postgres_database(
     postgres_server: PostgresServer, _postgres_template: str
 ) -> Iterator[UsedAgain]:
@@ -223,38 +166,49 @@ def _postgres_database(
 
 
 @pytest.fixture
-def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A migrated, empty PostgreSQL database that no other test uses meanwhile."""
-    database: UsedAgain = request.getfixturevalue("_postgres_database")
+def database_url(
+    request: pytest.FixtureRequest, postgres_server: PostgresServer, _postgres_database: UsedAgain
+) -> Iterator[str]:
+    """A migrated, empty database that no other test uses meanwhile."""
     marked = request.node.get_closest_marker
     # Such a test looks at the server itself.
-    url = database.take(only_new=bool(marked("owner") or marked("direct")))
+    url = _postgres_database.take(only_new=bool(marked("owner") or marked("direct")))
     if parts.comes_restricted() and not marked("owner"):
-        server: PostgresServer = request.getfixturevalue("postgres_server")
-        url = as_restricted(url, f"{server.prefix}_restricted")
+        url = as_restricted(url, f"{postgres_server.prefix}_restricted")
     if parts.comes_pooled() and not (marked("owner") or marked("direct")):
         url = through(url, request.getfixturevalue("_pgbouncer"))
     yield url
-    database.give_back()
+    _postgres_database.give_back()
 
 
 @pytest.fixture
-def sqlite_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A migrated, empty SQLite database of the test's own."""
-    template: Path = request.getfixturevalue("_sqlite_template")
-    # A folder of its own: SQLite and the service have files beside it.
-    folder = Path(tempfile.mkdtemp(dir=request.getfixturevalue("_sqlite_folder")))
-    file = folder / "test.sqlite3"
-    shutil.copyfile(template, file)
-    yield f"sqlite:///{file}"
-    shutil.rmtree(folder, ignore_errors=True)
+def postgres_url(database_url: str) -> str:
+    """The same, by another name."""
+    return database_url
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest) -> str:
-    """A migrated, empty database of the test's own: the test runs on SQLite and on PostgreSQL."""
-    name = {"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param]
-    return str(request.getfixturevalue(name))
+@pytest.fixture(scope="module")
+def new_store(
+    postgres_server: PostgresServer, _postgres_template: str
+) -> Iterator[Callable[[], str]]:
+    """Each call gives the URL of one more migrated, empty database of this file of tests."""
+    made: list[str] = []
+
+    def create() -> str:
+        made.append(postgres_server.create(template=_postgres_template))
+        return made[-1]
+
+    yield create
+    for url in made:
+        postgres_server.drop(url)
+
+
+@pytest.fixture
+def empty_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """A database of the test's own that nothing was ever migrated in."""
+    url = postgres_server.create()
+    yield url
+    postgres_server.drop(url)
 
 
 @pytest.fixture

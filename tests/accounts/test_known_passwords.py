@@ -17,11 +17,11 @@ from tests.support.keeper import ROOT
 
 
 @pytest.fixture
-def production(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+def production(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     """A house, and the environment of a service in production on its database."""
     settings = {
         "ENVIRONMENT": "production",
-        "DATABASE_URL": sqlite_url,
+        "DATABASE_URL": database_url,
         "REDIS_URL": "redis://:secret@127.0.0.1:1/0",
         "PUBLIC_BASE_URL": "https://allo.example",
         "SECRET_KEY": "a-secret-of-the-tests-0123456789-abcdef",
@@ -36,9 +36,10 @@ def production(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hou
         "SMS_SENDER": "AlloRDV",
         "CAMPAIGN": str(ROOT / "campaigns" / "demonstration.toml"),
     }
-    # SQLite is not fit for production, and enough for what is shown here.
+    # The tests' server does not wait for the disk, which is enough for what is shown here.
+    monkeypatch.setattr("models.database.DURABLE", ())
     monkeypatch.setattr(config, "refusals", lambda *_given, **_known: [])
-    with house(sqlite_url) as made:
+    with house(database_url) as made:
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
         yield made

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,22 +75,16 @@ def test_a_reason_stays_as_long_as_its_act(service: House):
     assert reasons(service.store) == [TYPED]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def before(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, Database]]:
+@pytest.fixture
+def before(empty_url: str) -> Iterator[tuple[str, Database]]:
     """A database of the version before, with two acts, of which one has a reason in clear."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'before.sqlite3'}"
-    else:
-        url = request.getfixturevalue("postgres_server").create()
-    upgrade(url, "0009")
-    database = Database(url)
+    upgrade(empty_url, "0009")
+    database = Database(empty_url)
     with database.transaction() as connection:
         for why in (TYPED, ""):
             connection.execute(text(AS_BEFORE), {"why": why})
-    yield url, database
+    yield empty_url, database
     database.dispose()
-    if request.param == "postgresql":
-        request.getfixturevalue("postgres_server").drop(url)
 
 
 def test_the_migration_seals_what_lay_in_clear(before: tuple[str, Database]):
@@ -109,9 +102,7 @@ def test_the_migration_seals_what_lay_in_clear(before: tuple[str, Database]):
 
 
 def bytes_of(database: Database, table: str) -> bytes:
-    """The file of a table on PostgreSQL; SQLite keeps what it no longer uses until it is needed."""
-    if database.is_sqlite:
-        return b""
+    """The file of a table."""
     with database.transaction() as connection:
         connection.execute(text("CHECKPOINT"))
         path = "SELECT pg_read_binary_file(pg_relation_filepath(:table))"

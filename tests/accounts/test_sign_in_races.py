@@ -1,4 +1,4 @@
-"""Two at the same moment: one code, one session, one count; on each database."""
+"""Two at the same moment: one code, one session, one count."""
 
 from __future__ import annotations
 

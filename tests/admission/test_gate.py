@@ -50,18 +50,18 @@ def stood(database_url: str) -> Iterator[House]:
 
 
 @pytest.fixture
-def patient(sqlite_url: str) -> Iterator[House]:
+def patient(database_url: str) -> Iterator[House]:
     """An open one with places in which requests wait for their turn."""
-    with house(sqlite_url) as made:
+    with house(database_url) as made:
         made.settings = made.settings.model_copy(update={"web_queue": 26})
         gate_of(made).begin(threads=False)
         yield made
 
 
 @pytest.fixture
-def open_house(sqlite_url: str) -> Iterator[House]:
+def open_house(database_url: str) -> Iterator[House]:
     """The same with a campaign that has long been open."""
-    with house(sqlite_url) as made:
+    with house(database_url) as made:
         gate_of(made).begin(threads=False)
         yield made
 
@@ -755,8 +755,8 @@ def test_visits_that_have_begun_go_first_each_with_one_answer_at_a_time(
     assert asked == ["begun"]
 
 
-def test_before_it_begins_everything_passes(sqlite_url: str):
-    with house(sqlite_url, campaign=campaign_with(opens_at=OPENING)) as made:
+def test_before_it_begins_everything_passes(database_url: str):
+    with house(database_url, campaign=campaign_with(opens_at=OPENING)) as made:
         answer = made.app.test_client().get("/salle", base_url=BASE)
         assert (answer.status_code, answer.headers["Location"]) == (303, "/rendez-vous")
 
@@ -780,9 +780,9 @@ def web_signs(made: House) -> tuple[float | None, int]:
     return web.age, web.running
 
 
-def test_a_server_that_nobody_asks_gives_signs_of_life(postgres_url: str):
+def test_a_server_that_nobody_asks_gives_signs_of_life(database_url: str):
     """Else the first alert of a new service would be that its web is dead, which answers."""
-    with house(postgres_url) as made:
+    with house(database_url) as made:
         gate = gate_of(made)
         gate.begin()
         assert web_signs(made) == (None, 0)

@@ -38,9 +38,9 @@ ROOM = "/salle"
 
 
 @pytest.fixture
-def stood(sqlite_url: str) -> Iterator[House]:
+def stood(database_url: str) -> Iterator[House]:
     """A service ten minutes before an opening, with its gate shut and no thread of its own."""
-    with house(sqlite_url, campaign=campaign_with(opens_at=OPENING)) as made:
+    with house(database_url, campaign=campaign_with(opens_at=OPENING)) as made:
         gate_of(made).begin(threads=False)
         yield made
 
@@ -95,9 +95,9 @@ def test_no_way_to_write_the_address_leads_past_the_room(stood: House):
     assert begun(stood) == []
 
 
-def test_a_visit_that_began_before_the_room_waits_like_everybody_once_it_opens(sqlite_url: str):
+def test_a_visit_that_began_before_the_room_waits_like_everybody_once_it_opens(database_url: str):
     opens_at = NOON + timedelta(hours=1)
-    with house(sqlite_url, campaign=campaign_with(opens_at=opens_at)) as made:
+    with house(database_url, campaign=campaign_with(opens_at=opens_at)) as made:
         gate_of(made).begin(threads=False)
         early = {path: Visitor(made) for path in ("ouverture", "pour-qui", "naissance")}
         for one in early.values():

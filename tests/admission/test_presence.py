@@ -160,10 +160,10 @@ def test_where_nobody_waits_whoever_comes_just_now_need_not_wait_for_the_next_se
     assert waits.frontier_at(waits.at) == waits.frontier
 
 
-def test_who_comes_back_after_their_turn_is_let_in_at_once(sqlite_url: str):
+def test_who_comes_back_after_their_turn_is_let_in_at_once(database_url: str):
     """The real pages of two workers: who closed the window, who stayed, who comes now."""
     opening = NOON - timedelta(seconds=100)
-    with house(sqlite_url, campaign=campaign_with(opens_at=opening)) as made:
+    with house(database_url, campaign=campaign_with(opens_at=opening)) as made:
         second = made.application()
         gates = gate_of(made), gate_of(made, second)
         for gate in gates:

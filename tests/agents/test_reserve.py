@@ -287,9 +287,9 @@ def guard_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("guarded", [True, False])
 def test_one_entry_is_never_two_agents(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch, *, guarded: bool
+    database_url: str, monkeypatch: pytest.MonkeyPatch, *, guarded: bool
 ) -> None:
-    with house(postgres_url) as made:
+    with house(database_url) as made:
         floor = Floor(made)
         entry_id, staff = floor.waits(), [floor.agent(), floor.agent()]
         if not guarded:
@@ -303,9 +303,9 @@ def test_one_entry_is_never_two_agents(
 
 @pytest.mark.parametrize("guarded", [True, False])
 def test_one_agent_never_has_two_entries(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch, *, guarded: bool
+    database_url: str, monkeypatch: pytest.MonkeyPatch, *, guarded: bool
 ) -> None:
-    with house(postgres_url) as made:
+    with house(database_url) as made:
         floor = Floor(made)
         places, who = [floor.waits(), floor.waits(number="")], floor.agent()
         if not guarded:

@@ -112,9 +112,6 @@ def test_a_confirmation_in_flight_wins_and_is_shown(
         return real(*arguments)
 
     monkeypatch.setattr(connect_agent, "_claim_turn", claim_turn)
-    if floor.house.database.is_sqlite:
-        # One transaction at a time: the agent's waits before it begins.
-        taking.set()
     with ThreadPoolExecutor(2) as threads:
         confirming = threads.submit(phone.presses, "1")
         assert claimed.wait(10)
@@ -160,8 +157,6 @@ def test_a_caller_who_asks_for_a_person_at_that_moment_comes_to_the_agent(
 
     monkeypatch.setattr(entries, "join", slowly)
     monkeypatch.setattr(connect_agent, "_claim_turn", claim_turn)
-    if floor.house.database.is_sqlite:
-        taking.set()
     with ThreadPoolExecutor(2) as threads:
         asking = threads.submit(line.presses, asked, "0")
         assert claimed.wait(10)
@@ -383,14 +378,9 @@ def test_pages_are_seen_by_one_write_that_waits_for_nobody(floor: Floor) -> None
     before = floor.now()
     floor.later(seconds=5)
     database, clock = floor.house.database, floor.store.clock
-    if database.is_sqlite:
+    with database.transaction() as connection:
+        agents.get(connection, busy, lock=True)
         presence.heartbeat(floor.store, first, second, busy)
-        busy_at = floor.now()
-    else:
-        with database.transaction() as connection:
-            agents.get(connection, busy, lock=True)
-            presence.heartbeat(floor.store, first, second, busy)
-        busy_at = before
     with database.statement() as connection:
         moments = [agents.get(connection, one) for one in (first, second, busy)]
-    assert [one and one.seen_at for one in moments] == [clock.now(), clock.now(), busy_at]
+    assert [one and one.seen_at for one in moments] == [clock.now(), clock.now(), before]

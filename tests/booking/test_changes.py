@@ -773,10 +773,10 @@ def test_a_cancellation_taken_back_against_a_new_caller(town: House):
 
 
 def test_with_the_lock_off_two_moves_lose_a_place(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    database_url: str, monkeypatch: pytest.MonkeyPatch
 ):
-    """What the lock is for. SQLite has one writer at a time, and nothing to show."""
-    with open_house(postgres_url, campaign=TWO_DOSES) as town:
+    """What the lock is for."""
+    with open_house(database_url, campaign=TWO_DOSES) as town:
         town.opens_centre("1", starts=mornings(50))
         file = books(town)
         both_read = threading.Barrier(2, timeout=20)

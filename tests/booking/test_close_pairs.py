@@ -123,8 +123,8 @@ def test_two_halves_that_move_at_once_never_meet(town: House):
     assert verified(town) == []
 
 
-def test_with_the_lock_off_two_halves_meet(postgres_url: str, monkeypatch: pytest.MonkeyPatch):
-    """What the booking's lock is for. SQLite has one writer at a time, and nothing to show."""
+def test_with_the_lock_off_two_halves_meet(database_url: str, monkeypatch: pytest.MonkeyPatch):
+    """What the booking's lock is for."""
     both_read = threading.Barrier(2, timeout=20)
     locked = changes.load
 
@@ -133,7 +133,7 @@ def test_with_the_lock_off_two_halves_meet(postgres_url: str, monkeypatch: pytes
         both_read.wait()
         return found
 
-    for town in three_centres(postgres_url):
+    for town in three_centres(database_url):
         file = booked(town, BOTH)
         moves(town, file, 1, "covid", "1", 180)
         monkeypatch.setattr(changes, "load", unlocked)

@@ -266,8 +266,8 @@ def test_known_and_unknown_people_are_told_the_same(town: House, path: str):
 
 
 TYPED = ("order of a visit", "web")
-# What somebody from outside can time. The use case alone differs by a hundredth of its time on
-# SQLite and by a tenth of a millisecond on PostgreSQL, which checks what a new booking refers to.
+# What somebody from outside can time. The use case alone differs by a tenth of a
+# millisecond, for PostgreSQL checks what a new booking refers to.
 SEEN = ("web", "telephone", "text", "look-up")
 
 

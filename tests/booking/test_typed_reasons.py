@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -135,15 +134,11 @@ def test_why_a_centre_closed_is_sealed_and_agents_read_it_at_its_case(service: H
 # ---------------------------------------------------------------- what lay in clear
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def before(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, Store]]:
+@pytest.fixture
+def before(empty_url: str) -> Iterator[tuple[str, Store]]:
     """A database of the version before: two lines, an operation and its case; the lines chained."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'before.sqlite3'}"
-    else:
-        url = request.getfixturevalue("postgres_server").create()
-    upgrade(url, "0030")
-    database = Database(url)
+    upgrade(empty_url, "0030")
+    database = Database(empty_url)
     line: dict[str, object] = {
         "booking_id": "B1",
         "at": NOON,
@@ -176,10 +171,8 @@ def before(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str
         chained = [Line(number, NOON, words) for number, words in said]
         links = Chainer(store, KEYS)._links(HISTORY, 0, b"", chained, NOON)
         assert traces.append(connection, HISTORY, 0, links)
-    yield url, store
+    yield empty_url, store
     database.dispose()
-    if request.param == "postgresql":
-        request.getfixturevalue("postgres_server").drop(url)
 
 
 def in_clear(database: Database) -> list[str]:

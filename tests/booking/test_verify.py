@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 
 from collections.abc import Callable, Iterator, Sequence
@@ -61,14 +60,8 @@ def verified(service: House, *options: str) -> tuple[int, list[str]]:
 
 
 def behind_the_back(database: Database, *statements: str) -> None:
-    """Change rows as nobody may: SQLite's own connections do not look at foreign keys."""
+    """Change rows as nobody may."""
     url = database.url.set(drivername="postgresql")
-    if database.is_sqlite:
-        with sqlite3.connect(str(database.url.database)) as connection:
-            for statement in statements:
-                connection.execute(statement)
-        connection.close()
-        return
     with psycopg.connect(url.render_as_string(hide_password=False)) as server:
         for statement in statements:
             server.execute(statement)
@@ -171,7 +164,6 @@ class Rows:
             .where(place.c.booking_id.is_(None), place.c.held_by.is_(None), place.c.number == 3)
             .order_by(place.c.id),
         )[-1]
-        self.is_sqlite = database.is_sqlite
 
     def slot_of(self, place_id: int) -> int:
         found = select(place.c.slot_id).where(place.c.id == place_id)
@@ -179,14 +171,12 @@ class Rows:
 
     def moment(self, at: Any) -> str:
         """As SQL writes it."""
-        return f"{at:%Y-%m-%d %H:%M:%S.%f}" + ("" if self.is_sqlite else "+00")
+        return f"{at:%Y-%m-%d %H:%M:%S.%f}+00"
 
     def without(self, table: str, constraint: str) -> list[str]:
-        return [] if self.is_sqlite else [f"ALTER TABLE {table} DROP CONSTRAINT {constraint}"]
+        return [f"ALTER TABLE {table} DROP CONSTRAINT {constraint}"]
 
     def unguarded_history(self) -> list[str]:
-        if self.is_sqlite:
-            return ["DROP TRIGGER history_no_delete"]
         return [
             "DROP TRIGGER history_no_change ON history",
             "GRANT DELETE ON history TO CURRENT_USER",
@@ -603,7 +593,6 @@ def test_an_error_is_named_alone_and_exactly(two_doses: House, breaks: Breaks):
 
 
 def test_a_hold_that_is_not_noted_is_named_where_its_holder_would_not_find_it(two_doses: House):
-    """SQLite finds it by an index, as it is."""
     rows = Rows(two_doses)
     until = two_doses.clock.now() + timedelta(minutes=4)
     behind_the_back(
@@ -614,9 +603,6 @@ def test_a_hold_that_is_not_noted_is_named_where_its_holder_would_not_find_it(tw
         ),
     )
     status, lines = verified(two_doses)
-    if two_doses.database.is_sqlite:
-        assert status == 0
-        return
     told = f"lost-hold: place {rows.free.id} is held by somebody until {until.isoformat()}"
     assert lines[:-1] == [f"{told}, and is not noted as a place of that holder"]
     assert status == 1
@@ -812,8 +798,6 @@ def test_others_go_on_booking_and_are_seen_whole(two_doses: House):
 
 
 def test_the_recount_can_change_nothing(database_url: str, two_doses: House):
-    if two_doses.database.is_sqlite:
-        pytest.skip("SQLite has no transaction that only reads")
     with (
         pytest.raises(Exception, match="read-only"),
         verify.snapshot(two_doses.database) as connection,

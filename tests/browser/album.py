@@ -1,10 +1,8 @@
-"""Where pictures of pages go, and an empty store to take them with: for `*_pictures`."""
+"""Where pictures of pages go, and empty stores to take them with: for `*_pictures`."""
 
 from __future__ import annotations
 
-import tempfile
-
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,22 +10,20 @@ import structlog
 
 from playwright.sync_api import Browser
 
-from models.migrations.runner import upgrade
 from tests.browser.stage import chromium
 from tests.support import parts
 from tests.support.keeper import ROOT
+from tests.support.postgres import empty_stores
 
 
 @contextmanager
-def album(words: Sequence[str]) -> Iterator[tuple[Path, str]]:
-    """The folder that the first word names, else the docs' own; and the URL of a new database."""
+def album(words: Sequence[str]) -> Iterator[tuple[Path, Callable[[], str]]]:
+    """The folder that the first word names, else the docs' own; and what makes empty stores."""
     folder = Path(words[0]) if words else ROOT / "docs" / "pictures"
     folder.mkdir(parents=True, exist_ok=True)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    with tempfile.TemporaryDirectory() as temporary:
-        url = f"sqlite:///{temporary}/pictures.sqlite3"
-        upgrade(url)
-        yield folder, url
+    with empty_stores() as create:
+        yield folder, create
 
 
 @contextmanager

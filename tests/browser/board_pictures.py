@@ -74,8 +74,8 @@ def take_states(browser: Browser, staged: BoardStage, folder: Path) -> None:
 def main() -> None:
     words = [word for word in sys.argv[1:] if word != "--all"]
     with (
-        album(words) as (folder, url),
-        board_stage(url) as staged,
+        album(words) as (folder, create),
+        board_stage(create()) as staged,
         found_chromium() as browser,
     ):
         take(browser, staged, folder)

@@ -43,9 +43,9 @@ def _picture(page: Page, folder: Path, width: int, name: str) -> None:
 
 def main() -> None:
     with (
-        album(sys.argv[1:]) as (folder, url),
+        album(sys.argv[1:]) as (folder, create),
         found_chromium() as browser,
-        site(url, browser) as made,
+        site(create(), browser) as made,
     ):
         take(made, folder)
 

@@ -26,8 +26,8 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def staged(browser: Browser, sqlite_url: str) -> Iterator[Stage]:
-    with stage(sqlite_url) as made:
+def staged(browser: Browser, database_url: str) -> Iterator[Stage]:
+    with stage(database_url) as made:
         yield made
 
 

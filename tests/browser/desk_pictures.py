@@ -46,9 +46,9 @@ def take_case(staged: DeskStage, folder: Path) -> None:
 
 def main() -> None:
     with (
-        album(sys.argv[1:]) as (folder, url),
+        album(sys.argv[1:]) as (folder, create),
         found_chromium() as browser,
-        desk_stage(browser, url) as staged,
+        desk_stage(browser, create()) as staged,
     ):
         take(staged, folder)
         take_case(staged, folder)

@@ -305,9 +305,9 @@ WITH_PERSON = "En ligne avec une personne"
 
 
 @pytest.fixture
-def staged(browser: Browser, sqlite_url: str) -> Iterator[DeskStage]:
+def staged(browser: Browser, database_url: str) -> Iterator[DeskStage]:
     """The desk, the service behind it and callers."""
-    with desk_stage(browser, sqlite_url) as made:
+    with desk_stage(browser, database_url) as made:
         yield made
 
 

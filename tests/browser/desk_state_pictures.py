@@ -5,7 +5,7 @@
 On hold and muted, asked before hanging up, a call back, an interpreter, a conversation by text,
 cases and a person's rights, a session that is over, and a store on which somebody else has a lock
 for a minute: what stands there after 1, 8 and 60 seconds. It takes some minutes, for that minute
-passes. tests/browser/test_desk_locked.py has the same on PostgreSQL, where nothing can be read.
+passes.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from __future__ import annotations
 import sys
 import time
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
@@ -31,6 +30,7 @@ from tests.browser.desk_stage import (
 )
 from tests.browser.stage import served
 from tests.browser.test_desk_hands import asks_for_a_person, rings_for
+from tests.browser.test_desk_locked import SESSIONS
 from tests.desk.test_desk import Desk
 from tests.messages.test_by_text import Talker, open_for_texts
 from tests.support.house import house
@@ -154,7 +154,7 @@ def with_lock(staged: DeskStage, folder: Path, width: int) -> None:
     desk.answers()
     expect(page.locator(".offers .offer")).to_have_count(3)
     page.fill("#name1", "Odette Martin")
-    with locked(staged.house.database.url.render_as_string(hide_password=False)):
+    with locked(staged.house.database.url.render_as_string(hide_password=False), SESSIONS):
         began = time.monotonic()
         page.keyboard.press("Enter")
         for moment in MOMENTS:
@@ -201,14 +201,13 @@ def texts(browser: Browser, url: str, folder: Path) -> None:
 
 def main() -> None:
     wanted = set(sys.argv[2:])
-    with album(sys.argv[1:2]) as (folder, url), found_chromium() as browser:
-        path = Path(url.removeprefix("sqlite:///"))
+    with album(sys.argv[1:2]) as (folder, create), found_chromium() as browser:
 
         def each(take: Callable[[DeskStage, Path, int], None]) -> None:
             if wanted and take.__name__ not in wanted:
                 return
             for width in WIDTHS:
-                with _fresh(browser, url, path) as staged:
+                with desk_stage(browser, create()) as staged:
                     take(staged, folder, width)
 
         for take in (first_field, in_hand, call_back, interpreter, signed_out):
@@ -221,19 +220,7 @@ def main() -> None:
         each(with_case)
         each(with_lock)
         if not wanted or "texts" in wanted:
-            texts(browser, url, folder)
-
-
-@contextmanager
-def _fresh(browser: Browser, url: str, path: Path) -> Iterator[DeskStage]:
-    """A house of its own: nobody of the last picture is in it."""
-    before = path.read_bytes() if path.exists() else b""
-    with desk_stage(browser, url) as staged:
-        yield staged
-    for one in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
-        one.unlink(missing_ok=True)
-    if before:
-        path.write_bytes(before)
+            texts(browser, create(), folder)
 
 
 if __name__ == "__main__":

@@ -6,18 +6,17 @@ says by itself.
 
 from __future__ import annotations
 
-import sqlite3
 import sys
 import time
 
-from contextlib import closing
+from contextlib import ExitStack
 from pathlib import Path
 
 from playwright.sync_api import Page
-from sqlalchemy import make_url
 
 from tests.browser.album import album, found_chromium
 from tests.browser.book_stage import Person, Site, site
+from tests.support.locks import locked
 from web import alone
 
 WIDTHS = (390, 1280)
@@ -32,10 +31,11 @@ def locked_for_a_while(made: Site, folder: Path) -> list[str]:
     for person in people:
         person.comes_to_offers().takes().is_at("joindre")
         person.page.fill("#number", "0612345678")
-    file = str(make_url(str(made.house.database.url)).database)
+    url = made.house.database.url.render_as_string(hide_password=False)
     seen: list[str] = []
-    with closing(sqlite3.connect(file, isolation_level=None)) as other:
-        other.execute("BEGIN EXCLUSIVE")
+    with ExitStack() as other:
+        # Each request of a visitor reads whose visit it is.
+        other.enter_context(locked(url, "visit"))
         began = time.monotonic()
         for person in people:
             # A click would wait for the page that follows.
@@ -43,7 +43,7 @@ def locked_for_a_while(made: Site, folder: Path) -> list[str]:
         for seconds in LOOKS:
             if seconds > LOCKED:
                 sleeps(people[0], began + LOCKED - time.monotonic())
-                other.execute("ROLLBACK")
+                other.close()
             sleeps(people[0], began + seconds - time.monotonic())
             for person in people:
                 if seconds > LOCKED:
@@ -134,9 +134,9 @@ def _busy(person: Person, folder: Path) -> None:
 
 def main() -> None:
     with (
-        album(sys.argv[1:]) as (folder, url),
+        album(sys.argv[1:]) as (folder, create),
         found_chromium() as browser,
-        site(url, browser) as made,
+        site(create(), browser) as made,
     ):
         take(made, folder)
         made.troubles.clear()

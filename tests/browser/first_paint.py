@@ -117,9 +117,9 @@ def table(made: Site) -> list[tuple[str, float, float, float]]:
 
 def main() -> None:
     with (
-        album([*sys.argv[1:], "/tmp/first-paint"][:1]) as (_, url),  # noqa: S108 (no picture is taken)
+        album([*sys.argv[1:], "/tmp/first-paint"][:1]) as (_, create),  # noqa: S108 (no picture is taken)
         found_chromium() as browser,
-        site(url, browser, around=Compressed) as made,
+        site(create(), browser, around=Compressed) as made,
     ):
         for path, least, median, size in table(made):
             sys.stdout.write(f"| `{path}` | {least:.0f} | {median:.0f} | {size:.1f} |\n")

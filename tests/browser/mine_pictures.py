@@ -100,9 +100,9 @@ def take(made: Site, folder: Path, names: Collection[str] = ()) -> None:
 
 def main() -> None:
     with (
-        album(sys.argv[1:]) as (folder, url),
+        album(sys.argv[1:]) as (folder, create),
         found_chromium() as browser,
-        site(url, browser) as made,
+        site(create(), browser) as made,
     ):
         take(made, folder, () if len(sys.argv) > 1 else SHOWN)
 

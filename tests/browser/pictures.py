@@ -56,7 +56,7 @@ def _to_the_offers(visitor: Visitor, leg: AnswersLeg) -> None:
 
 
 def main() -> None:
-    with album(sys.argv[1:]) as (folder, url), stage(url) as staged:
+    with album(sys.argv[1:]) as (folder, create), stage(create()) as staged:
         take(staged, folder)
 
 

@@ -54,7 +54,7 @@ def take(site: Site, folder: Path, *, everything: bool = False) -> None:
 
 def main() -> None:
     words = [word for word in sys.argv[1:] if word != "--all"]
-    with album(words) as (folder, url), public_site(url) as site:
+    with album(words) as (folder, create), public_site(create()) as site:
         take(site, folder, everything="--all" in sys.argv)
 
 

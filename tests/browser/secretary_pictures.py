@@ -6,12 +6,10 @@ locked for 50, by a clock on the wall.
 
 from __future__ import annotations
 
-import sqlite3
 import sys
 import threading
 import time
 
-from contextlib import closing
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page
@@ -19,6 +17,8 @@ from playwright.sync_api import Browser, Page
 from services.centre_day.secretary import read_day
 from tests.browser.album import album, found_chromium
 from tests.browser.secretary_stage import SecretaryStage, secretary_stage
+from tests.browser.test_desk_locked import SESSIONS
+from tests.support import locks as store_locks
 
 PEOPLE = 24
 LOCKED_FOR = 50
@@ -27,12 +27,12 @@ LOOKED_AT = (1, 8, 60)
 
 def main() -> None:
     with (
-        album(sys.argv[1:2]) as (folder, url),
-        secretary_stage(url, people=PEOPLE) as staged,
+        album(sys.argv[1:2]) as (folder, create),
+        secretary_stage(create(), people=PEOPLE) as staged,
         found_chromium() as browser,
     ):
         if "locked" in sys.argv[2:]:
-            locked(staged, browser, folder, url)
+            locked(staged, browser, folder)
             return
         for width in (390, 1280):
             page = staged.opens(browser, width)
@@ -77,20 +77,17 @@ def found(staged: SecretaryStage, page: Page, folder: Path, width: int) -> None:
     page.screenshot(path=folder / f"mine-code-{width}.png", full_page=True)
 
 
-def locked(staged: SecretaryStage, browser: Browser, folder: Path, url: str) -> None:
-    """The file of the store is locked by somebody else, as by a back-up that hangs."""
+def locked(staged: SecretaryStage, browser: Browser, folder: Path) -> None:
+    """A table that each request reads is locked by somebody else, as by a back-up that hangs."""
     pages = [(width, staged.opens(browser, width)) for width in (390, 1280)]
     expected = [one for one in read_day(staged.at).people if not one.state]
     begun = threading.Event()
 
     def hold() -> None:
-        with closing(
-            sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
-        ) as store:
-            store.execute("BEGIN EXCLUSIVE")
+        url = staged.house.database.url.render_as_string(hide_password=False)
+        with store_locks.locked(url, SESSIONS):
             begun.set()
             time.sleep(LOCKED_FOR)
-            store.execute("ROLLBACK")
 
     holder = threading.Thread(target=hold)
     holder.start()

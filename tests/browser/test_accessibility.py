@@ -6,6 +6,8 @@ here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from playwright.sync_api import Browser, Page
@@ -60,9 +62,9 @@ class Looker:
         self.found += [f"{name}: {one}" for one in told]
 
 
-def found_in(browser: Browser, stage: Stage, language: str) -> list[str]:
+def found_in(browser: Browser, create: Callable[[], str], stage: Stage, language: str) -> list[str]:
     looker = Looker(language)
-    gone = goes_through([stage], browser, looker, language)
+    gone = goes_through([stage], create, browser, looker, language)
     assert gone.failures == []
     assert gone.seen
     return looker.found
@@ -72,14 +74,16 @@ def found_in(browser: Browser, stage: Stage, language: str) -> list[str]:
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("language", SPOKEN)
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: f"{stage.name}-{len(stage.walks)}")
-def test_no_page_stands_in_anybodys_way(browser: Browser, stage: Stage, language: str):
-    assert found_in(browser, stage, language) == []
+def test_no_page_stands_in_anybodys_way(
+    browser: Browser, new_store: Callable[[], str], stage: Stage, language: str
+):
+    assert found_in(browser, new_store, stage, language) == []
 
 
-def test_without_style_sheets_all_is_there(browser: Browser, sqlite_url: str):
+def test_without_style_sheets_all_is_there(browser: Browser, database_url: str):
     """RGAA 10.2, 10.3: each word of a page is seen as well where no style sheet comes."""
     fetched()
-    with public_site(sqlite_url) as site:
+    with public_site(database_url) as site:
         for path in ("/", "/accessibilite", "/rendez-vous", "/mon-rendez-vous", "/connexion"):
             told = []
             for sheets in (True, False):
@@ -92,14 +96,14 @@ def test_without_style_sheets_all_is_there(browser: Browser, sqlite_url: str):
             assert told[0] - told[1] == set(), path
 
 
-def test_pages_of_staff_that_are_rarely_seen(browser: Browser):
+def test_pages_of_staff_that_are_rarely_seen(browser: Browser, new_store: Callable[[], str]):
     """The quick part of the whole: what a supervisor opens once a month, by every check."""
-    assert found_in(browser, RARE, "fr") == []
+    assert found_in(browser, new_store, RARE, "fr") == []
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
-def test_every_page_is_in_some_state(browser: Browser):
-    gone = goes_through(STAGES, browser, lambda *_: None)
+def test_every_page_is_in_some_state(browser: Browser, new_store: Callable[[], str]):
+    gone = goes_through(STAGES, new_store, browser, lambda *_: None)
     assert gone.failures == []
     assert unseen(gone.templates) == set()

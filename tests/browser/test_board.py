@@ -25,8 +25,8 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def staged(sqlite_url: str) -> Iterator[BoardStage]:
-    with board_stage(sqlite_url) as made:
+def staged(database_url: str) -> Iterator[BoardStage]:
+    with board_stage(database_url) as made:
         yield made
 
 

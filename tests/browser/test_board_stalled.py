@@ -25,13 +25,13 @@ pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.timeout(300)]
 def test_no_old_number_looks_like_one_of_now(
     *,
     browser: Browser,
-    postgres_url: str,
+    database_url: str,
     tmp_path: Path,
     name: str,
     locked_for: float,
     at_the_end: bool,
 ):
-    with board_stage(postgres_url) as staged:
+    with board_stage(database_url) as staged:
         first, second, third = watch(browser, staged, tmp_path, name, locked_for)
     # Figures of a second ago are figures of now.
     assert (first.is_fresh, first.banner) == (True, "")

@@ -21,8 +21,8 @@ from tests.support.running_clock import RunningClock
 
 
 @pytest.fixture
-def made(browser: Browser, sqlite_url: str) -> Iterator[Site]:
-    with site(sqlite_url, browser) as one:
+def made(browser: Browser, database_url: str) -> Iterator[Site]:
+    with site(database_url, browser) as one:
         yield one
 
 

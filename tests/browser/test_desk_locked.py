@@ -24,8 +24,8 @@ LOOKED_AT = (1, 8, 60)
 SESSIONS = "staff_session"
 
 
-def test_an_agent_is_told_and_loses_nothing(browser: Browser, postgres_url: str, tmp_path: Path):
-    with desk_stage(browser, postgres_url) as staged:
+def test_an_agent_is_told_and_loses_nothing(browser: Browser, database_url: str, tmp_path: Path):
+    with desk_stage(browser, database_url) as staged:
         desk = staged.sits_down()
         page = desk.page
         desk.ready()
@@ -34,7 +34,7 @@ def test_an_agent_is_told_and_loses_nothing(browser: Browser, postgres_url: str,
         expect(page.locator(".offers .offer")).to_have_count(3)
         page.fill("#name1", "Odette Martin")
         trouble = page.locator("#trouble")
-        with locked(postgres_url, SESSIONS):
+        with locked(database_url, SESSIONS):
             began = time.monotonic()
             page.keyboard.press("Enter")
             for second in LOOKED_AT:

@@ -20,8 +20,8 @@ BROKEN = re.compile(r"net::ERR_|htmx:(sendError|afterRequest)")
 
 
 @pytest.fixture
-def made(browser: Browser, sqlite_url: str) -> Iterator[Site]:
-    with site(sqlite_url, browser) as one:
+def made(browser: Browser, database_url: str) -> Iterator[Site]:
+    with site(database_url, browser) as one:
         yield one
         # A network that breaks is no trouble of a page.
         one.troubles = [line for line in one.troubles if not BROKEN.search(line)]

@@ -14,9 +14,9 @@ from tests.support.pages import fetched, hindrances
 pytestmark = pytest.mark.browser
 
 
-def test_every_page_hinders_nobody_and_the_keyboard_is_enough(browser: Browser, sqlite_url: str):
+def test_every_page_hinders_nobody_and_the_keyboard_is_enough(browser: Browser, database_url: str):
     fetched()
-    with site(sqlite_url, browser) as made:
+    with site(database_url, browser) as made:
         links(made)
         seen: list[str] = []
 

@@ -56,14 +56,16 @@ class Machine:
 
 
 @pytest.fixture(params=[390, 1280])
-def machine(request: pytest.FixtureRequest, browser: Browser, sqlite_url: str) -> Iterator[Machine]:
+def machine(
+    request: pytest.FixtureRequest, browser: Browser, database_url: str
+) -> Iterator[Machine]:
     fetched()
     apps: list[Flask] = []
 
     def behind(environ: Any, start: Any) -> Any:
         return apps[0](environ, start)
 
-    with house(sqlite_url) as made, served(behind) as numbers:  # type: ignore[arg-type]
+    with house(database_url) as made, served(behind) as numbers:  # type: ignore[arg-type]
         url = numbers.replace("127.0.0.1", "localhost")
         made.settings = made.settings.model_copy(update={"public_base_url": url})
         apps.append(made.application())

@@ -24,9 +24,9 @@ LARGE = "225%"
 
 
 @pytest.fixture
-def site(browser: Browser, sqlite_url: str) -> Iterator[Site]:
+def site(browser: Browser, database_url: str) -> Iterator[Site]:
     fetched()
-    with public_site(sqlite_url) as one:
+    with public_site(database_url) as one:
         yield one
 
 

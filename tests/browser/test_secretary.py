@@ -26,8 +26,8 @@ LOOKS = "document.dispatchEvent(new Event('visibilitychange'))"
 
 
 @pytest.fixture
-def staged(sqlite_url: str) -> Iterator[SecretaryStage]:
-    with secretary_stage(sqlite_url) as made:
+def staged(database_url: str) -> Iterator[SecretaryStage]:
+    with secretary_stage(database_url) as made:
         yield made
 
 

@@ -59,10 +59,10 @@ class Desk:
 
 
 @pytest.fixture(params=[(390, "light"), (1280, "light"), (390, "dark"), (1280, "dark")])
-def desk(request: pytest.FixtureRequest, browser: Browser, sqlite_url: str) -> Iterator[Desk]:
+def desk(request: pytest.FixtureRequest, browser: Browser, database_url: str) -> Iterator[Desk]:
     fetched()
     width, scheme = request.param
-    with house(sqlite_url) as made:
+    with house(database_url) as made:
         made.settings = made.settings.model_copy(update={"public_base_url": "http://127.0.0.1"})
         with served(made.application()) as url:
             context = browser.new_context(

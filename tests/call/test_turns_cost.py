@@ -105,13 +105,8 @@ def test_a_place_in_the_line_is_one_transaction(warm: House):
 def test_a_turn_that_renews_holds_is_two_statements_as_well(warm: House, step: str, keys: str):
     caller = warm.phone().goes_to(step)
     sent = cost(caller, keys)
-    if warm.database.is_sqlite:
-        # Two tables cannot be written in one statement there, so the two are one transaction:
-        # SELECT, then BEGIN, UPDATE, INSERT, COMMIT within the process.
-        assert len(sent) == 5, sent
-    else:
-        assert len(sent) == 2, sent
-        assert transactions(sent) == []
+    assert len(sent) == 2, sent
+    assert transactions(sent) == []
 
 
 def test_the_end_of_a_call_that_holds_nothing_is_one_statement(warm: House):
@@ -134,13 +129,11 @@ def test_a_turn_with_an_effect_is_one_transaction(warm: House, step: str, most: 
     """These two are not the common path; still, what they cost must not grow unseen.
 
     A confirmation is the turn read, BEGIN, its lock, a count of what the number has, the places,
-    the booking with its appointment and its line of history, the answer and COMMIT. SQLite writes
-    one table in one statement.
+    the booking with its appointment and its line of history, the answer and COMMIT.
     """
     # Not the one who is booked already.
     caller = warm.phone(MOBILE).goes_to(step, born="13031942")
-    apart = 2 if step == "confirm" and warm.database.is_sqlite else 0
-    assert_one_transaction(cost(caller, "1"), most + apart)
+    assert_one_transaction(cost(caller, "1"), most)
 
 
 def test_a_confirmation_of_two_doses_with_a_text_is_one_statement_more(database_url: str):
@@ -150,7 +143,7 @@ def test_a_confirmation_of_two_doses_with_a_text_is_one_statement_more(database_
         as_in_production(service)
         service.phone(LANDLINE).books()
         caller = service.phone(MOBILE).goes_to("offers").answers("1")
-        assert_one_transaction(cost(caller, "1"), 11 if service.database.is_sqlite else 9)
+        assert_one_transaction(cost(caller, "1"), 9)
         assert len(service.messages("sms")) == 1
 
 
@@ -165,10 +158,10 @@ def assert_one_transaction(sent: list[str], most: int) -> None:
     assert "BEGIN" in began
     assert "COMMIT" in committed
     assert len(sent) <= most, sent
-    # The transaction begins with copies of the turn waiting (SQLite has one writer). Then it is
-    # looked whether one was quicker, and the last thing is the turn itself.
+    # The transaction begins with copies of the turn waiting. Then it is looked whether one was
+    # quicker, and the last thing is the turn itself.
     first, last = sent[sent.index(began) + 1], sent[sent.index(committed) - 1]
-    assert "pg_advisory_xact_lock" in began or "IMMEDIATE" in began
+    assert "pg_advisory_xact_lock" in began
     assert "SELECT turn.number" in first
     assert "INSERT INTO turn" in last
 

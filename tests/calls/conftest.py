@@ -1,4 +1,4 @@
-"""A service with three centres near 75011, on both databases."""
+"""A service with three centres near 75011."""
 
 from __future__ import annotations
 

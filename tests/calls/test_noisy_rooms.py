@@ -126,9 +126,9 @@ def ring(service: House, room: Room, name: str, seed: int) -> str:
 
 
 @pytest.mark.parametrize("name", NOISY)
-def test_nothing_wrong_is_booked_in_a_noisy_room(sqlite_url: str, name: str):
+def test_nothing_wrong_is_booked_in_a_noisy_room(database_url: str, name: str):
     room = Room()
-    with two_towns(sqlite_url, capacity=2) as service:
+    with two_towns(database_url, capacity=2) as service:
         for seed in range(FEW):
             story = ring(service, room, name, seed)
             assert room.wrong == 0, story
@@ -138,12 +138,12 @@ def test_nothing_wrong_is_booked_in_a_noisy_room(sqlite_url: str, name: str):
 
 
 def test_without_the_key_of_the_last_look_a_noisy_room_books(
-    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+    database_url: str, monkeypatch: pytest.MonkeyPatch
 ):
     """That the noise above is real: the guard off, somebody else in the room books."""
     monkeypatch.setattr(Confirm, "only_by_key", Step.only_by_key)
     room = Room()
-    with two_towns(sqlite_url, capacity=2) as service:
+    with two_towns(database_url, capacity=2) as service:
         for seed in range(FEW):
             ring(service, room, "second-voice", seed)
     assert room.by_words > 0
@@ -151,9 +151,9 @@ def test_without_the_key_of_the_last_look_a_noisy_room_books(
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", NOISY)
-def test_nothing_wrong_is_booked_in_a_thousand_noisy_rooms(sqlite_url: str, name: str):
+def test_nothing_wrong_is_booked_in_a_thousand_noisy_rooms(database_url: str, name: str):
     room = Room()
-    with two_towns(sqlite_url, capacity=30) as service:
+    with two_towns(database_url, capacity=30) as service:
         for seed in range(MANY):
             story = ring(service, room, name, seed)
             assert room.wrong == 0, story

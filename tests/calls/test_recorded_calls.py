@@ -1,4 +1,4 @@
-"""The calls of tests/calls/*.toml are played, on both databases; see `recorded` for their form."""
+"""The calls of tests/calls/*.toml are played; see `recorded` for their form."""
 
 from __future__ import annotations
 

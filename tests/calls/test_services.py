@@ -297,10 +297,10 @@ def test_who_fails_twice_everywhere_is_served(service: House, monkeypatch: pytes
 
 @pytest.mark.long
 def test_twenty_of_each_temperament_in_an_autumn_of_two_services(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    database_url: str, monkeypatch: pytest.MonkeyPatch
 ):
     wants_both(monkeypatch)
-    for made in town(postgres_url, *autumn(), capacity=9):
+    for made in town(database_url, *autumn(), capacity=9):
         reports = [rings(made, name, seed) for name in TEMPERAMENTS for seed in range(LONG_RUNS)]
         sys.stdout.write(f"\n{table(reports)}\n{Counter(service for service, _ in done(made))}\n")
         assert len(reports) == LONG_RUNS * len(TEMPERAMENTS)

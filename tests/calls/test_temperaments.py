@@ -224,8 +224,8 @@ def test_a_crowd_of_all_temperaments_rings_at_once(service: House):
 
 
 @pytest.mark.long
-def test_twenty_of_each_temperament(postgres_url: str):
-    with town(postgres_url) as service:
+def test_twenty_of_each_temperament(database_url: str):
+    with town(database_url) as service:
         reports = [rings(service, name, seed) for name in TEMPERAMENTS for seed in range(LONG_RUNS)]
     sys.stdout.write(f"\n{table(reports)}\n")
     slow = [one for one in reports if one.person == "slow" and one.ending is not Ending.PERSON]

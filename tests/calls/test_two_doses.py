@@ -66,8 +66,8 @@ def test_where_the_second_goes_under_the_callers_feet_nothing_is_half_booked(twi
     assert len(starts_of(twice)) == 2
 
 
-def test_free_places_that_have_no_second_are_not_called_taken(sqlite_url: str):
-    with house(sqlite_url, campaign=campaign_with(doses=2)) as made:
+def test_free_places_that_have_no_second_are_not_called_taken(database_url: str):
+    with house(database_url, campaign=campaign_with(doses=2)) as made:
         made.opens_centre("1", kilometres=0.4, starts=mornings(5), capacity=9)
         caller = made.phone(MOBILE).goes_to("postcode").presses("75011")
         caller.hears_text("deux rendez-vous libres")

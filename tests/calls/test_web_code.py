@@ -1,6 +1,6 @@
 """What was begun on the site is finished by telephone, and what was begun there, on the site.
 
-One appointment, never two, on both databases.
+One appointment, never two.
 """
 
 from __future__ import annotations
@@ -235,14 +235,14 @@ class Slow(CountingChance):
 
 
 def test_the_first_of_two_is_booked_there_while_it_is_taken_up_here(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    database_url: str, monkeypatch: pytest.MonkeyPatch
 ):
     """What a visit was left with is read after it was ended: read before, it would be old.
 
     On PostgreSQL: the other one lets nobody begin to take it up while somebody confirms.
     """
     chance = Slow()
-    with house(postgres_url, links=True, chance=chance) as made:
+    with house(database_url, links=True, chance=chance) as made:
         made.opens_centre("1", kilometres=1, starts=mornings(3), capacity=4)
         visitor = Visitor(made).sends("/rendez-vous", whom="two")
         visitor.presses("/rendez-vous/naissance", **BORN)

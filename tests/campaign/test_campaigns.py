@@ -278,8 +278,8 @@ def test_an_empty_folder_and_a_missing_file_stop_the_start(tmp_path):
 # ---------------------------------------------------------------- in calls
 
 
-def test_a_service_takes_one_campaign_or_several(sqlite_url):
-    with house(sqlite_url) as made:
+def test_a_service_takes_one_campaign_or_several(database_url):
+    with house(database_url) as made:
         directory = Directory(made.database)
         one = campaign_with(name="one")
         assert Service(directory, one, "+33974750001").campaign == one
@@ -296,12 +296,12 @@ def calls_with(made: House, campaigns: Campaigns) -> None:
     made.app = made.application()
 
 
-def test_a_younger_class_is_served_by_telephone_from_its_moment_on(sqlite_url, tmp_path):
+def test_a_younger_class_is_served_by_telephone_from_its_moment_on(database_url, tmp_path):
     path = save(
         tmp_path / "x.toml",
         small("x", "[[eligible]]", "minimum_age = 65", "opens_at = 2026-11-26T00:00:00Z"),
     )
-    with house(sqlite_url) as made:
+    with house(database_url) as made:
         made.opens_centre(starts=mornings(20, first=3))
         calls_with(made, Campaigns.read(path, now=made.clock.now))
         phone = made.phone()
@@ -315,8 +315,8 @@ def test_a_younger_class_is_served_by_telephone_from_its_moment_on(sqlite_url, t
         assert phone.step == "postcode"
 
 
-def test_a_booking_is_of_the_campaign_of_its_moment(sqlite_url):
-    with house(sqlite_url) as made:
+def test_a_booking_is_of_the_campaign_of_its_moment(database_url):
+    with house(database_url) as made:
         made.opens_centre(starts=mornings(20), capacity=3)
         calls_with(made, Campaigns.fixed(named("old", -9), named("next", 1), now=made.clock.now))
         made.phone().books()

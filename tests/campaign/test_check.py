@@ -11,8 +11,8 @@ ON_THE_DAY = "on the day of the appointment"
 
 
 @pytest.fixture
-def check(sqlite_url):
-    with house(sqlite_url) as made:
+def check(database_url):
+    with house(database_url) as made:
 
         def run(*arguments: object):
             words = ["campaign", "check", *map(str, arguments)]

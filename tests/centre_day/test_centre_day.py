@@ -1,4 +1,4 @@
-"""A centre's day on both databases: one mark for two secretaries, one place for two people."""
+"""A centre's day: one mark for two secretaries, one place for two people."""
 
 from __future__ import annotations
 

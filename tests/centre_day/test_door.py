@@ -27,8 +27,8 @@ PAGE = {"Accept": "text/html", "X-CSRFToken": "", "Sec-Fetch-Mode": "navigate"}
 
 
 @pytest.fixture
-def made(sqlite_url: str) -> Iterator[House]:
-    with house(sqlite_url, links=True) as one:
+def made(database_url: str) -> Iterator[House]:
+    with house(database_url, links=True) as one:
         opens_two_centres(one)
         yield one
 

@@ -1,4 +1,4 @@
-"""Who is meant at a centre's door, on both databases: by a date, digits, a reference or a code."""
+"""Who is meant at a centre's door: by a date, digits, a reference or a code."""
 
 from __future__ import annotations
 

@@ -31,8 +31,8 @@ SCRIPT = {"Accept": "application/json"}
 
 
 @pytest.fixture
-def made(sqlite_url: str) -> Iterator[House]:
-    with house(sqlite_url) as one:
+def made(database_url: str) -> Iterator[House]:
+    with house(database_url) as one:
         one.opens_centre("1", kilometres=0.4, starts=[MORNING, LAST], capacity=3)
         one.opens_centre("2", code="35000", starts=[MORNING], capacity=3)
         one.phone(a_mobile(1)).books(born="12031941")

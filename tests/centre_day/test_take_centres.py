@@ -381,9 +381,9 @@ def test_who_was_choosing_a_place_there_is_told_that_it_is_gone(ours: House, fla
     assert ours.bookings() == []
 
 
-def test_who_books_in_that_very_moment_keeps_it_and_is_a_case(postgres_url: str):
-    """Between the look at the bookings and the commit; SQLite has one writer at a time."""
-    with house(postgres_url) as town:
+def test_who_books_in_that_very_moment_keeps_it_and_is_a_case(database_url: str):
+    """Between the look at the bookings and the commit."""
+    with house(database_url) as town:
         town.opens_centre("1", starts=mornings(4))
         caller = town.phone().goes_to("confirm")
         life = CentreLife(town.store, Campaigns.fixed(town.campaign))

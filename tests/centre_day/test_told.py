@@ -309,7 +309,7 @@ moves = st.lists(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_whoever_is_moved_is_told_what_the_store_says(request: pytest.FixtureRequest, kind: str):
-    store = machine(request, "sqlite", doses=1)
+    store = machine(request, doses=1)
     wrong: list[str] = []
 
     @settings(
@@ -351,7 +351,6 @@ LEFT_OUT, BOOKED = 286, 71
 RADIUS = 60.0
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_an_edition_without_286_centres_tells_each_person_the_truth(service: House):
     """Each person's text names where and when they are now; nobody is moved out of their reach."""
     service.campaign = campaign_with(radius_kilometres=RADIUS)

@@ -8,12 +8,11 @@ import importlib.util
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import uuid
 
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -69,20 +68,6 @@ def children(pid: int) -> list[int]:
     with suppress(OSError):
         return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return []
-
-
-def may_be_written(made: House) -> bool:
-    """Whether nobody is writing in a SQLite file; on PostgreSQL a writer is in nobody's way."""
-    url = made.database.url
-    if url.get_backend_name() != "sqlite":
-        return True
-    with closing(sqlite3.connect(str(url.database), timeout=0)) as connection:
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:
-            return False
-        connection.rollback()
-    return True
 
 
 class Town:
@@ -143,16 +128,8 @@ class Town:
                 os.kill(one, number)
 
     def freezes(self, name: str) -> None:
-        """Stop a process where it stands; not in the midst of a write, which nobody would end."""
-
-        def stands() -> bool:
-            self.sends(name, signal.SIGSTOP)
-            if may_be_written(self.house):
-                return True
-            self.sends(name, signal.SIGCONT)
-            return False
-
-        wait_for(stands, f"{name} stands still and writes nothing")
+        """Stop a process where it stands."""
+        self.sends(name, signal.SIGSTOP)
 
     def kills(self, name: str) -> None:
         self.sends(name, signal.SIGKILL)

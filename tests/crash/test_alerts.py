@@ -74,9 +74,9 @@ def ears() -> Iterator[Ears]:
 
 
 @pytest.fixture
-def database_url(postgres_url: str) -> str:
+def database_url(database_url: str) -> str:
     """One kind of database is enough: the store's side is tested on both."""
-    return postgres_url
+    return database_url
 
 
 def metrics(town: Town) -> str | None:

@@ -25,11 +25,7 @@ from tests.support.proxies import NAME, PUBLIC, Proxy
 from tests.support.rows import rows_of
 from tests.support.until import wait_for
 
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.timeout(300),
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 COOKIE = re.compile(r"(?:^|, )(__Host-[\w-]+)=([^;]*)")
 HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')

@@ -12,8 +12,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from sqlalchemy import text
-
 import wiring
 
 from exchange.testing.ports import free_port
@@ -202,18 +200,6 @@ def test_the_lines_of_the_procfile_end_with_one_sentence(
     )
     assert done.returncode != 0
     assert f"ALTER DATABASE {NAME} RESET synchronous_commit" in done.stdout + done.stderr
-
-
-@pytest.mark.parametrize(("durable", "synchronous"), [(True, 2), (False, 1)])
-def test_in_production_sqlite_waits_for_the_disk_too(
-    sqlite_url: str,
-    durable: bool,  # noqa: FBT001 (a parameter of the test)
-    synchronous: int,
-):
-    database = Database(sqlite_url, durable=durable)
-    with database.transaction() as connection:
-        assert connection.execute(text("PRAGMA synchronous")).scalar_one() == synchronous
-    database.dispose()
 
 
 def test_a_server_that_vanishes_with_its_machine_is_noticed_within_a_turn(url: str):

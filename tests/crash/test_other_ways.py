@@ -21,9 +21,9 @@ from tests.support.keeper import ROOT
 # Folders that have no store of PostgreSQL's, or a whole service as processes of their own.
 ELSEWHERE = {
     "bench": "measurements begin their own servers, as an operator says there",
-    "browser": "one service on SQLite behind a real browser",
-    "launcher": "what `make run` starts, which is on SQLite",
-    "sip": "telephones, with the service on SQLite behind them",
+    "browser": "one service behind a real browser",
+    "launcher": "what `make run` starts",
+    "sip": "telephones, with one service behind them",
     "support": "no tests",
 }
 # Who comes as the tables' owner, whatever the role.

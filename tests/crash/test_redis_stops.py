@@ -119,7 +119,6 @@ def p99(seconds: list[float]) -> float:
 
 @pytest.mark.long
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_calls_go_on_while_redis_is_away_for_a_minute(town: Town, own_redis: OwnRedis):
     starts = soon(town.house, 40)
     for gid in ("1", "2", "3"):

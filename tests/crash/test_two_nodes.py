@@ -51,7 +51,6 @@ from tests.support.until import wait_for
 pytestmark = [
     pytest.mark.long,
     pytest.mark.timeout(900),
-    pytest.mark.parametrize("database_url", ["postgresql"], indirect=True),
 ]
 
 CALLS, LINES = 200, 4

@@ -1,4 +1,4 @@
-"""What an agent does for a caller, on both databases: the same slot goes on, no place is lost."""
+"""What an agent does for a caller: the same slot goes on, no place is lost."""
 
 from __future__ import annotations
 

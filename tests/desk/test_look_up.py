@@ -73,8 +73,6 @@ def found_id(desk: Desk) -> str:
 
 @pytest.mark.direct
 def test_a_look_up_is_a_few_round_trips(busy: Desk, trips: list[int]):
-    if busy.made.database.is_sqlite:
-        pytest.skip("SQLite is in the same process")
     booked(busy)
     as_in_production(busy.made)
     other = idle(busy)
@@ -95,8 +93,6 @@ def test_a_look_up_is_a_few_round_trips(busy: Desk, trips: list[int]):
 def test_an_act_has_its_number_only_where_something_was_found(busy: Desk):
     """And once: a member of staff may have searched for the same several times."""
     made = busy.made
-    if made.database.is_sqlite:
-        pytest.skip("SQLite numbers an act when it is written")
     booked(busy)
     known = found_id(busy)
     other = idle(busy)
@@ -150,8 +146,6 @@ def test_an_appointment_has_its_centre_wherever_it_moved_meanwhile(
 def test_of_two_that_are_opened_at_once_one_is_beyond_the_limit(busy: Desk):
     """Each waits for the other, and then counts it: the booking is read, and not shown."""
     made = busy.made
-    if made.database.is_sqlite:
-        pytest.skip("SQLite has one writer at a time")
     booked(busy)
     staff = idle(busy).staff
     who = subject(made.store, "desk_file", "staff", staff.id)

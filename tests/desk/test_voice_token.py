@@ -31,8 +31,8 @@ PASSWORD = "quatre chevaux et une selle"
 
 
 @pytest.fixture
-def made(sqlite_url: str) -> Iterator[House]:
-    with house(sqlite_url) as one:
+def made(database_url: str) -> Iterator[House]:
+    with house(database_url) as one:
         for login, role in (("lucie", "agent"), ("sam", "secretary")):
             new = accounts.add(
                 one.store, login=login, name=login, role=role, password=PASSWORD, temporary=False

@@ -9,13 +9,9 @@ today.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 from babel import Locale
@@ -24,12 +20,12 @@ from flows.engine import PERSON_LINE
 from flows.speech import Line, Speech, TurnOutcome
 from flows.verification.rehearsal import all_is_told
 from ivr.twiml import Take, before_options
-from models.migrations.runner import upgrade
 from prompts.catalogue import PAUSE, load
 from prompts.check import SIGN
 from prompts.reading_time import VoicePauses, seconds
 from tests.calls import recorded
 from tests.support.keeper import ROOT
+from tests.support.postgres import empty_stores
 
 FOLDER = ROOT / "docs/calls"
 COMMAND = "python -m tests.docs.calls"
@@ -108,14 +104,13 @@ class Listener(recorded.Play):
         self.turns.append(Turn(done, speeches, texts, told))
 
 
-def played(name: str, empty: Path) -> tuple[str, list[Turn]]:
+def played(name: str, url: str) -> tuple[str, list[Turn]]:
     """The title of a recording, and its turns as the service plays them now.
 
-    `empty` is a migrated database, of which a copy is used.
+    `url` is that of a migrated, empty database.
     """
     recording = recorded.read(recorded.FOLDER / f"{name}.toml")
-    file = shutil.copyfile(empty, empty.with_name(f"{name}.sqlite3"))
-    with recorded.opened(recording, f"sqlite:///{file}") as made, recorded.listening() as heard:
+    with recorded.opened(recording, url) as made, recorded.listening() as heard:
         listener = Listener(made, heard)
         listener.turns = []
         listener.plays(recording)
@@ -261,18 +256,15 @@ def _page(title: str, name: str, call: Heard) -> str:
     return "\n\n".join([*head, *call.lines]) + "\n"
 
 
-def pages() -> dict[str, str]:
-    """The text of each page by the name of its file."""
+def pages(create: Callable[[], str]) -> dict[str, str]:
+    """The text of each page by the name of its file; `create` makes an empty store for each."""
     made: dict[str, str] = {}
     index = []
-    with tempfile.TemporaryDirectory() as folder:
-        empty = Path(folder) / "empty.sqlite3"
-        upgrade(f"sqlite:///{empty}")
-        for page, name in CALLS.items():
-            title, turns = played(name, empty)
-            call = heard(turns)
-            made[f"{page}.md"] = _page(title, name, call)
-            index.append(f"- [{title}]({page}.md). {_told(call)}")
+    for page, name in CALLS.items():
+        title, turns = played(name, create())
+        call = heard(turns)
+        made[f"{page}.md"] = _page(title, name, call)
+        index.append(f"- [{title}]({page}.md). {_told(call)}")
     made["README.md"] = "\n".join(_index(index))
     return made
 
@@ -289,7 +281,8 @@ def _index(lines: list[str]) -> Iterator[str]:
 
 def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    made = pages()
+    with empty_stores() as create:
+        made = pages(create)
     for old in FOLDER.glob("*.md"):
         if old.name not in made:
             old.unlink()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from collections.abc import Callable
+
 import pytest
 
 from commands.common_call import PATHS
@@ -16,8 +18,8 @@ REACHED = r"(\d+) answers and (\d+) s"
 
 
 @pytest.fixture(scope="module")
-def pages() -> dict[str, str]:
-    return calls.pages()
+def pages(new_store: Callable[[], str]) -> dict[str, str]:
+    return calls.pages(new_store)
 
 
 def told(text: str, where: str) -> list[int]:

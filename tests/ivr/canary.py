@@ -2,7 +2,7 @@
 
 Run as a process of its own, with the logging of production and nothing caught:
 
-    python -m tests.ivr.canary SQLITE_URL OUT_FILE
+    python -m tests.ivr.canary DATABASE_URL OUT_FILE
 
 What it prints is what the service logs. OUT_FILE gets, as JSON, what must not be found, the
 addresses that left the service, what was said, and the metrics.

@@ -20,13 +20,5 @@ def furnish(made: House, *, capacity: int = 20) -> House:
 
 @pytest.fixture
 def service(database_url: str) -> Iterator[House]:
-    """On SQLite and on PostgreSQL."""
     with house(database_url) as made:
-        yield furnish(made)
-
-
-@pytest.fixture
-def small_service(sqlite_url: str) -> Iterator[House]:
-    """On SQLite alone, for what the database has no part in."""
-    with house(sqlite_url) as made:
         yield furnish(made)

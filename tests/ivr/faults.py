@@ -102,7 +102,6 @@ class Faults:
     def _executed(self, connection: Connection, cursor: Any, *_rest: Any) -> None:
         if self._answer_lost and self._at in (0, self.seen):
             self.fired = True
-            # An open cursor would keep SQLite's locks for longer than a lost connection does.
             cursor.close()
             connection.invalidate()
             raise _lost("answer")

@@ -101,7 +101,7 @@ def test_a_connection_lost_at_commit_goes_on_and_is_booked_once_done_or_not(
         phone = to_the_end(service.phone(a_mobile(webhook), transport=transport))
         broken += faults.fired
         is_booked_once(service, phone)
-    # Holding and confirming are transactions on both databases.
+    # Holding and confirming are transactions.
     assert broken >= 2
     assert len(service.bookings()) == WEBHOOKS - 1
     no_place_is_given_twice(service)
@@ -185,8 +185,8 @@ def test_a_ring_that_fails_is_not_told_that_its_answer_was_lost(service: House):
 
 
 @pytest.mark.parametrize("turns", range(len(BOOKING)))
-def test_the_fallback_says_the_newest_answer_again(small_service: House, turns: int):
-    played = play(Line(small_service.app), BOOKING[:turns])
+def test_the_fallback_says_the_newest_answer_again(service: House, turns: int):
+    played = play(Line(service.app), BOOKING[:turns])
     apology = played.line.hear(f"{BASE}/voice/fallback", ErrorCode="11200", ErrorUrl=BASE)
     assert apology.names == APOLOGY
     assert played.line.post(apology.redirect) == played.answers[-1]
@@ -221,20 +221,20 @@ class Failing:
 
 @pytest.mark.parametrize("webhook", range(WEBHOOKS - 1))
 def test_a_proxy_that_fails_three_times_leads_over_the_fallback_back_into_the_call(
-    small_service: House, webhook: int
+    service: House, webhook: int
 ):
     # The addresses ask for two more tries; the incoming one is set at the provider's.
     tries = 1 if webhook == 0 else 3
-    transport = Failing(small_service, range(webhook, webhook + tries))
-    phone = to_the_end(small_service.phone(MOBILE, transport=transport))
+    transport = Failing(service, range(webhook, webhook + tries))
+    phone = to_the_end(service.phone(MOBILE, transport=transport))
     assert phone.end_reason == "hangup"
-    assert len(small_service.bookings()) == 1
+    assert len(service.bookings()) == 1
 
 
 @pytest.mark.parametrize("webhook", range(1, WEBHOOKS - 1))
-def test_a_proxy_that_fails_once_or_twice_is_not_noticed(small_service: House, webhook: int):
-    transport = Failing(small_service, range(webhook, webhook + 2))
-    phone = to_the_end(small_service.phone(MOBILE, transport=transport))
+def test_a_proxy_that_fails_once_or_twice_is_not_noticed(service: House, webhook: int):
+    transport = Failing(service, range(webhook, webhook + 2))
+    phone = to_the_end(service.phone(MOBILE, transport=transport))
     assert phone.ended_normally
     assert len(phone.documents) == WEBHOOKS - 1
 
@@ -257,10 +257,8 @@ def test_the_document_of_the_other_origin_is_one_that_the_provider_plays_and_spe
 
 
 @pytest.mark.parametrize("turns", [0, 3, 7, 9])
-def test_the_document_of_the_other_origin_leads_back_into_the_call(
-    small_service: House, turns: int
-):
-    played = play(Line(small_service.app), BOOKING[:turns])
+def test_the_document_of_the_other_origin_leads_back_into_the_call(service: House, turns: int):
+    played = play(Line(service.app), BOOKING[:turns])
     origin, path = fallback_document().redirect.split("/voice/")
     assert origin.startswith("https://")
     assert played.line.post(f"{BASE}/voice/{path}") == played.answers[-1]

@@ -16,8 +16,8 @@ from tests.support.house import MOBILE, NOON, House, campaign_with, house, morni
 
 
 @pytest.fixture
-def bare(sqlite_url: str) -> Iterator[House]:
-    with house(sqlite_url) as made:
+def bare(database_url: str) -> Iterator[House]:
+    with house(database_url) as made:
         yield made
 
 
@@ -66,12 +66,12 @@ def test_morning_and_afternoon_are_those_of_the_centres_clock(
 
 @pytest.mark.parametrize("ways", [(), ("4", "1"), ("4", "2", "1"), ("4", "2", "2"), ("4", "3")])
 def test_every_offer_of_two_appointments_has_a_second_at_its_own_centre(
-    sqlite_url: str, ways: tuple[str, ...]
+    database_url: str, ways: tuple[str, ...]
 ):
     """Three to four weeks later by the calendar, whichever way the caller came to it."""
     day = NOON.replace(hour=8)
     starts = [day + timedelta(days=d, hours=h) for d in range(1, 40) for h in (0, 6)]
-    with house(sqlite_url, campaign=campaign_with(doses=2)) as service:
+    with house(database_url, campaign=campaign_with(doses=2)) as service:
         for number, kilometres in enumerate((1, 5, 20, 60)):
             service.opens_centre(str(number), kilometres=kilometres, starts=starts, capacity=2)
         caller = service.phone(MOBILE).goes_to("offers").answers(*ways)
@@ -112,9 +112,9 @@ def test_a_centre_that_is_not_ours_to_give_is_not_offered(bare: House, mode: str
     assert "Salle réservée" not in caller.since_input
 
 
-def test_nothing_is_offered_in_less_than_the_lead_or_beyond_the_horizon(sqlite_url: str):
+def test_nothing_is_offered_in_less_than_the_lead_or_beyond_the_horizon(database_url: str):
     campaign = campaign_with(lead=timedelta(hours=2), horizon_days=3)
-    with house(sqlite_url, campaign=campaign) as service:
+    with house(database_url, campaign=campaign) as service:
         soon, late = NOON + timedelta(minutes=90), NOON + timedelta(days=4)
         service.opens_centre("1", kilometres=1, starts=[soon, late])
         caller = service.phone(MOBILE).goes_to("postcode").presses("75011")

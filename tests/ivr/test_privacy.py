@@ -7,8 +7,8 @@ import json
 import subprocess
 import sys
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -18,6 +18,8 @@ from launcher.environment import inherited
 from prompts.catalogue import in_twos, spaced
 from tests.support.keeper import ROOT
 from tests.support.leaks import leaks, ways_to_write
+from tests.support.postgres import bytes_of
+from tests.support.rows import dump
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,11 @@ class Traces:
 
 
 @pytest.fixture(scope="module")
-def traces(tmp_path_factory: pytest.TempPathFactory, _sqlite_template: Path) -> Traces:
+def traces(tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[], str]) -> Traces:
     """One process plays every journey of the canary; its output is what the service logged."""
-    folder = tmp_path_factory.mktemp("canary")
-    file, out = folder / "canary.sqlite3", folder / "found.json"
-    file.write_bytes(_sqlite_template.read_bytes())
+    url, out = new_store(), tmp_path_factory.mktemp("canary") / "found.json"
     ran = subprocess.run(  # noqa: S603 (our own module)
-        [sys.executable, "-m", "tests.ivr.canary", f"sqlite:///{file}", str(out)],
+        [sys.executable, "-m", "tests.ivr.canary", url, str(out)],
         cwd=ROOT,
         env=inherited(),
         capture_output=True,
@@ -62,8 +62,8 @@ def traces(tmp_path_factory: pytest.TempPathFactory, _sqlite_template: Path) -> 
         check=False,
     )
     assert ran.returncode == 0, ran.stderr[-3000:]
-    # What is not yet in the file itself lies in the log beside it.
-    stored = b"".join(part.read_bytes() for part in sorted(folder.glob("canary.sqlite3*")))
+    # In its files PostgreSQL may have packed what is long.
+    stored = bytes_of(url) + dump(url).encode()
     return Traces(json.loads(out.read_text("utf-8")), ran.stdout + ran.stderr, stored)
 
 

@@ -27,6 +27,7 @@ from ivr.signature import MOST_BYTES, PREFIXES, NotSigned, SignatureCheck
 from tests.ivr.line import read
 from tests.ivr.webhooks import CALL, MESSAGE, Webhook, genuine
 from tests.support.house import ACCOUNT, BASE, TOKEN, House
+from tests.support.postgres import NOWHERE
 
 OLD_TOKEN = "the-token-before-the-last-rotation"
 FORBIDDEN = 403
@@ -35,9 +36,9 @@ Bend = Callable[[Webhook], Webhook]
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    """An application without a single table: what is refused is refused without the store."""
-    house = House(f"sqlite:///{tmp_path_factory.mktemp('no-store')}/empty.sqlite3")
+def app() -> Iterator[Flask]:
+    """An application without a store: what is refused is refused without one."""
+    house = House(NOWHERE)
     yield house.app
     house.close()
 
@@ -243,8 +244,8 @@ def test_no_route_of_the_telephone_lies_where_the_check_does_not_look(app: Flask
             assert rule.rule.startswith(PREFIXES), rule
 
 
-def test_a_route_added_tomorrow_is_behind_the_check(tmp_path: Path):
-    house = House(f"sqlite:///{tmp_path}/empty.sqlite3")
+def test_a_route_added_tomorrow_is_behind_the_check():
+    house = House(NOWHERE)
     tomorrow = Blueprint("tomorrow", __name__)
     # Without a line about signatures in it.
     tomorrow.add_url_rule("/voice/tomorrow", "voice", lambda: "open", methods=["GET", "POST"])
@@ -310,33 +311,33 @@ def test_another_spelling_of_a_path_reaches_no_route(app: Flask, path: str):
 # ---------------------------------------------------------------- what is let in
 
 
-def test_a_genuine_webhook_is_answered_at_every_route(small_service: House):
-    for path in telephone_paths(small_service.app):
-        answer = genuine(path).signed().send(small_service.app)
+def test_a_genuine_webhook_is_answered_at_every_route(service: House):
+    for path in telephone_paths(service.app):
+        answer = genuine(path).signed().send(service.app)
         assert answer.status_code == 200, path
         assert answer.content_type == "text/xml; charset=utf-8"
         read(answer.data)
 
 
-def test_a_genuine_webhook_with_a_query_is_answered(small_service: House):
+def test_a_genuine_webhook_with_a_query_is_answered(service: House):
     hook = replace(genuine("/voice/turn", Digits="1"), query="n=1&silent=1").signed()
-    assert hook.send(small_service.app).status_code == 200
+    assert hook.send(service.app).status_code == 200
 
 
-def test_the_default_port_written_out_is_the_same_address(small_service: House):
+def test_the_default_port_written_out_is_the_same_address(service: House):
     hook = genuine("/voice/incoming")
     signed = hook.signed(url=hook.url.replace(BASE, f"{BASE}:443"))
-    assert signed.send(small_service.app).status_code == 200
+    assert signed.send(service.app).status_code == 200
 
 
 @pytest.mark.parametrize(
     "digits",
     ["1", "١٢٠٣١٩٤٢", "１２", "*", "#", "é", "😜", "\x00", "\ud7ff", "1" * 500, " ", "%00"],
 )
-def test_strange_keys_correctly_signed_are_answered(small_service: House, digits: str):
-    genuine("/voice/incoming").signed().send(small_service.app)
+def test_strange_keys_correctly_signed_are_answered(service: House, digits: str):
+    genuine("/voice/incoming").signed().send(service.app)
     hook = replace(genuine("/voice/turn", Digits=digits), query="n=1").signed()
-    answer = hook.send(small_service.app)
+    answer = hook.send(service.app)
     assert answer.status_code == 200
     assert read(answer.data).names == ["Gather", "Redirect"]
 
@@ -344,8 +345,8 @@ def test_strange_keys_correctly_signed_are_answered(small_service: House, digits
 @pytest.mark.parametrize(
     "sender", ["", "anonymous", "+266696687", "é", "+3361234567\x00", "sip:a@b"]
 )
-def test_strange_callers_correctly_signed_are_greeted(small_service: House, sender: str):
-    answer = genuine("/voice/incoming", From=sender).signed().send(small_service.app)
+def test_strange_callers_correctly_signed_are_greeted(service: House, sender: str):
+    answer = genuine("/voice/incoming", From=sender).signed().send(service.app)
     assert read(answer.data).names == ["Gather", "Redirect"]
 
 
@@ -353,52 +354,48 @@ def test_strange_callers_correctly_signed_are_greeted(small_service: House, send
     "query",
     ["n=", "n=-1", "n=1e9", "n=999999999999", "n=%D9%A1", "n=1%00", "again=1", "n=2&again=99999"],
 )
-def test_strange_turn_numbers_correctly_signed_are_answered(small_service: House, query: str):
-    genuine("/voice/incoming").signed().send(small_service.app)
-    answer = (
-        replace(genuine("/voice/turn", Digits="1"), query=query).signed().send(small_service.app)
-    )
+def test_strange_turn_numbers_correctly_signed_are_answered(service: House, query: str):
+    genuine("/voice/incoming").signed().send(service.app)
+    answer = replace(genuine("/voice/turn", Digits="1"), query=query).signed().send(service.app)
     assert answer.status_code == 200
     assert read(answer.data).names == ["Gather", "Redirect"]
 
 
 def test_the_token_before_the_last_rotation_is_accepted_while_it_is_configured(
-    small_service: House,
+    service: House,
 ):
     hook = genuine("/voice/incoming").signed(token=OLD_TOKEN)
-    assert hook.send(small_service.app).status_code == FORBIDDEN
-    small_service.settings = small_service.settings.model_copy(
-        update={"twilio_auth_token_previous": OLD_TOKEN}
-    )
-    rotated = small_service.application()
+    assert hook.send(service.app).status_code == FORBIDDEN
+    service.settings = service.settings.model_copy(update={"twilio_auth_token_previous": OLD_TOKEN})
+    rotated = service.application()
     assert hook.send(rotated).status_code == 200
     assert genuine("/voice/incoming").signed().send(rotated).status_code == 200
     assert genuine("/voice/incoming").signed(token="a-third").send(rotated).status_code == FORBIDDEN
 
 
-def test_keys_split_elsewhere_are_not_heard_as_silence(small_service: House):
+def test_keys_split_elsewhere_are_not_heard_as_silence(service: House):
     """Name and value of a field can be split anew without changing the signature.
 
     Whoever replays a webhook like that would turn what was pressed into silence, and the genuine
     one, coming later, would only get the stored answer.
     """
-    genuine("/voice/incoming").signed().send(small_service.app)
+    genuine("/voice/incoming").signed().send(service.app)
     hook = replace(genuine("/voice/turn", Digits="1"), query="n=1")
     for bend in (resplit("Digits"), shortened("Digits")):
-        assert bend(hook).send(small_service.app).status_code == FORBIDDEN
-    hook.signed().send(small_service.app)
-    assert small_service.session(CALL).step == "date_of_birth"
+        assert bend(hook).send(service.app).status_code == FORBIDDEN
+    hook.signed().send(service.app)
+    assert service.session(CALL).step == "date_of_birth"
 
 
-def test_a_replayed_webhook_has_no_second_effect(small_service: House):
-    genuine("/voice/incoming").signed().send(small_service.app)
+def test_a_replayed_webhook_has_no_second_effect(service: House):
+    genuine("/voice/incoming").signed().send(service.app)
     hook = replace(genuine("/voice/turn", Digits="1"), query="n=1").signed()
-    first, second = hook.send(small_service.app), hook.send(small_service.app)
+    first, second = hook.send(service.app), hook.send(service.app)
     assert first.data == second.data
-    assert small_service.session(CALL).step == "date_of_birth"
+    assert service.session(CALL).step == "date_of_birth"
 
 
-def test_a_status_of_an_unknown_call_or_message_is_answered(small_service: House):
+def test_a_status_of_an_unknown_call_or_message_is_answered(service: House):
     for hook in (
         genuine("/voice/status", CallStatus="completed"),
         genuine("/voice/status", CallStatus="no such status"),
@@ -407,7 +404,7 @@ def test_a_status_of_an_unknown_call_or_message_is_answered(small_service: House
         replace(genuine("/sms/status"), query="m=" + "4" * 32),
         replace(genuine("/sms/status"), query="m=nonsense"),
     ):
-        assert hook.signed().send(small_service.app).status_code == 200
+        assert hook.signed().send(service.app).status_code == 200
 
 
 # ---------------------------------------------------------------- one byte
@@ -479,8 +476,8 @@ def test_one_byte_of_the_signature_changed_is_refused(app: Flask, signature: byt
     assert replace(GENUINE, signature=text).send(app).status_code == FORBIDDEN
 
 
-def test_the_request_that_is_changed_byte_by_byte_is_itself_accepted(small_service: House):
-    assert GENUINE.send(small_service.app).status_code == 200
+def test_the_request_that_is_changed_byte_by_byte_is_itself_accepted(service: House):
+    assert GENUINE.send(service.app).status_code == 200
 
 
 # ---------------------------------------------------------------- the provider's own vectors

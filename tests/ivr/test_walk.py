@@ -1,7 +1,7 @@
 """The whole conversation, walked: whatever is pressed wherever, the call speaks and goes on.
 
 The large walk goes over the engine and the rendering, with an outside that can be in many moods;
-the smaller ones go through signatures, store and HTTP, on both databases.
+the smaller ones go through signatures, store and HTTP.
 """
 
 from __future__ import annotations
@@ -364,11 +364,11 @@ def wandered(service: House, calls: int) -> set[str]:
     return found
 
 
-def test_calls_that_press_anything_are_always_answered(small_service: House):
-    found = wandered(small_service, 40)
+def test_calls_that_press_anything_are_always_answered(service: House):
+    found = wandered(service, 40)
     # What was chosen is kept for who fell silent and was told a code.
-    clock_of(small_service).advance(small_service.campaign.resume_window + timedelta(seconds=1))
-    all_went_well(small_service)
+    clock_of(service).advance(service.campaign.resume_window + timedelta(seconds=1))
+    all_went_well(service)
     assert {"offers", "confirm", "reference", "person", "birth_year"} <= found
 
 
@@ -397,15 +397,15 @@ def test_calls_that_press_anything_get_two_appointments_or_none(database_url: st
 
 
 @pytest.mark.parametrize("pressed", MANGLED)
-def test_no_mangled_entry_makes_a_webhook_fail(small_service: House, pressed: str):
+def test_no_mangled_entry_makes_a_webhook_fail(service: House, pressed: str):
     for step in ("date_of_birth", "postcode", "reach"):
-        line = Line(small_service.app)
+        line = Line(service.app)
         document = line.rings()
         for answer in {"date_of_birth": ["1"], "postcode": ["1", "12031942", "1"]}.get(
             step, ["1", "12031942", "1", "75011", "1", "3"]
         ):
             document = line.presses(document, answer)
-        assert small_service.session(line.sid).step == step
+        assert service.session(line.sid).step == step
         document = line.presses(document, pressed)
         goes_on_or_ends(document)
         assert document.names == ["Gather", "Redirect"]
@@ -413,21 +413,21 @@ def test_no_mangled_entry_makes_a_webhook_fail(small_service: House, pressed: st
 
 @pytest.mark.parametrize("entry", ["birth_year", "birth_month", "birth_day"])
 def test_five_hundred_digits_for_a_part_of_a_date_are_a_wrong_answer_and_no_failure(
-    small_service: House, entry: str
+    service: House, entry: str
 ):
-    line = Line(small_service.app)
+    line = Line(service.app)
     document = line.presses(line.rings(), "1")
     for pressed in ("1", "2"):
         document = line.presses(document, pressed)
     for step, right in (("birth_year", "1942"), ("birth_month", "03"), ("birth_day", "12")):
-        assert small_service.session(line.sid).step == step
+        assert service.session(line.sid).step == step
         if step == entry:
             break
         document = line.presses(document, right)
     document = line.presses(document, FIVE_HUNDRED)
     # An apology would be a Say, a Pause and a Redirect.
     assert document.names == ["Gather", "Redirect"]
-    assert small_service.session(line.sid).step == entry
+    assert service.session(line.sid).step == entry
 
 
 def test_before_the_opening_the_exact_moment_is_told_and_a_call_back_is_offered(database_url: str):
@@ -448,10 +448,10 @@ def test_after_the_campaign_the_caller_is_told_so(database_url: str):
         assert caller.ended_normally
 
 
-def test_a_campaign_that_opens_during_the_call_lets_the_caller_go_on(sqlite_url: str):
+def test_a_campaign_that_opens_during_the_call_lets_the_caller_go_on(database_url: str):
     clock = FixedClock(NOON)
     campaign = campaign_with(opens_at=NOON + timedelta(minutes=1))
-    with house(sqlite_url, clock=clock, campaign=campaign) as service:
+    with house(database_url, clock=clock, campaign=campaign) as service:
         service.opens_centre(starts=mornings(20), capacity=5)
         early = service.phone(MOBILE).dials().hears_text("ouvriront")
         clock.advance(timedelta(minutes=2))
@@ -473,19 +473,19 @@ def test_silence_through_a_whole_call_ends_with_goodbye_and_one_promise_for_a_nu
 
 
 @pytest.mark.parametrize("sender", [MOBILE, LANDLINE, WITHHELD])
-def test_each_question_listens_for_as_many_keys_as_it_asks_for(small_service: House, sender: str):
+def test_each_question_listens_for_as_many_keys_as_it_asks_for(service: House, sender: str):
     lengths = {
         "date_of_birth": "8", "birth_year": "4", "birth_month": "2", "birth_day": "2",
         "postcode": "5", "reach_number": "10", "person_number": "10",
     }  # fmt: skip
-    line = Line(small_service.app, sender=sender)
+    line = Line(service.app, sender=sender)
     document: Document = line.rings()
     for _ in range(30):
         if document.ends:
             break
-        step = small_service.session(line.sid).step
+        step = service.session(line.sid).step
         assert document.gather is not None
         assert document.gather.attributes["numDigits"] == lengths.get(step, "1")
         document = line.presses(document, SENSIBLE.get(step, ("1",))[0])
     assert document.ends
-    assert len(small_service.bookings()) == 1
+    assert len(service.bookings()) == 1

@@ -22,6 +22,7 @@ from flask import url_for
 from tests.support import parts, proxies
 from tests.support.house import BASE, House
 from tests.support.keeper import ROOT
+from tests.support.postgres import NOWHERE
 from tests.support.proxies import PUBLIC, Proxy
 from tests.support.until import wait_for
 from web import alone
@@ -98,10 +99,10 @@ class Node:
 
 
 @pytest.fixture(scope="module")
-def lasting(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, str]]:
+def lasting() -> tuple[str, dict[str, str]]:
     """The address of a file of pages, and the headers that the application answers it with."""
     # Nothing is asked of its store.
-    real = House(f"sqlite:///{tmp_path_factory.mktemp('lasting') / 'allo.sqlite3'}")
+    real = House(NOWHERE)
     with real.app.test_request_context():
         address = url_for("assets.file", name="site.css")
     with real.app.test_client().get(address) as answer:
@@ -112,9 +113,9 @@ def lasting(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, st
 
 
 @pytest.fixture(scope="module")
-def public(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def public() -> dict[str, str]:
     """The headers that the application answers a page with that is the same for everybody."""
-    real = House(f"sqlite:///{tmp_path_factory.mktemp('public') / 'allo.sqlite3'}")
+    real = House(NOWHERE)
     with real.app.test_client().get("/accessibilite", base_url=BASE) as answer:
         assert answer.status_code == 200
         said = {name: answer.headers[name] for name in ("Cache-Control", "ETag")}
@@ -363,7 +364,7 @@ def test_both_proxies_keep_the_same_pages_and_none_that_the_service_does_not(
     assert all(wanted)
     nginx, haproxy = (one[1] for one in wanted if one)
     assert nginx == haproxy
-    real = House(f"sqlite:///{tmp_path / 'allo.sqlite3'}")
+    real = House(NOWHERE)
     ours = [rule.rule for rule in real.app.url_map.iter_rules() if "GET" in (rule.methods or ())]
     real.close()
     kept = {

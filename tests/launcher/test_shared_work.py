@@ -34,8 +34,8 @@ def test_a_clock_is_taken_again_by_the_next_test_with_nothing_of_the_first():
     assert clocks.take(NOON) is not again
 
 
-def test_two_services_have_their_own_clocks(service: House, sqlite_url: str):
-    other = House(sqlite_url)
+def test_two_services_have_their_own_clocks(service: House, database_url: str):
+    other = House(database_url)
     other.clock.advance(timedelta(days=1))  # type: ignore[attr-defined]
     assert service.clock.now() == NOON
     other.close()
@@ -59,10 +59,10 @@ def test_the_towns_that_are_read_once_are_those_of_the_file():
     assert feeds.towns_by_letters() == by_letters(names.values())
 
 
-def test_an_engine_that_need_not_ask_knows_the_same(postgres_url: str):
+def test_an_engine_that_need_not_ask_knows_the_same(database_url: str):
     told = []
     for _ in range(2):
-        database = Database(postgres_url)
+        database = Database(database_url)
         with database.statement() as connection:
             assert connection.execute(text("SELECT 1")).scalar_one() == 1
             known = connection.dialect

@@ -80,7 +80,7 @@ def noted(house: House) -> list[Any]:
 
 @pytest.fixture
 def inbox(database_url: str) -> Iterator[House]:
-    """On SQLite and on PostgreSQL, with a number that texts come in on."""
+    """With a number that texts come in on."""
     with house(database_url) as made:
         made.settings.sms_reply_number = INBOX
         made.app = made.application()

@@ -260,8 +260,6 @@ def test_a_notice_that_never_left_is_made_anew(whole_office: Office, provider: P
     assert not any("annulé" in text.body for text in provider.texts(MOBILE))
 
 
-# SQLite has one writer at a time: there, nobody comes in between.
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_relay_that_lost_its_claim_while_it_made_the_words_sends_nothing(
     whole_office: Office, provider: Provider
 ):

@@ -92,7 +92,6 @@ def line_types(provider: Provider) -> Iterator[TwilioLineTypes]:
         ("unknown", ""),
     ],
 )
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_the_provider_is_understood(
     provider: Provider, line_types: TwilioLineTypes, told: str, kind: str
 ):

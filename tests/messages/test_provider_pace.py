@@ -136,14 +136,14 @@ def paced(made: House, per_second: float, count: int) -> Strict:
 
 
 def test_reminders_leave_at_the_pace_and_none_is_refused(service: House):
-    count = 800 if service.database.is_sqlite else 300
+    count = 300
     provider = paced(service, 10.0, count)
     assert provider.seconds() == pytest.approx(count / 10, rel=0.05)
 
 
 @pytest.mark.long
-def test_a_hundred_thousand_reminders_leave_at_the_pace(sqlite_url: str):
-    with house(sqlite_url, clock=FixedClock(NOON)) as made:
+def test_a_hundred_thousand_reminders_leave_at_the_pace(database_url: str):
+    with house(database_url, clock=FixedClock(NOON)) as made:
         provider = paced(made, 80.0, 100_000)
     assert provider.seconds() == pytest.approx(100_000 / 80, rel=0.05)
 
@@ -331,7 +331,7 @@ def test_two_relays_at_once_send_at_one_pace(service: House, database_url: str):
 
 
 def test_without_the_lock_they_do_not(service: House, monkeypatch: pytest.MonkeyPatch):
-    """The test above would see it. SQLite has one writer at a time, with or without it."""
+    """The test above would see it."""
     locking = send_rate._locking
 
     def unlocked(clock: Clock, number: int) -> Prepared:
@@ -342,7 +342,7 @@ def test_without_the_lock_they_do_not(service: House, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(send_rate, "_locking", unlocked)
     permits = min((taken_at_once(service) for _ in range(5)), key=lambda found: len(set(found)))
-    assert len(set(permits)) == 40 if service.database.is_sqlite else len(set(permits)) < 40
+    assert len(set(permits)) < 40
 
 
 # ---------------------------------------------------------------- what gets no permit

@@ -122,7 +122,6 @@ def test_a_worker_that_is_told_to_end_ends_at_once_and_well(
         assert worker.wait(timeout=10) == 0
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_texts_that_come_one_after_the_other_share_a_work_horse(
     office: Office, provider: Provider, redis_url: str, tmp_path: Path
 ):
@@ -253,7 +252,6 @@ def own_redis(run_folder: Path, process_name: str) -> Iterator[OwnRedis]:
     made.close()
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_worker_lives_through_a_redis_that_is_away_at_its_start_and_later(
     office: Office, provider: Provider, own_redis: OwnRedis, tmp_path: Path
 ):

@@ -34,8 +34,6 @@ from tests.support.house import NOON, House, a_mobile, campaign_with, house
 from tests.support.office import Office
 from tests.support.rows import clock_of, on_the_wire, rows_of
 
-# SQLite has one writer at a time, with or without a lock on rows.
-on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 WAITING = 40
 START = "2026-12-10 14:00"
 
@@ -78,7 +76,6 @@ def taken_by(made: House, connection: Any, limit: int) -> set[str]:
 # ---------------------------------------------------------------- messages
 
 
-@on_postgresql
 def test_what_one_process_takes_another_does_not_even_read(service: House):
     texts_wait(service)
     with service.database.transaction() as one, service.database.transaction() as other:
@@ -87,7 +84,6 @@ def test_what_one_process_takes_another_does_not_even_read(service: House):
     assert not first & second
 
 
-@on_postgresql
 def test_without_the_lock_both_read_the_same(service: House, monkeypatch: pytest.MonkeyPatch):
     """The test above would see it. The condition of the claim alone lets none leave twice."""
     texts_wait(service)
@@ -127,7 +123,6 @@ def test_without_the_lock_both_read_the_same(service: House, monkeypatch: pytest
         assert (len(first), second.result(20)) == (20, set())
 
 
-@on_postgresql
 def test_of_many_that_became_due_at_once_as_many_are_taken_as_were_asked_for(service: House):
     """Without an index for their order, the first and the last of one moment are the same rows."""
     texts_wait(service, 9)
@@ -289,10 +284,10 @@ def test_two_paces_of_two_processes_are_one(service: House):
     assert len(set(office.messenger.sent)) == len(office.messenger.sent) == 20
 
 
-def test_schedulers_share_on_postgresql_and_one_works_on_sqlite(service: House):
+def test_schedulers_share_what_many_can_do_at_once(service: House):
     planned = scheduler.tasks(service.store, Takes(), lambda _: None)
     shared = {task.name for task in planned if task.is_shared}
-    assert shared == (set() if service.database.is_sqlite else {"sweep", "reminders"})
+    assert shared == {"sweep", "reminders"}
 
 
 def test_what_is_shared_is_done_by_a_process_that_does_not_lead():
@@ -377,7 +372,6 @@ def cut_only(made: House, part: int) -> ReminderDay:
     return day_of(made)
 
 
-@on_postgresql
 def test_what_one_process_writes_another_does_not_even_read(service: House):
     booked_many(service)
     day = cut_only(service, 8)
@@ -386,7 +380,6 @@ def test_what_one_process_writes_another_does_not_even_read(service: House):
     assert [part.number for part in parts if part] == [0, 1]
 
 
-@on_postgresql
 def test_without_the_lock_both_read_the_same_part(service: House, monkeypatch: pytest.MonkeyPatch):
     booked_many(service)
     day = cut_only(service, 8)
@@ -471,7 +464,6 @@ def test_parts_that_an_earlier_day_left_go_with_the_next(service: House):
     assert rows_of(service.database, select(reminder_part)) == []
 
 
-@on_postgresql
 def test_no_part_is_cut_off_by_the_limit_of_a_webhooks_statement(service: House):
     """A nation's day took one statement longer than that, so it was never written."""
     booked_many(service)

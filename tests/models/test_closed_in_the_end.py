@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import gc
-import sqlite3
-
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +14,6 @@ from models import attempts
 from models.attempts import EVERYBODY, Subject, attempt
 from models.clock import DatabaseClock
 from models.database import Database
-from tests.support import unclosed
 
 Opens = Callable[[], AbstractContextManager[Any]]
 WAYS: dict[str, Callable[[Database], AbstractContextManager[Any]]] = {
@@ -116,22 +111,3 @@ def test_what_a_writer_leaves_begun_is_rolled_back(
             assert attempts.begin(connection, DatabaseClock(), [Subject("left", EVERYBODY)])
     with database.transaction() as connection:
         assert connection.execute(select(attempt)).all() == []
-
-
-def test_the_test_that_leaves_one_to_the_garbage_is_told_so(tmp_path: Path):
-    assert unclosed.lost() == []
-    ring: list[Any] = [sqlite3.connect(tmp_path / "left.sqlite3")]
-    ring.append(ring)
-    assert unclosed.lost() == []
-    del ring
-    # It was in use when we looked last, and is not looked for again.
-    gc.collect()
-    (said,) = unclosed.lost()
-    assert "test_the_test_that_leaves_one_to_the_garbage_is_told_so" in said
-
-
-def test_it_is_looked_for_at_the_end_of_the_test(tmp_path: Path):
-    ring: list[Any] = [sqlite3.connect(tmp_path / "left.sqlite3")]
-    ring.append(ring)
-    del ring
-    assert len(unclosed.lost()) == 1

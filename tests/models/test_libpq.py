@@ -46,8 +46,8 @@ LOCK = Prepared(select(func.pg_advisory_xact_lock(KEY).label("taken")))
 
 
 @pytest.fixture
-def database(postgres_url: str) -> Iterator[Database]:
-    made = Database(postgres_url, pool_size=4)
+def database(database_url: str) -> Iterator[Database]:
+    made = Database(database_url, pool_size=4)
     yield made
     made.dispose()
 
@@ -183,9 +183,9 @@ def test_no_more_are_prepared_than_a_connection_keeps(
 
 
 def test_nothing_is_prepared_behind_a_pool_that_gives_each_transaction_another_connection(
-    postgres_url: str,
+    database_url: str,
 ):
-    url = f"{postgres_url}{'&' if '?' in postgres_url else '?'}pgbouncer=true"
+    url = f"{database_url}{'&' if '?' in database_url else '?'}pgbouncer=true"
     database = Database(url, pool_size=1)
     with database.statement() as connection:
         assert one(connection) == [(7,)]
@@ -712,12 +712,12 @@ def test_who_is_given_the_rows_may_ask_more(lot: Database, trips: list[int]):
 @MAKES_A_TABLE
 @pytest.mark.parametrize("way", ["statement", "pooled", "kept"])
 def test_where_nothing_waits_it_runs_at_once(
-    lot: Database, monkeypatch: pytest.MonkeyPatch, way: str, postgres_url: str
+    lot: Database, monkeypatch: pytest.MonkeyPatch, way: str, database_url: str
 ):
     """Outside a transaction, behind a pool, or where too many are prepared already."""
     database = lot
     if way == "pooled":
-        database = Database(f"{postgres_url}{'&' if '?' in postgres_url else '?'}pgbouncer=true")
+        database = Database(f"{database_url}{'&' if '?' in database_url else '?'}pgbouncer=true")
     if way == "kept":
         monkeypatch.setattr(libpq, "MOST", 0)
     opened = database.statement if way == "statement" else database.transaction

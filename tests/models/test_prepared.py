@@ -90,7 +90,6 @@ def test_only_what_is_given_is_a_value_of_it(service: House):
     )
     with service.database.statement() as connection:
         assert live.rows(connection, {"the_place": 1}) == []
-        # SQLite's own trace shows values in their places: it cannot tell.
         sql = live.plan(connection).sql
     assert "state = 'confirmed'" in sql
     assert "LIMIT 1" in sql
@@ -145,8 +144,8 @@ def test_whoever_listens_to_statements_hears_them(service: House):
 
 
 @pytest.mark.direct
-def test_after_a_restart_of_the_server_one_statement_fails_and_no_more(postgres_url: str):
-    database = Database(postgres_url)
+def test_after_a_restart_of_the_server_one_statement_fails_and_no_more(database_url: str):
+    database = Database(database_url)
     try:
         with database.statement() as first, database.statement() as second:
             pids = [

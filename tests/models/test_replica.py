@@ -21,7 +21,6 @@ from models.replica import LEFT_ALONE, LOOK_EVERY, MOST_LATE, Replica
 from tests.support.house import House, mornings
 from tests.support.postgres import PostgresServer
 
-pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 CLOCK = DatabaseClock()
 
 

@@ -7,19 +7,18 @@ import io
 import itertools
 
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from sqlalchemy import Date, DateTime, literal, select
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import literal, select
 
 from models.centres import geography
 from models.clock import FixedClock
 from models.slots.tables import place, slot
-from models.types import Day, Instant
+from models.types import Instant
 from services.slots.open_slots import day_starts
 from tests.support.house import MOBILE, NOON, House, a_mobile, campaign_with, house
 from tests.support.rows import knows_postcode, opens_centre_at, rows_of
@@ -271,28 +270,3 @@ def test_a_clock_is_asked_though_the_same_statement_was_compiled_with_a_moment(d
         for moment in (service.clock.now() + after, service.clock.at(after)):
             statement = select(literal(1)).where(literal(service.clock.now(), Instant()) < moment)
             assert connection.execute(statement).scalar_one_or_none() == 1
-
-
-@pytest.mark.parametrize("moment", [NOON, datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)])
-@pytest.mark.parametrize("zone", [UTC, ZoneInfo("Europe/Paris"), ZoneInfo("America/Cayenne")])
-def test_a_moment_is_written_to_sqlite_as_its_dialect_would(moment: datetime, zone: tzinfo):
-    dialect = sqlite.dialect()
-    ours, theirs = (
-        kind.dialect_impl(dialect).bind_processor(dialect) for kind in (Instant(), DateTime())
-    )
-    assert ours is not None
-    assert theirs is not None
-    naive = moment.astimezone(UTC).replace(tzinfo=None)
-    assert ours(moment.astimezone(zone)) == theirs(naive)
-    assert ours(None) is None
-    with pytest.raises(ValueError, match="a moment needs a time zone"):
-        ours(naive)
-
-
-@pytest.mark.parametrize("day", [date(2026, 1, 2), NOON])
-def test_a_day_is_written_to_sqlite_as_its_dialect_would(day: date):
-    dialect = sqlite.dialect()
-    ours, theirs = (kind.dialect_impl(dialect).bind_processor(dialect) for kind in (Day(), Date()))
-    assert ours is not None
-    assert theirs is not None
-    assert ours(day) == theirs(day)

@@ -10,8 +10,8 @@ def run(house, *arguments: object):
     return house.app.test_cli_runner().invoke(args=["numbers", *map(str, arguments)])
 
 
-def test_a_file_is_checked_against_the_store(sqlite_url, tmp_path):
-    with house(sqlite_url) as made:
+def test_a_file_is_checked_against_the_store(database_url, tmp_path):
+    with house(database_url) as made:
         done = run(made, "check", numbers_file(tmp_path, 'queue = "fr"'))
         assert done.exit_code == 1
         assert 'numbers.queue: nobody answers the queue "fr"' in done.stderr
@@ -25,7 +25,7 @@ def test_a_file_is_checked_against_the_store(sqlite_url, tmp_path):
         assert run(made, "check").exit_code == 1
 
 
-def test_numbers_are_listed(sqlite_url):
-    with house(sqlite_url) as made:
+def test_numbers_are_listed(database_url):
+    with house(database_url) as made:
         assert run(made, "list").stdout.split("\t")[0] == NATIONAL
         assert BRETAGNE not in run(made, "list").stdout

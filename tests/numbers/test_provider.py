@@ -16,8 +16,8 @@ from tests.support.office import Provider
 
 
 @pytest.fixture
-def service(sqlite_url: str) -> Iterator[House]:
-    with house(sqlite_url, numbers=load(EXAMPLE, replace(KNOWN, staffed=None))) as made:
+def service(database_url: str) -> Iterator[House]:
+    with house(database_url, numbers=load(EXAMPLE, replace(KNOWN, staffed=None))) as made:
         yield made
 
 

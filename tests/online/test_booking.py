@@ -130,8 +130,8 @@ def visitor(open_house: House) -> Visitor:
 
 
 @pytest.fixture
-def two_doses(sqlite_url: str) -> Iterator[House]:
-    with house(sqlite_url, campaign=campaign_with(doses=2, few_places=1)) as one:
+def two_doses(database_url: str) -> Iterator[House]:
+    with house(database_url, campaign=campaign_with(doses=2, few_places=1)) as one:
         one.opens_centre("1", starts=mornings(34), capacity=2)
         yield one
 
@@ -309,8 +309,10 @@ CARERS = Eligible(minimum_age=50, group="soignants")
 
 
 @BROWSERS
-def test_a_group_is_certified_by_whoever_belongs_to_it_and_shown_before_it_counts(sqlite_url: str):
-    with house(sqlite_url, campaign=campaign_with(eligible=(CARERS,))) as one:
+def test_a_group_is_certified_by_whoever_belongs_to_it_and_shown_before_it_counts(
+    database_url: str,
+):
+    with house(database_url, campaign=campaign_with(eligible=(CARERS,))) as one:
         one.opens_centre("1", starts=mornings(3), capacity=3)
         visitor = Visitor(one).starts().is_born(year="1970").is_at("situation")
         assert "soignants" in visitor.page
@@ -327,12 +329,12 @@ def test_a_group_is_certified_by_whoever_belongs_to_it_and_shown_before_it_count
 
 
 @BROWSERS
-def test_a_page_of_keys_offers_what_the_keys_of_a_menu_stand_for(sqlite_url: str, monkeypatch):
+def test_a_page_of_keys_offers_what_the_keys_of_a_menu_stand_for(database_url: str, monkeypatch):
     monkeypatch.setattr(type(STEPS["group"]), "page_of_keys", True)
     said = {"title": "Du groupe ?", "key_1": "Oui !", "key_2": "Non !"}
     for key, text in said.items():
         monkeypatch.setitem(screen("fr")._words, f"book.group.{key}", text)
-    with house(sqlite_url, campaign=campaign_with(eligible=(CARERS,))) as one:
+    with house(database_url, campaign=campaign_with(eligible=(CARERS,))) as one:
         visitor = Visitor(one).starts().is_born(year="1970").is_at("situation")
         assert "Du groupe ?" in visitor.page
         assert "Oui !" in visitor.page
@@ -344,8 +346,8 @@ def test_a_page_of_keys_offers_what_the_keys_of_a_menu_stand_for(sqlite_url: str
 
 
 @BROWSERS
-def test_the_only_place_beside_is_gone_and_the_couple_chooses(sqlite_url: str):
-    with house(sqlite_url) as one:
+def test_the_only_place_beside_is_gone_and_the_couple_chooses(database_url: str):
+    with house(database_url) as one:
         one.opens_centre("1", starts=mornings(3))
         visitor = Visitor(one).comes_to_offers("two")
         visitor.sends(place=visitor.places[0]).is_at("a-deux")
@@ -362,9 +364,9 @@ def test_the_only_place_beside_is_gone_and_the_couple_chooses(sqlite_url: str):
         assert len(starts) == 2
 
 
-def test_before_it_opens_and_after_it_closed_the_truth_is_told(sqlite_url: str):
+def test_before_it_opens_and_after_it_closed_the_truth_is_told(database_url: str):
     opens = NOON + timedelta(days=2)
-    with house(sqlite_url, campaign=campaign_with(opens_at=opens)) as one:
+    with house(database_url, campaign=campaign_with(opens_at=opens)) as one:
         visitor = Visitor(one).opens("/rendez-vous").sends(whom="self").is_at("ouverture")
         assert "vendredi 27 novembre à 9h00" in visitor.page
         visitor.opens("/rendez-vous/naissance").is_at("ouverture")
@@ -384,8 +386,8 @@ def test_before_it_opens_and_after_it_closed_the_truth_is_told(sqlite_url: str):
 
 
 @BROWSERS
-def test_what_lies_farther_than_the_campaign_goes_is_named_and_can_be_had(sqlite_url: str):
-    with house(sqlite_url, campaign=campaign_with(radius_kilometres=20)) as one:
+def test_what_lies_farther_than_the_campaign_goes_is_named_and_can_be_had(database_url: str):
+    with house(database_url, campaign=campaign_with(radius_kilometres=20)) as one:
         one.opens_centre("1", name="Halle", kilometres=60, starts=mornings(2))
         visitor = Visitor(one).starts().is_born().sends(where="75011").is_at("attente")
         assert "60 km" in visitor.page
@@ -559,10 +561,10 @@ def test_the_start_page_is_the_same_for_everybody_and_english_by_its_address(vis
 @BROWSERS
 @pytest.mark.parametrize("refused", [False, True], ids=["given", "refused"])
 def test_a_partners_centre_is_asked_for_and_nothing_is_told_before_both_have_it(
-    sqlite_url: str,
+    database_url: str,
     refused: bool,  # noqa: FBT001
 ):
-    with beside(sqlite_url) as one:
+    with beside(database_url) as one:
         one.opens()
         one.mirrors()
         visitor = Visitor(one.house).starts().is_born().sends(where="75011").is_at("attente")

@@ -25,8 +25,8 @@ FAR = "9"
 
 
 @pytest.fixture
-def town(sqlite_url: str) -> Iterator[House]:
-    with house(sqlite_url, campaign=campaign_with(phone_share=0)) as made:
+def town(database_url: str) -> Iterator[House]:
+    with house(database_url, campaign=campaign_with(phone_share=0)) as made:
         _opens(made)
         yield made
 
@@ -115,9 +115,9 @@ def test_a_centre_without_anything_leads_to_what_is_near(town: House):
     assert "Salle Olympe" in visitor.page
 
 
-def test_the_telephones_share_is_not_opened_by_an_address(sqlite_url: str):
+def test_the_telephones_share_is_not_opened_by_an_address(database_url: str):
     campaign = campaign_with(phone_share=100, phone_share_until=timedelta(0))
-    with house(sqlite_url, campaign=campaign) as made:
+    with house(database_url, campaign=campaign) as made:
         _opens(made)
         visitor = comes(made, "2", slot_of(made, "2")).is_at("attente")
         assert "en voici" not in visitor.page.lower()
@@ -137,8 +137,8 @@ def test_nobody_is_given_a_slot_before_the_birthday_that_lets_them_come(town: Ho
 
 
 @pytest.mark.parametrize("two_doses", [False, True], ids=["one dose", "both"])
-def test_two_people_come_by_a_slot(sqlite_url: str, two_doses: bool):  # noqa: FBT001
-    with house(sqlite_url, campaign=campaign_with(doses=2 if two_doses else 1)) as made:
+def test_two_people_come_by_a_slot(database_url: str, two_doses: bool):  # noqa: FBT001
+    with house(database_url, campaign=campaign_with(doses=2 if two_doses else 1)) as made:
         made.opens_centre("1", name="Salle A", kilometres=0.4, starts=mornings(40), capacity=6)
         made.opens_centre("2", name="Salle B", kilometres=4.1, starts=mornings(40), capacity=6)
         wanted = slot_of(made, "2", which=5)
@@ -222,9 +222,9 @@ def test_pages_at_a_centre_are_kept_apart_and_nobodys_spelling_changes_anothers_
     assert "Set-Cookie" not in answer.headers
 
 
-def test_the_waiting_room_leads_back_to_the_centre(sqlite_url: str):
+def test_the_waiting_room_leads_back_to_the_centre(database_url: str):
     opening = NOON + timedelta(minutes=10)
-    with house(sqlite_url, campaign=campaign_with(opens_at=opening)) as made:
+    with house(database_url, campaign=campaign_with(opens_at=opening)) as made:
         _opens(made)
         gate_of(made).begin(threads=False)
         browser = made.app.test_client()

@@ -127,10 +127,10 @@ def plain(visitor: Visitor) -> str:
 LANDLINE, OTHER_LINE = "04 91 22 33 44", "04 91 22 33 45"
 
 
-def test_a_refusal_says_the_same_whatever_the_reason_and_costs_the_same(sqlite_url: str):
+def test_a_refusal_says_the_same_whatever_the_reason_and_costs_the_same(database_url: str):
     """The person again, their number for another, their birth date on another number."""
     limits = ReachLimits(per_birth_date=1, per_number=1, per_address=0, without_number=0)
-    with house(sqlite_url, reach=limits) as made:
+    with house(database_url, reach=limits) as made:
         made.opens_centre("1", starts=mornings(20), capacity=9)
         first = Visitor(made).starts().is_born(day="12").sends(where="75011")
         first.sends(place=first.places[0]).sends(number=LANDLINE, wish="number").sends()
@@ -147,8 +147,8 @@ def test_a_refusal_says_the_same_whatever_the_reason_and_costs_the_same(sqlite_u
         assert len({cost for _, cost in found}) == 1
 
 
-def test_a_number_that_has_its_share_reads_the_same_sentence(sqlite_url: str):
-    with house(sqlite_url, campaign=campaign_with(per_number=1)) as made:
+def test_a_number_that_has_its_share_reads_the_same_sentence(database_url: str):
+    with house(database_url, campaign=campaign_with(per_number=1)) as made:
         made.opens_centre("1", starts=mornings(20), capacity=9)
         made.phone("+33491223344").books()
         found = [refused(made, born, LANDLINE)[0] for born in ("20", "21")]
@@ -178,8 +178,8 @@ def test_what_a_call_costs_is_known_of_a_number_by_its_beginning(number: str, co
 
 
 @pytest.fixture
-def made(sqlite_url: str) -> Iterator[House]:
-    with house(sqlite_url) as one:
+def made(database_url: str) -> Iterator[House]:
+    with house(database_url) as one:
         yield one
 
 
@@ -191,8 +191,8 @@ def test_it_stands_where_the_number_stands_large(made: House, path: str):
 
 
 @pytest.mark.parametrize("said", ["0,12 €/min + prix de l’appel", "none", "free"])
-def test_an_operator_says_it_in_words_or_not_at_all(sqlite_url: str, said: str):
-    with house(sqlite_url) as one:
+def test_an_operator_says_it_in_words_or_not_at_all(database_url: str, said: str):
+    with house(database_url) as one:
         one.settings = one.settings.model_copy(update={"call_cost": said})
         page = text(Visitor(one).opens("/"))
         assert COST not in page

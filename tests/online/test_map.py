@@ -22,8 +22,8 @@ FIGURE = re.compile(r'<figure class="map">.*?</figure>', re.DOTALL)
 
 
 @pytest.fixture
-def town(sqlite_url: str) -> Iterator[House]:
-    with house(sqlite_url) as made:
+def town(database_url: str) -> Iterator[House]:
+    with house(database_url) as made:
         made.opens_centre("1", name="Salle Olympe de Gouges", kilometres=2.4, starts=mornings(9))
         made.opens_centre("2", name="Gymnase Jean Jaurès", kilometres=7.1, starts=mornings(9))
         made.opens_centre("3", name="Mairie annexe", kilometres=12.2, starts=mornings(9))
@@ -63,8 +63,8 @@ def test_nothing_of_the_map_comes_from_elsewhere_and_nothing_in_it_is_styled_in_
     assert len(shown) < 6_000
 
 
-def test_offers_of_one_centre_have_one_number(sqlite_url: str):
-    with house(sqlite_url) as made:
+def test_offers_of_one_centre_have_one_number(database_url: str):
+    with house(database_url) as made:
         made.opens_centre("1", kilometres=2.4, starts=mornings(20), capacity=3)
         visitor = Visitor(made).comes_to_offers()
         assert len(visitor.places) == 3

@@ -43,8 +43,8 @@ def made(database_url: str) -> Iterator[House]:
 
 
 @pytest.fixture
-def quick(sqlite_url: str) -> Iterator[House]:
-    with house(sqlite_url, links=True) as one:
+def quick(database_url: str) -> Iterator[House]:
+    with house(database_url, links=True) as one:
         one.opens_centre("1", kilometres=0.4, starts=mornings(6), capacity=2)
         yield one
 
@@ -110,9 +110,9 @@ def test_known_and_unknown_get_the_same_bytes_the_same_work_and_the_same_headers
         headers = [header for header in visitor.answer.headers if header[0] != "Date"]
         told[name] = (visitor.page, headers, visitor.path, statements)
     assert told["known"] == told["unknown"] == told["wrong date"]
-    # The tries are waited for (on PostgreSQL) and counted; the booking and its appointments, where
+    # The tries are waited for and counted; the booking and its appointments, where
     # they are, texts and others of the number are read; tries and text are written, or taken back.
-    assert len(told["known"][3]) == (9 if quick.database.is_sqlite else 10)
+    assert len(told["known"][3]) == 10
 
 
 def test_a_wrong_date_an_unknown_reference_and_a_landline_bring_no_text(made: House):
@@ -217,7 +217,6 @@ def test_a_link_that_was_made_up_costs_no_question_to_the_database(
         asked.append("a connection")
         return take(engine)
 
-    # One that is kept on SQLite is out of its pool already.
     monkeypatch.setattr(quick.database, "_take", taken)
     for engine in quick.database.engines:
         event.listen(engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
@@ -382,9 +381,9 @@ def test_other_moments_other_towns_and_keeping_it_gives_all_back(quick: House):
     assert state_of(quick) == ["confirmed"]
 
 
-def test_two_appointments_are_moved_and_cancelled_as_by_telephone(sqlite_url: str):
+def test_two_appointments_are_moved_and_cancelled_as_by_telephone(database_url: str):
     campaign = campaign_with(doses=2, second_after_days=(21, 28))
-    with house(sqlite_url, links=True, campaign=campaign) as made:
+    with house(database_url, links=True, campaign=campaign) as made:
         made.opens_centre("1", kilometres=0.4, starts=mornings(34), capacity=3)
         _, link = booked(made)
         visitor = Visitor(made).opens_link(link).reads("Vos deux rendez-vous", "Second rendez-vous")

@@ -742,8 +742,8 @@ def test_two_that_race_do_not_both_pass_the_last_of_a_limit(site: House):
     assert sum(isinstance(one, Booked) for one in answered) == 1
 
 
-def test_without_the_lock_they_do(postgres_url: str, monkeypatch: pytest.MonkeyPatch):
-    """The guard off, as a control; SQLite has one writer at a time anyway."""
+def test_without_the_lock_they_do(database_url: str, monkeypatch: pytest.MonkeyPatch):
+    """The guard off, as a control."""
     # As many as may have a transaction at once.
     racers = POOL_SIZE // 2
     arrived = threading.Barrier(racers, timeout=20)
@@ -758,7 +758,7 @@ def test_without_the_lock_they_do(postgres_url: str, monkeypatch: pytest.MonkeyP
         rows, "alone", lambda connection, _keys, look, values: look.rows(connection, values)
     )
     monkeypatch.setattr(rows, "unproved", counts_together)
-    with house(postgres_url, reach=ReachLimits()) as one:
+    with house(database_url, reach=ReachLimits()) as one:
         one.opens_centre("1", starts=mornings(30), capacity=40)
         answered = asks_at_once(one, "ab", racers, number=a_mobile, born=somebody)
     assert sum(isinstance(one, Booked) for one in answered) == racers > 2
@@ -800,11 +800,11 @@ def test_where_somebody_came_from_is_forgotten_when_no_limit_counts_it(empty: Ho
 
 @pytest.mark.parametrize(("number", "most"), [(a_mobile(1), 11), ("", 9)])
 def test_what_a_confirmation_costs(site: House, number: str, most: int):
-    """One count that each confirmation with a number had before, and one lock on PostgreSQL.
+    """One count that each confirmation with a number had before, and one lock.
 
     The web session, BEGIN, its claim, what its number has and whose it is, the lock, the count,
     the place, the booking with its appointment and its line of history, the text, the answer and
-    COMMIT. SQLite has no lock, and a statement for each of the booking's three.
+    COMMIT.
     """
     as_in_production(site)
     comes(site, a_mobile(90), born=somebody(90), address="192.0.2.90")
@@ -814,4 +814,4 @@ def test_what_a_confirmation_costs(site: House, number: str, most: int):
     form = visitor.hidden
     with on_the_wire(site.database) as sent:
         visitor._open("POST", "/rendez-vous/confirmer", form)
-    assert len(sent) == most + site.database.is_sqlite, sent
+    assert len(sent) == most, sent

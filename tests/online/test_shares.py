@@ -67,10 +67,10 @@ def gives_number(visitor: Visitor, number: str = NUMBER) -> Visitor:
 
 
 @pytest.fixture
-def on_postgres(postgres_url: str) -> Iterator[House]:
+def on_postgres(database_url: str) -> Iterator[House]:
     """The same on PostgreSQL, which knows centres and postcodes already."""
     shares = replace(HoldShares(), per_address=3)
-    with house(postgres_url, campaign=ONE_CENTRE, shares=shares) as one:
+    with house(database_url, campaign=ONE_CENTRE, shares=shares) as one:
         one.opens_centre("1", starts=mornings(20), capacity=9)
         as_in_production(one)
         yield one
@@ -282,8 +282,8 @@ def test_a_home_is_one_network_of_ipv6(site: House):
     at_offers(site, "2001:db8:1:300::1")
 
 
-def test_fifty_families_behind_one_address_hold_at_one_time(sqlite_url: str):
-    with house(sqlite_url, campaign=ONE_CENTRE, shares=HoldShares()) as one:
+def test_fifty_families_behind_one_address_hold_at_one_time(database_url: str):
+    with house(database_url, campaign=ONE_CENTRE, shares=HoldShares()) as one:
         one.opens_centre("1", starts=mornings(30), capacity=9)
         for _ in range(50):
             at_offers(one)
@@ -325,9 +325,9 @@ def together(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     monkeypatch.setattr(rows, "ask_alone", counts_together)
 
 
-def test_without_the_lock_they_do(postgres_url: str, monkeypatch: pytest.MonkeyPatch):
-    """The guard off, as a control; SQLite has one writer at a time anyway."""
-    with house(postgres_url, campaign=ONE_CENTRE, shares=HoldShares(per_address=3)) as one:
+def test_without_the_lock_they_do(database_url: str, monkeypatch: pytest.MonkeyPatch):
+    """The guard off, as a control."""
+    with house(database_url, campaign=ONE_CENTRE, shares=HoldShares(per_address=3)) as one:
         one.opens_centre("1", starts=mornings(20), capacity=9)
         together(monkeypatch, 6)
         assert comes_at_once(one, 6) == [200] * 6
@@ -355,8 +355,8 @@ def test_visits_that_type_one_number_at_once_hold_for_one(site: House):
     assert types_at_once(site, 4) == 1
 
 
-def test_without_the_lock_they_hold_for_all(postgres_url: str, monkeypatch: pytest.MonkeyPatch):
-    with house(postgres_url, campaign=ONE_CENTRE, shares=HoldShares()) as one:
+def test_without_the_lock_they_hold_for_all(database_url: str, monkeypatch: pytest.MonkeyPatch):
+    with house(database_url, campaign=ONE_CENTRE, shares=HoldShares()) as one:
         one.opens_centre("1", starts=mornings(20), capacity=9)
         apart = partial(together, monkeypatch, 4)
         assert types_at_once(one, 4, before=apart) == 4

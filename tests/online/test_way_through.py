@@ -18,8 +18,8 @@ BACK = re.compile(r'<a class="back" href="([^"]+)"[^>]*>([^<]+)</a>')
 
 
 @pytest.fixture
-def open_house(sqlite_url: str) -> Iterator[House]:
-    with house(sqlite_url, campaign=campaign_with(eligible=(CARERS,))) as made:
+def open_house(database_url: str) -> Iterator[House]:
+    with house(database_url, campaign=campaign_with(eligible=(CARERS,))) as made:
         made.opens_centre("1", name="Salle Olympe de Gouges", starts=mornings(30), capacity=3)
         yield made
 
@@ -100,8 +100,8 @@ def test_no_number_stands_where_nothing_is_asked(visitor: Visitor):
     goes_back(visitor).is_at("situation")
 
 
-def test_before_the_opening_nobody_is_told_of_five_questions(sqlite_url: str):
-    with house(sqlite_url, campaign=campaign_with(opens_at=NOON + timedelta(days=2))) as made:
+def test_before_the_opening_nobody_is_told_of_five_questions(database_url: str):
+    with house(database_url, campaign=campaign_with(opens_at=NOON + timedelta(days=2))) as made:
         visitor = Visitor(made).opens("/rendez-vous")
         assert count(visitor) == ""
         visitor.sends(whom="self").is_at("ouverture")
@@ -126,8 +126,8 @@ def test_the_way_back_leads_through_all_questions_and_keeps_every_answer(
     assert len(open_house.bookings()) == 1
 
 
-def test_the_couple_that_is_asked_once_more_is_counted_once_more(sqlite_url: str):
-    with house(sqlite_url) as made:
+def test_the_couple_that_is_asked_once_more_is_counted_once_more(database_url: str):
+    with house(database_url) as made:
         made.opens_centre("1", starts=mornings(3))
         visitor = Visitor(made).comes_to_offers("two")
         visitor.sends(place=visitor.places[0]).is_at("a-deux")

@@ -25,8 +25,8 @@ KEYS = re.compile(r'name="key" value="([0-9]+)"')
 
 
 @pytest.fixture
-def site(sqlite_url: str) -> Iterator[House]:
-    yield from town(sqlite_url, *autumn(), links=True)
+def site(database_url: str) -> Iterator[House]:
+    yield from town(database_url, *autumn(), links=True)
 
 
 def test_a_visitor_of_seventy_books_both_at_once(site: House):
@@ -162,8 +162,8 @@ def test_of_two_that_are_apart_only_the_one_that_was_asked_for_is_cancelled(site
     assert [service for service, _ in done(site)] == ["covid"]
 
 
-def test_who_may_have_neither_is_told_of_the_age_of_the_first(sqlite_url: str):
-    for made in town(sqlite_url, *autumn(minimum_age=75)):
+def test_who_may_have_neither_is_told_of_the_age_of_the_first(database_url: str):
+    for made in town(database_url, *autumn(minimum_age=75)):
         visitor = Visitor(made).starts().is_born("12", "3", "1966").is_at("situation")
         visitor.sends(belongs="no").is_at("pas-encore")
         assert "65 ans et plus" in visitor.page
@@ -193,11 +193,11 @@ def test_the_second_of_two_is_counted_on_with_what_they_are_asked(site: House):
 
 
 def test_a_service_that_closes_during_a_visit_is_said_and_nothing_is_booked_by_half(
-    sqlite_url: str,
+    database_url: str,
 ):
     flu, covid = autumn()
     until = NOON + timedelta(minutes=2)
-    for made in town(sqlite_url, flu, replace(covid, closes_at=until), links=True):
+    for made in town(database_url, flu, replace(covid, closes_at=until), links=True):
         visitor = Visitor(made).starts().is_born("12", "3", "1956").sends(key="3").sends(key="1")
         visitor.sends(where="75011").is_at("creneaux")
         visitor.sends(place=visitor.places[0]).sends(wish="none").is_at("confirmer")
@@ -211,10 +211,10 @@ def test_a_service_that_closes_during_a_visit_is_said_and_nothing_is_booked_by_h
         assert is_sound(made)
 
 
-def test_a_poster_of_one_service_leaves_out_what_does_not_go_with_it(sqlite_url: str):
+def test_a_poster_of_one_service_leaves_out_what_does_not_go_with_it(database_url: str):
     flu, covid = autumn(months_since=0)
     card = replace(CARD, opens_at=None, radius_kilometres=flu.radius_kilometres)
-    with house(sqlite_url, campaign=flu, beside=(covid, card)) as made:
+    with house(database_url, campaign=flu, beside=(covid, card)) as made:
         made.opens_centre("1", starts=mornings(6), capacity=2)
         visitor = Visitor(made).opens("/rendez-vous?pour=grippe")
         visitor.sends(path="/rendez-vous?pour=grippe", whom="self").is_born("12", "3", "1956")
@@ -229,11 +229,11 @@ def test_a_poster_of_one_service_leaves_out_what_does_not_go_with_it(sqlite_url:
         assert done(made) == [("covid", 1), ("grippe", 1)]
 
 
-def test_the_site_lists_more_than_three_at_once(sqlite_url: str):
+def test_the_site_lists_more_than_three_at_once(database_url: str):
     flu, covid = autumn(months_since=0)
     card = replace(CARD, opens_at=None)
     passport = replace(card, name="passeport-2026", service="passeport")
-    with house(sqlite_url, campaign=flu, beside=(covid, card, passport)) as made:
+    with house(database_url, campaign=flu, beside=(covid, card, passport)) as made:
         made.opens_centre("1", starts=mornings(6), capacity=2)
         visitor = Visitor(made).starts().is_born("12", "3", "1956").is_at("pour-quoi")
         # Callers hear three at a time, and the key is which three, then which of them.

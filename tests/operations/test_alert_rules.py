@@ -55,10 +55,10 @@ def anchors(page: str) -> set[str]:
 
 
 @pytest.fixture
-def made(sqlite_url: str) -> Iterator[House]:
+def made(database_url: str) -> Iterator[House]:
     # Counted for all tests of a process; a number is told of from its first call on.
     UNKNOWN_NUMBERS.clear()
-    with house(sqlite_url) as one:
+    with house(database_url) as one:
         yield one
 
 

@@ -68,22 +68,9 @@ def looks(house: House, file: Path, **options: Any) -> backups.Looked:
 
 
 @pytest.fixture
-def scratch(request: pytest.FixtureRequest, database_url: str) -> Any:
-    """The address of an empty database to restore to; empty on SQLite, which needs none."""
-    if database_url.startswith("sqlite"):
-        yield ""
-        return
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    url = server.create()
-    yield url
-    server.drop(url)
-
-
-@pytest.fixture
-def scratch_url(postgres_server: PostgresServer) -> Any:
-    url = postgres_server.create()
-    yield url
-    postgres_server.drop(url)
+def scratch(empty_url: str) -> str:
+    """The address of an empty database to restore to."""
+    return empty_url
 
 
 def test_a_backup_is_made_and_restores_to_the_same(town: House, folder: Path, scratch: str):
@@ -218,9 +205,9 @@ def program(folder: Path, name: str, does: str) -> None:
 
 
 def test_an_older_pg_dump_is_said_before_it_is_tried(
-    postgres_url: str, folder: Path, tmp_path: Path
+    database_url: str, folder: Path, tmp_path: Path
 ):
-    house = House(postgres_url)
+    house = House(database_url)
     program(tmp_path / "bin", "pg_dump", 'echo "pg_dump (PostgreSQL) 9.6.24"')
     with pytest.raises(BackupRefused, match="is of PostgreSQL 9 and the server of"):
         backups.run(house.store, folder, keep=1, programs=Programs(str(tmp_path / "bin")))
@@ -229,9 +216,9 @@ def test_an_older_pg_dump_is_said_before_it_is_tried(
 
 
 def test_a_pg_dump_that_fails_or_is_missing_is_said(
-    postgres_url: str, folder: Path, tmp_path: Path
+    database_url: str, folder: Path, tmp_path: Path
 ):
-    house = House(postgres_url)
+    house = House(database_url)
     with pytest.raises(BackupRefused, match="there is no pg_dump in"):
         backups.run(house.store, folder, keep=1, programs=Programs(str(tmp_path)))
     fails = (
@@ -258,12 +245,12 @@ def test_a_password_is_on_no_command_line(tmp_path: Path):
 
 
 def test_why_the_database_to_restore_to_does_not_answer_is_said(
-    postgres_url: str, folder: Path, tmp_path: Path
+    database_url: str, folder: Path, tmp_path: Path
 ):
     """Its server's own first line, not the name of an exception; no password is in it."""
-    house = House(postgres_url)
+    house = House(database_url)
     made = makes(house, folder)
-    nowhere = make_url(postgres_url).set(database="not_there")
+    nowhere = make_url(database_url).set(database="not_there")
     told = refused(house, folder / made.file, nowhere.render_as_string(hide_password=False))
     assert 'database "not_there" does not exist' in told
     away = f"postgresql://allo_owner:secret@/empty?host={tmp_path}"
@@ -275,15 +262,15 @@ def test_why_the_database_to_restore_to_does_not_answer_is_said(
 
 @pytest.mark.owner
 def test_a_role_that_may_not_restore_is_told_who_may(
-    postgres_url: str, postgres_server: PostgresServer, folder: Path, scratch_url: str
+    database_url: str, postgres_server: PostgresServer, folder: Path, scratch: str
 ):
-    house = House(postgres_url)
+    house = House(database_url)
     made = makes(house, folder)
     role = sql.Identifier(f"{postgres_server.prefix}_guest")
-    owner = make_url(postgres_url).set(drivername="postgresql")
+    owner = make_url(database_url).set(drivername="postgresql")
     with psycopg.connect(owner.render_as_string(hide_password=False), autocommit=True) as server:
         server.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'x'").format(role))
-        guest = make_url(scratch_url).set(username=f"{postgres_server.prefix}_guest", password="x")
+        guest = make_url(scratch).set(username=f"{postgres_server.prefix}_guest", password="x")
         told = refused(house, folder / made.file, guest.render_as_string(hide_password=False))
         server.execute(sql.SQL("DROP ROLE {}").format(role))
     house.close()
@@ -304,20 +291,21 @@ def told_by(file: Path) -> dict[str, float]:
     return {one.name: one.value for family in families for one in family.samples}
 
 
-def test_the_commands_say_what_was_made_and_found(made: House, folder: Path):
+def test_the_commands_say_what_was_made_and_found(made: House, folder: Path, scratch: str):
     def run(*words: str) -> Any:
-        return made.app.test_cli_runner().invoke(args=["backup", *words])
+        programs = ("--bin", servers_programs().folder)
+        return made.app.test_cli_runner().invoke(args=["backup", *words, *programs])
 
     assert isinstance(made.clock, FixedClock)
     watched = folder.parent / "backup.prom"
     done = run("run", "--to", str(folder), "--keep", "2", "--textfile", str(watched))
     assert done.exit_code == 0, done.output
-    (file,) = folder.glob("*.sqlite3")
+    (file,) = folder.glob("*.dump")
     assert done.output.startswith(f"{file}: ")
     moment = made.clock.now().timestamp()
     assert told_by(watched)["allo_backup_ended_timestamp_seconds"] == moment
     assert told_by(watched)["allo_backup_bytes"] == file.stat().st_size
-    looked = run("verify", str(file), "--textfile", str(watched))
+    looked = run("verify", str(file), "--into", scratch, "--textfile", str(watched))
     assert looked.exit_code == 0, looked.output
     assert told_by(watched) == {"allo_backup_restored_timestamp_seconds": moment}
     assert "restored and recounted: 0 bookings" in looked.output
@@ -330,8 +318,8 @@ def test_the_commands_say_what_was_made_and_found(made: House, folder: Path):
     assert len(no.output.splitlines()) == 1
 
 
-def test_through_a_pooler_it_is_refused_with_the_way_past(postgres_url: str, folder: Path):
-    address = f"{postgres_url}{'&' if '?' in postgres_url else '?'}pgbouncer=true"
+def test_through_a_pooler_it_is_refused_with_the_way_past(database_url: str, folder: Path):
+    address = f"{database_url}{'&' if '?' in database_url else '?'}pgbouncer=true"
     with house(address) as pooled, pytest.raises(BackupRefused, match="MIGRATION_DATABASE_URL"):
         makes(pooled, folder)
     assert list(folder.glob("*.dump*")) == []

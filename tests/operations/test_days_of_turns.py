@@ -62,11 +62,11 @@ def opened(url: str) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def by_day(postgres_url: str) -> str:
+def by_day(database_url: str) -> str:
     """A database in which days have partitions since a month before NOON."""
     days = (TODAY + number * DAY for number in range(-10, 4))
-    days_begin_after(postgres_url, TODAY - 30 * DAY, *days)
-    return postgres_url
+    days_begin_after(database_url, TODAY - 30 * DAY, *days)
+    return database_url
 
 
 @pytest.fixture
@@ -198,9 +198,9 @@ def test_a_conversation_by_text_lies_in_the_day_on_which_it_began(service: House
 # ---------------------------------------------------------------- days are made ahead
 
 
-def test_today_and_some_days_after_it_are_made(postgres_url: str):
-    days_begin_after(postgres_url, TODAY - DAY)
-    with house(postgres_url, clock=FixedClock(NIGHT)) as made:
+def test_today_and_some_days_after_it_are_made(database_url: str):
+    days_begin_after(database_url, TODAY - DAY)
+    with house(database_url, clock=FixedClock(NIGHT)) as made:
         assert days_of_turns.look(made.store) == DaysAhead(-1, 0)
         assert make_ahead(made.store) == AHEAD + 1
         assert make_ahead(made.store) == 0
@@ -213,9 +213,9 @@ def test_today_and_some_days_after_it_are_made(postgres_url: str):
         assert (found.ahead, found.too_few) == (2, True)
 
 
-def test_what_was_before_and_the_two_days_after_are_one(postgres_url: str):
+def test_what_was_before_and_the_two_days_after_are_one(database_url: str):
     """The version before must not be at work any more when the first day of its own begins."""
-    with opened(postgres_url) as connection:
+    with opened(database_url) as connection:
         (before,) = turn_days.kept(connection)
         now = connection.execute(text("SELECT timezone('UTC', now())::date")).scalar_one()
         assert before.is_before
@@ -225,10 +225,10 @@ def test_what_was_before_and_the_two_days_after_are_one(postgres_url: str):
 
 
 def test_a_day_without_a_partition_loses_nothing_and_is_moved_when_it_has_one(
-    postgres_url: str,
+    database_url: str,
 ):
-    days_begin_after(postgres_url, TODAY - DAY)
-    with house(postgres_url, clock=FixedClock(NIGHT)) as made:
+    days_begin_after(database_url, TODAY - DAY)
+    with house(database_url, clock=FixedClock(NIGHT)) as made:
         made.opens_centre("1", starts=mornings(30), capacity=2)
         caller = made.phone().goes_to("postcode")
         assert set(lies_in(made)) == {"turn_other"}
@@ -242,10 +242,10 @@ def test_a_day_without_a_partition_loses_nothing_and_is_moved_when_it_has_one(
         assert len(made.bookings()) == 1
 
 
-def test_where_too_much_would_be_looked_through_it_stays_and_is_said(postgres_url: str):
+def test_where_too_much_would_be_looked_through_it_stays_and_is_said(database_url: str):
     """All who write on that day would wait meanwhile."""
-    days_begin_after(postgres_url, TODAY - DAY)
-    with house(postgres_url, clock=FixedClock(NOON)) as made:
+    days_begin_after(database_url, TODAY - DAY)
+    with house(database_url, clock=FixedClock(NOON)) as made:
         with made.database.transaction() as connection:
             connection.execute(
                 text(
@@ -265,10 +265,10 @@ def test_where_too_much_would_be_looked_through_it_stays_and_is_said(postgres_ur
         assert lies_in(made) == {f"turn_{TODAY:%Y%m%d}": 20000}
 
 
-def test_a_partition_that_others_keep_locked_is_tried_again(postgres_url: str):
-    days_begin_after(postgres_url, TODAY - DAY)
-    with house(postgres_url, clock=FixedClock(NIGHT)) as made:
-        with psycopg.connect(driver_url(postgres_url)) as reader:
+def test_a_partition_that_others_keep_locked_is_tried_again(database_url: str):
+    days_begin_after(database_url, TODAY - DAY)
+    with house(database_url, clock=FixedClock(NIGHT)) as made:
+        with psycopg.connect(driver_url(database_url)) as reader:
             reader.execute("SELECT FROM turn_other")
             assert make_ahead(made.store) == 0
             # Callers wait for none of the two.
@@ -277,18 +277,18 @@ def test_a_partition_that_others_keep_locked_is_tried_again(postgres_url: str):
         assert set(lies_in(made)) == {f"turn_{TODAY:%Y%m%d}"}
 
 
-def test_what_lies_in_no_day_is_made_a_partition_of_several_by_hand(postgres_url: str):
+def test_what_lies_in_no_day_is_made_a_partition_of_several_by_hand(database_url: str):
     """As docs/at-3am.md says, to the letter but for the days."""
-    days_begin_after(postgres_url, TODAY - DAY)
+    days_begin_after(database_url, TODAY - DAY)
     page = (ROOT / "docs" / "at-3am.md").read_text("utf-8")
     ((told, end),) = re.findall(r"\n( +BEGIN; SET LOCAL.+?)( +COMMIT;)", page, re.DOTALL)
     steps = (told + end).replace("20261207", f"{TODAY + DAY:%Y%m%d}")
     for day, ours in (("05", TODAY), ("08", TODAY + 2 * DAY)):
         steps = steps.replace(f"2026-12-{day}", f"{ours}")
-    with house(postgres_url, clock=FixedClock(NIGHT)) as made:
+    with house(database_url, clock=FixedClock(NIGHT)) as made:
         made.opens_centre("1", starts=mornings(30), capacity=2)
         caller = made.phone().goes_to("postcode")
-        with psycopg.connect(driver_url(postgres_url), autocommit=True) as owner:
+        with psycopg.connect(driver_url(database_url), autocommit=True) as owner:
             owner.execute(steps)
         assert set(lies_in(made)) == {f"turn_{TODAY + DAY:%Y%m%d}"}
         assert days_of_turns.look(made.store) == DaysAhead(1, 0)
@@ -543,9 +543,9 @@ OLD_NEWEST = text(
 
 
 @pytest.mark.parametrize("first", ["old", "new"])
-def test_both_versions_claim_the_same_turn(postgres_url: str, first: str):
+def test_both_versions_claim_the_same_turn(database_url: str, first: str):
     """Today, and beyond the next midnight: all of it lies in what was before."""
-    with house(postgres_url) as made, made.database.statement() as connection:
+    with house(database_url) as made, made.database.statement() as connection:
         now = connection.execute(text("SELECT now()")).scalar_one()
         day = turn_days.day_of(now)
 
@@ -571,12 +571,12 @@ def test_both_versions_claim_the_same_turn(postgres_url: str, first: str):
             assert connection.execute(OLD_NEWEST, {"call": "CA-1"}).one().number == number
 
 
-def test_the_version_before_writes_on_the_day_of_now_later_on(postgres_url: str):
+def test_the_version_before_writes_on_the_day_of_now_later_on(database_url: str):
     """Whoever forgot a machine of it: on one day both still claim the same turn."""
-    with opened(postgres_url) as connection:
+    with opened(database_url) as connection:
         today = connection.execute(text("SELECT timezone('UTC', now())::date")).scalar_one()
-    days_begin_after(postgres_url, today - DAY, today)
-    with house(postgres_url) as made, made.database.statement() as connection:
+    days_begin_after(database_url, today - DAY, today)
+    with house(database_url) as made, made.database.statement() as connection:
         assert connection.execute(OLD_CLAIM, {"call": "CA-1", "number": 0}).rowcount == 1
         assert not turns.claim(connection, made.store.clock, "CA-1", 0, today)
         # What it wrote on another day than that of the call is found all the same.
@@ -668,35 +668,6 @@ def test_who_may_write_turns_still_may(at_0036: str, postgres_server: Any):
             connection.execute("RESET ROLE")
             connection.execute(f'DROP OWNED BY "{role}"')
             connection.execute(f'DROP ROLE "{role}"')
-
-
-# ---------------------------------------------------------------- SQLite
-
-
-def test_sqlite_has_one_table_and_asks_for_no_day(sqlite_url: str):
-    with house(sqlite_url, clock=FixedClock(NIGHT)) as made:
-        made.opens_centre("1", starts=mornings(30), capacity=2)
-        assert make_ahead(made.store) == 0
-        assert days_of_turns.look(made.store) is None
-        played = play(Line(made.app), BOOKING[:5])
-        clock_of(made).advance(20 * SECOND)
-        for (url, fields), answer in zip(played.posts, played.answers, strict=True):
-            assert played.line.post(re.sub(r"&d=\d+", "&d=20200101", url), **fields) == answer
-        assert erase_data(made.store)["days of turns"] == 0
-        assert len(rows_of(made.database, select(turn.c.number))) == len(played.posts)
-
-
-def test_turns_of_before_the_migration_are_found_on_sqlite(sqlite_url: str):
-    with house(sqlite_url) as made, made.database.statement() as connection:
-        connection.execute(
-            text(
-                "INSERT INTO turn (call_id, number, at, step, outcome)"
-                " VALUES ('CA-1', 0, '2026-11-25 08:00:00.000000', 's', 'o')"
-            )
-        )
-        found = turns.newest(connection, made.store.vault, "CA-1", day=TODAY)
-    assert found is not None
-    assert found.number == 0
 
 
 def test_a_call_is_known_by_its_day(database_url: str):

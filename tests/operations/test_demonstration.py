@@ -51,7 +51,7 @@ def horizon(database, monkeypatch) -> int:
     Eight days on PostgreSQL, where the places of 35 take minutes of a busy machine and show
     nothing more: the tests with `small` have the whole horizon on both.
     """
-    days = demonstration.HORIZON_DAYS if database.is_sqlite else 8
+    days = 8
     monkeypatch.setattr(demonstration, "HORIZON_DAYS", days)
     return days
 
@@ -90,7 +90,7 @@ def test_a_fresh_installation(run, demo, horizon, database, clock):
             .select_from(centre.outerjoin(slot))
             .where(slot.c.id.is_(None), centre.c.hours != "{}")
         ).scalar_one()
-    assert without == (0 if database.is_sqlite else OPEN_LATER)
+    assert without == (OPEN_LATER)
     first, last = one(database, select(func.min(slot.c.start_at), func.max(slot.c.start_at)))
     assert first > clock.moment
     assert timedelta(days=horizon - 1) <= last - clock.moment < timedelta(days=horizon)
@@ -161,7 +161,7 @@ def check_again(run: Run, database: Database, clock: FixedClock, half_a_week: fl
     """A second start adds nothing; the next day adds one day; an import keeps `ours`."""
     before = counts(database)
     again = run("demo").stdout.splitlines()
-    looked_at = 0 if database.is_sqlite else OPEN_LATER
+    looked_at = OPEN_LATER
     nothing = f"0 slots opened, 0 already there, 0 places added, {looked_at} centres"
     assert again[-1] == nothing
     assert counts(database) == before

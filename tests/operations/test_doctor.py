@@ -120,8 +120,6 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str
     """An empty database beside the migrated one, of the same kind."""
 
     def make_one(url: str) -> str:
-        if url.startswith("sqlite"):
-            return f"sqlite:///{tmp_path / 'empty.sqlite3'}"
         server: PostgresServer = request.getfixturevalue("postgres_server")
         made = server.create()
         request.addfinalizer(lambda: server.drop(made))
@@ -165,9 +163,9 @@ def test_a_wrong_key(well: House):
 
 
 @pytest.mark.owner
-def test_a_role_without_a_right(postgres_url: str, postgres_server: PostgresServer):
+def test_a_role_without_a_right(database_url: str, postgres_server: PostgresServer):
     role = f"{postgres_server.prefix}_poor"
-    url = make_url(postgres_url)
+    url = make_url(database_url)
     with psycopg.connect(
         url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True
     ) as server:
@@ -254,9 +252,9 @@ def test_a_store_that_does_not_answer_is_one_sentence(tmp_path: Path):
 
 
 @pytest.mark.owner
-def test_a_database_that_is_only_read(postgres_url: str):
-    name = make_url(postgres_url).database
-    made = House(postgres_url)
+def test_a_database_that_is_only_read(database_url: str):
+    name = make_url(database_url).database
+    made = House(database_url)
     made.opens_centre("1", starts=mornings(1))
     made.has_processes()
     with made.database.statement() as connection:
@@ -419,8 +417,8 @@ def test_each_look_says_what_it_found(given: Finding, level: Level, sentence: st
     assert bool(given.remedy) == (level is not Level.GOOD)
 
 
-def test_a_clock_that_is_an_hour_off_is_seen_on_postgresql(postgres_url: str):
-    with house(postgres_url) as made:
+def test_a_clock_that_is_an_hour_off_is_seen_on_postgresql(database_url: str):
+    with house(database_url) as made:
         said = unwell(made, machine_now=lambda: datetime.now(UTC) + HOUR)
     assert said["clock"] == "this machine's clock is 1 h 0 min ahead of the database's"
 
@@ -481,8 +479,8 @@ def test_a_warning_is_not_well_for_an_operator(well: House):
     assert "warning  redis        Redis does not answer" in done.output
 
 
-def test_an_empty_store_leaves_the_rest_unseen(tmp_path: Path):
-    made = House(f"sqlite:///{tmp_path / 'empty.sqlite3'}")
+def test_an_empty_store_leaves_the_rest_unseen(empty_url: str):
+    made = House(empty_url)
     done = runs(made)
     made.close()
     assert done.exit_code == 1

@@ -239,9 +239,6 @@ def test_what_was_missed_for_days_may_take_longer_than_a_webhook(
         limits.append(connection.execute(text("SHOW statement_timeout")).scalar_one())
         return 0
 
-    if service.database.is_sqlite:
-        erase_data(service.store)
-        return
     monkeypatch.setitem(STEPS, "visits", (looks, DAY))
     erase_data(service.store)
     with service.database.transaction() as connection:

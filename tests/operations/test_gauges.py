@@ -117,16 +117,13 @@ def test_alerts_of_the_board_are_told_as_long_as_they_last(service: House):
 
 def test_of_replicas_a_store_tells_that_can_have_some(service: House):
     found = told(service)
-    if service.database.is_sqlite:
-        assert not [name for name in found if "repli" in name]
-    else:
-        # None follows, so none is behind.
-        assert found["allo_replicas"] == 0
-        assert "allo_replication_lag_bytes" not in found
+    # None follows, so none is behind.
+    assert found["allo_replicas"] == 0
+    assert "allo_replication_lag_bytes" not in found
 
 
-def test_how_far_a_replica_is_behind_is_read_as_postgresql_tells_it(postgres_url: str):
-    database = Database(postgres_url)
+def test_how_far_a_replica_is_behind_is_read_as_postgresql_tells_it(database_url: str):
+    database = Database(database_url)
     with database.transaction() as connection:
         # A table of this session stands before the server's own view.
         connection.execute(

@@ -186,8 +186,6 @@ def test_what_is_written_meanwhile_is_never_overwritten(
 
 
 def test_a_row_that_somebody_keeps_is_left_and_nobody_waits(service: House):
-    if service.database.is_sqlite:
-        pytest.skip("SQLite has one writer: no row is kept by another")
     service.opens_centre("1")
     add_many(service.database, service.store.vault, 2)
     vault = restarted(service, {0: OLD, 1: NEW}).store.vault
@@ -353,8 +351,7 @@ def test_a_million_rows_while_twenty_a_second_are_booked(
 def told(service: House) -> SealedTable:
     """The history with a sealed column, as a table that is only added to may have one."""
     with service.database.transaction() as connection:
-        kind = "BLOB" if service.database.is_sqlite else "BYTEA"
-        connection.execute(text(f"ALTER TABLE history ADD COLUMN told_enc {kind}"))
+        connection.execute(text("ALTER TABLE history ADD COLUMN told_enc BYTEA"))
     table = history.to_metadata(MetaData())
     table.append_column(Column("told_enc", Sealed))
     with service.database.transaction() as connection:
@@ -390,8 +387,6 @@ def test_the_service_itself_still_cannot_change_a_line(
 
 @pytest.mark.owner
 def test_even_the_owner_changes_nothing_but_what_is_sealed(service: House, told: SealedTable):
-    if service.database.is_sqlite:
-        pytest.skip("SQLite has no rights; its trigger refuses every change")
     taken = text("GRANT UPDATE ON history TO CURRENT_USER")
     said = text("SELECT set_config('allo.resealing', 'history', false)")
     with service.database.statement() as connection:

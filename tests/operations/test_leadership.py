@@ -302,7 +302,6 @@ def test_two_dispatchers_tell_an_alert_once(service: House, ticks: Ticks):
     assert other.tried == []
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_without_the_lease_two_dispatchers_tell_an_alert_twice(service: House):
     an_alert(service)
     ears = Ears(threading.Barrier(2))

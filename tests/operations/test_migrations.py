@@ -13,7 +13,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,18 +41,6 @@ from tests.support.rows import rows_of
 # Whoever migrates owns the tables.
 pytestmark = pytest.mark.owner
 MIGRATE = "import sys; from models.migrations.runner import upgrade; upgrade(sys.argv[1])"
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database that nothing was ever migrated in."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'empty.sqlite3'}"
-        return
-    server = request.getfixturevalue("postgres_server")
-    url = server.create()
-    yield url
-    server.drop(url)
 
 
 def tables(url: str) -> set[str]:
@@ -87,12 +74,10 @@ def test_the_migrations_make_just_the_tables_of_the_code(empty_url: str):
                 connection,
                 opts={
                     "compare_type": True,
-                    # SQLite writes an empty text as two quotes, which Alembic takes for a
-                    # difference.
-                    "compare_server_default": not database.is_sqlite,
+                    "compare_server_default": True,
                     # The code knows the whole, and not the days that are there.
                     "include_name": lambda name, kind, _: kind != "table" or not is_partition(name),
-                    "include_object": partial(is_of, connection.dialect.name),
+                    "include_object": is_of_postgresql,
                 },
             )
             assert compare_metadata(context, metadata) == []
@@ -100,9 +85,9 @@ def test_the_migrations_make_just_the_tables_of_the_code(empty_url: str):
         database.dispose()
 
 
-def is_of(dialect: str, one: Any, name: str | None, kind: str, *_: Any) -> bool:
-    """Whether something of the code is meant for this kind of database, which Alembic asks not."""
-    return kind != "index" or dialect == "sqlite" or name != "ix_place_held_by"
+def is_of_postgresql(one: Any, name: str | None, kind: str, *_: Any) -> bool:
+    """Whether something of the code is meant for PostgreSQL, which Alembic asks not."""
+    return kind != "index" or name != "ix_place_held_by"
 
 
 def test_the_conditions_of_partial_indexes_are_the_same_too(empty_url: str):
@@ -292,7 +277,7 @@ class ReleaseBefore:
         self.database.dispose()
 
     def at(self, moment: datetime) -> str:
-        return f"{moment:%Y-%m-%d %H:%M:%S.%f}" + ("" if self.database.is_sqlite else "+00")
+        return f"{moment:%Y-%m-%d %H:%M:%S.%f}+00"
 
     def run(self, *statements: str, **values: Any) -> Sequence[Any]:
         """Statements in one transaction; gives the rows of the last, or how many it wrote."""
@@ -335,7 +320,6 @@ class ReleaseBefore:
                 f"{column}_idx": VAULT.index(column, value),
             }
 
-        # Found as text on SQLite, as a moment on PostgreSQL: given back as it was.
         self.run(
             *(BOOK, NEW_BOOKING, NEW_APPOINTMENT, RELEASE, END_CALL),
             booking=key,
@@ -536,15 +520,12 @@ def driver_url(url: str) -> str:
 
 
 @pytest.fixture
-def url_of_today(request: pytest.FixtureRequest, next_migration: None) -> Iterator[str]:
-    """PostgreSQL with some rows, which the next migration is still to come to."""
-    server = request.getfixturevalue("postgres_server")
-    url = server.create()
-    upgrade(url, TODAY)
-    with release_before(url) as old:
+def url_of_today(empty_url: str, next_migration: None) -> str:
+    """With some rows, which the next migration is still to come to."""
+    upgrade(empty_url, TODAY)
+    with release_before(empty_url) as old:
         old.opens(mornings(50))
-    yield url
-    server.drop(url)
+    return empty_url
 
 
 @pytest.mark.parametrize("mode", ["ACCESS SHARE", "ROW EXCLUSIVE"])

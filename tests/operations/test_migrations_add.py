@@ -8,7 +8,6 @@ comes a version later, when no code uses it any more; such a migration says so i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import String, create_engine, inspect, text
 
+from models.addresses import read_url
 from models.migrations.runner import scripts_config, upgrade
 
 # Migrations up to this one were written before the rule.
@@ -87,13 +87,12 @@ def steps() -> list[Any]:
     return [one for one in reversed(list(newest_first)) if one.revision != BEFORE_THE_RULE]
 
 
-def test_each_migration_leaves_what_the_version_before_stands_on(tmp_path: Path):
-    url = f"sqlite:///{tmp_path / 'steps.sqlite3'}"
-    upgrade(url, BEFORE_THE_RULE)
-    before, broken = shape_of(url), []
+def test_each_migration_leaves_what_the_version_before_stands_on(empty_url: str):
+    upgrade(empty_url, BEFORE_THE_RULE)
+    before, broken = shape_of(empty_url), []
     for script in steps():
-        upgrade(url, script.revision)
-        after = shape_of(url)
+        upgrade(empty_url, script.revision)
+        after = shape_of(empty_url)
         if not getattr(script.module, "CONTRACTS", ""):
             broken += [f"{script.revision}: {why}" for why in breaks(before, after)]
         before = after
@@ -120,21 +119,19 @@ def test_each_migration_leaves_what_the_version_before_stands_on(tmp_path: Path)
     ],
 )
 def test_a_migration_that_would_break_the_version_before_is_found(
-    tmp_path: Path, change: str, why: list[str]
+    empty_url: str, change: str, why: list[str]
 ):
-    url = f"sqlite:///{tmp_path / 'made-up.sqlite3'}"
-    engine = create_engine(url)
+    engine = create_engine(read_url(empty_url))
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE note (id INTEGER PRIMARY KEY, words TEXT)"))
-    before = shape_of(url)
+    before = shape_of(empty_url)
     with engine.begin() as connection:
         connection.execute(text(change))
-    assert breaks(before, shape_of(url)) == why
+    assert breaks(before, shape_of(empty_url)) == why
     engine.dispose()
 
 
 def test_a_column_that_the_old_insert_does_not_give_is_found():
-    """SQLite cannot add one; PostgreSQL can, to an empty table."""
     column = {"type": "TEXT", "nullable": False, "default": None}
     before = Shape({"note": {}}, {"note": set()})
     after = Shape({"note": {"more": column}}, {"note": set()})

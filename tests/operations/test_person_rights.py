@@ -7,7 +7,7 @@ import json
 import time
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -72,6 +72,7 @@ from tests.online.visitors import Visitor
 from tests.support.approvals import for_two
 from tests.support.house import BASE, CountingChance, House, house, mornings
 from tests.support.leaks import leaks, ways_to_write
+from tests.support.postgres import bytes_in, bytes_of
 from tests.support.rows import booked_places, change, clock_of, execute, rows_of
 
 # One that the numbering plan knows, and a name that nobody in the data has.
@@ -261,46 +262,19 @@ def lives_here(made: House) -> str:
 
 
 def stored(made: House) -> bytes:
-    """Every byte of the database's files, the log of SQLite beside it among them."""
-    if made.database.is_sqlite:
-        file = Path(made.database.url.database or "")
-        return b"".join(one.read_bytes() for one in sorted(file.parent.glob(f"{file.name}*")))
-    url = make_url(made.database.url).set(drivername="postgresql")
-    with psycopg.connect(url.render_as_string(hide_password=False), autocommit=True) as server:
-        server.execute("CHECKPOINT")
-        folder = server.execute("SHOW data_directory").fetchone()
-        number = server.execute(
-            "SELECT oid FROM pg_database WHERE datname = current_database()"
-        ).fetchone()
-    assert folder
-    assert number
-    return _bytes_in(Path(folder[0], "base", str(number[0])))
+    return bytes_of(made.database.url.render_as_string(hide_password=False))
 
 
 def write_ahead_log(made: House, since: float) -> bytes:
-    """What PostgreSQL wrote into its log from that moment on (Unix time); SQLite's is in `stored`.
+    """What PostgreSQL wrote into its log from that moment on (Unix time).
 
     Sealed values and keyed hashes lie there until it is recycled (docs/privacy.md).
     """
-    if made.database.is_sqlite:
-        return b""
     with made.database.statement() as connection:
         folder = connection.execute(text("SHOW data_directory")).scalar_one()
-    found = _bytes_in(Path(folder, "pg_wal"), since)
+    found = bytes_in(Path(folder, "pg_wal"), since)
     assert found
     return found
-
-
-def _bytes_in(folder: Path, since: float = 0) -> bytes:
-    """Every byte of a folder's files that were written from `since` on (Unix time)."""
-    found = []
-    for file in sorted(folder.iterdir()):
-        # PostgreSQL drops and renames files meanwhile, as pg_internal.init, in which it keeps
-        # its catalogue for the next connection: what is gone holds nothing.
-        with suppress(FileNotFoundError):
-            if file.is_file() and file.stat().st_mtime >= since:
-                found.append(file.read_bytes())
-    return b"".join(found)
 
 
 def values_left(made: House) -> list[str]:
@@ -407,9 +381,9 @@ def test_an_address_that_another_gave_too_keeps_its_count(town: House):
 
 
 @contextmanager
-def sees_one_moment(postgres_url: str) -> Iterator[psycopg.Connection[Any]]:
+def sees_one_moment(database_url: str) -> Iterator[psycopg.Connection[Any]]:
     """Who reads all of it as it was at their first statement, until they are done."""
-    plain = make_url(postgres_url).set(drivername="postgresql")
+    plain = make_url(database_url).set(drivername="postgresql")
     with psycopg.connect(plain.render_as_string(hide_password=False)) as reader:
         reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         yield reader
@@ -417,14 +391,14 @@ def sees_one_moment(postgres_url: str) -> Iterator[psycopg.Connection[Any]]:
 
 @pytest.mark.owner
 def test_bytes_that_an_older_transaction_still_reads_are_kept_and_it_is_said(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    database_url: str, monkeypatch: pytest.MonkeyPatch
 ):
     """As beside a back-up, which reads for hours what there was when it began."""
     monkeypatch.setattr("models.database.SEEN_LOOKS", 1)
-    with a_town(postgres_url) as town:
+    with a_town(database_url) as town:
         lives_here(town)
         traces = vault_of(town).sealed | vault_of(town).hashes
-        with sees_one_moment(postgres_url) as back_up:
+        with sees_one_moment(database_url) as back_up:
             back_up.execute("SELECT 1")
             request_id = erases(town)
             kept = person_rights.finish(town.store, request_id, Records(), rewrite=True)
@@ -437,9 +411,9 @@ def test_bytes_that_an_older_transaction_still_reads_are_kept_and_it_is_said(
 
 
 @pytest.mark.owner
-def test_statistics_of_the_planner_keep_nothing_of_what_was_erased(postgres_url: str):
+def test_statistics_of_the_planner_keep_nothing_of_what_was_erased(database_url: str):
     """PostgreSQL gathers values of columns by itself, for its plans, where enough was written."""
-    with a_town(postgres_url) as town:
+    with a_town(database_url) as town:
         lives_here(town)
         with town.database.statement() as connection:
             connection.execute(text("ANALYZE"))
@@ -452,14 +426,14 @@ def test_statistics_of_the_planner_keep_nothing_of_what_was_erased(postgres_url:
 
 @pytest.mark.owner
 def test_whoever_begins_while_tables_are_written_anew_is_waited_for(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    database_url: str, monkeypatch: pytest.MonkeyPatch
 ):
     """Autovacuum does, to gather values itself; what the planner knew before is still seen then."""
     monkeypatch.setattr("models.database.SEEN_LOOKS", 1)
-    with a_town(postgres_url) as town:
+    with a_town(database_url) as town:
         lives_here(town)
         request_id = erases(town)
-        with sees_one_moment(postgres_url) as reader:
+        with sees_one_moment(database_url) as reader:
             began: list[str] = []
 
             def begins(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
@@ -479,9 +453,9 @@ def test_whoever_begins_while_tables_are_written_anew_is_waited_for(
 
 
 @pytest.mark.owner
-def test_postgresql_needs_to_write_tables_anew_for_the_last_bytes(postgres_url: str):
+def test_postgresql_needs_to_write_tables_anew_for_the_last_bytes(database_url: str):
     """What docs/privacy.md says of it, on the server's own files."""
-    with a_town(postgres_url) as town:
+    with a_town(database_url) as town:
         lives_here(town)
         request_id = erases(town)
         assert values_left(town) == []
@@ -497,15 +471,15 @@ def test_postgresql_needs_to_write_tables_anew_for_the_last_bytes(postgres_url: 
 
 
 @pytest.mark.owner
-def test_a_role_that_owns_nothing_is_told_which_tables_are_left(postgres_url: str):
+def test_a_role_that_owns_nothing_is_told_which_tables_are_left(database_url: str):
     """VACUUM is the owner's; PostgreSQL itself only warns, and does nothing."""
-    with a_town(postgres_url) as town:
+    with a_town(database_url) as town:
         books_by_telephone(town)
         request_id = erases(town)
-        role = f"guest_{make_url(postgres_url).database}"
+        role = f"guest_{make_url(database_url).database}"
         execute(town.database, f"CREATE ROLE {role} LOGIN PASSWORD 'guest'")
         execute(town.database, f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
-        guest = make_url(postgres_url).set(username=role, password="guest")
+        guest = make_url(database_url).set(username=role, password="guest")
         database = Database(guest.render_as_string(hide_password=False))
         try:
             store = replace(town.store, database=database)

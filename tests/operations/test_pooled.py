@@ -60,11 +60,11 @@ def lenient_pooler(postgres_server: PostgresServer, role: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def url_of_role(postgres_server: PostgresServer, postgres_url: str, role: str) -> Iterator[str]:
+def url_of_role(postgres_server: PostgresServer, database_url: str, role: str) -> Iterator[str]:
     """The database as the service's own role, past the pooler."""
-    make_restricted(postgres_url, role)
-    yield as_restricted(postgres_url, role)
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
+    make_restricted(database_url, role)
+    yield as_restricted(database_url, role)
+    with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(f"DROP OWNED BY {role}")
     forget_role(postgres_server.url, role)
 
@@ -85,10 +85,10 @@ def test_calls_book_through_it_as_the_role(url_of_role: str, pooler: str, said: 
     made.close()
 
 
-def test_the_time_limit_is_the_roles(url_of_role: str, postgres_url: str, pooler: str):
+def test_the_time_limit_is_the_roles(url_of_role: str, database_url: str, pooler: str):
     """At the start of a connection a pooler takes none."""
     limits = {}
-    for whose, url in (("role", url_of_role), ("owner", postgres_url)):
+    for whose, url in (("role", url_of_role), ("owner", database_url)):
         database = Database(through(url, pooler))
         with database.statement() as connection:
             limits[whose] = health.has_time_limit(connection)
@@ -97,8 +97,8 @@ def test_the_time_limit_is_the_roles(url_of_role: str, postgres_url: str, pooler
     assert doctor.time_limit(has_one=limits["owner"]).level is Level.WARNING
 
 
-def test_an_address_that_does_not_say_so_is_refused_by_the_pooler(postgres_url: str, pooler: str):
-    database = Database(through(postgres_url, pooler, said=""))
+def test_an_address_that_does_not_say_so_is_refused_by_the_pooler(database_url: str, pooler: str):
+    database = Database(through(database_url, pooler, said=""))
     with pytest.raises(OperationalError, match="unsupported startup parameter"):
         database.ping()
     database.dispose()
@@ -114,9 +114,9 @@ def test_nothing_of_one_is_left_to_the_next_on_the_same_connection(url_of_role: 
     database.dispose()
 
 
-def test_migrations_go_past_it(postgres_url: str, pooler: str):
+def test_migrations_go_past_it(database_url: str, pooler: str):
     with pytest.raises(ThroughPooler, match="MIGRATION_DATABASE_URL"):
-        upgrade(through(postgres_url, pooler))
+        upgrade(through(database_url, pooler))
 
 
 def test_a_pooler_that_nobody_told_of_keeps_no_lock_of_a_migration(

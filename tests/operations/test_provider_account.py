@@ -35,8 +35,8 @@ CALLS = f"{BASE}/voice/incoming#rc=2&rp=ct,rt,5xx&ct=2000&rt=4500"
 
 
 @pytest.fixture
-def service(sqlite_url: str) -> Iterator[House]:
-    with house(sqlite_url) as made:
+def service(database_url: str) -> Iterator[House]:
+    with house(database_url) as made:
         yield made
 
 

@@ -228,10 +228,10 @@ def test_what_a_relay_had_claimed_is_waited_for(night: Night):
 
 @pytest.mark.parametrize("guarded", ["guarded", ""])
 def test_a_claim_that_has_begun_is_seen_by_the_freeze(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch, guarded: str
+    database_url: str, monkeypatch: pytest.MonkeyPatch, guarded: str
 ):
     """The claim looked before the freeze was there. Without the guard, nobody knows of its text."""
-    made = House(postgres_url)
+    made = House(database_url)
     store, office = made.store, Office(made, None)
     message_id = office.writes()
     if not guarded:

@@ -39,11 +39,11 @@ def driver_url(url: str) -> str:
 
 
 @pytest.fixture
-def service_url(postgres_server: PostgresServer, postgres_url: str) -> Iterator[str]:
+def service_url(postgres_server: PostgresServer, database_url: str) -> Iterator[str]:
     """The database as an account of the role; roles belong to the whole server."""
     role, account = f"{postgres_server.prefix}_service", f"{postgres_server.prefix}_account"
     script = SCRIPT.replace("allo_service", role)
-    owner = driver_url(postgres_url)
+    owner = driver_url(database_url)
     with psycopg.connect(owner, autocommit=True) as server:
         for _ in range(2):
             server.execute(script)
@@ -52,7 +52,7 @@ def service_url(postgres_server: PostgresServer, postgres_url: str) -> Iterator[
             sql.SQL("CREATE ROLE {account} LOGIN PASSWORD 'x' IN ROLE {role}").format(**names)
         )
     yield (
-        make_url(postgres_url)
+        make_url(database_url)
         .set(username=account, password="x")
         .render_as_string(hide_password=False)
     )
@@ -69,9 +69,9 @@ def service(service_url: str) -> Iterator[House]:
     made.close()
 
 
-def test_the_service_works_with_it(service: House, postgres_url: str):
+def test_the_service_works_with_it(service: House, database_url: str):
     """A call, a second one that cancels, acts, the chain, what is erased: all as the role."""
-    owner = House(postgres_url)
+    owner = House(database_url)
     owner.knows_postcodes()
     owner.opens_centre("1", starts=[NOON + DAY, NOON + 2 * DAY])
     owner.close()
@@ -209,21 +209,21 @@ def runs(url: str, *arguments: str) -> Result:
 
 
 @pytest.fixture
-def fresh_role(postgres_server: PostgresServer, postgres_url: str) -> Iterator[str]:
+def fresh_role(postgres_server: PostgresServer, database_url: str) -> Iterator[str]:
     role = f"{postgres_server.prefix}_fresh"
     yield role
-    with psycopg.connect(driver_url(postgres_url), autocommit=True) as server:
+    with psycopg.connect(driver_url(database_url), autocommit=True) as server:
         name = sql.Identifier(role)
         if server.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
             server.execute(sql.SQL("DROP OWNED BY {}").format(name))
             server.execute(sql.SQL("DROP ROLE {}").format(name))
 
 
-def test_the_command_makes_a_role_that_books_and_makes_it_again(postgres_url: str, fresh_role: str):
+def test_the_command_makes_a_role_that_books_and_makes_it_again(database_url: str, fresh_role: str):
     for _ in range(2):
-        granted = runs(postgres_url, fresh_role)
+        granted = runs(database_url, fresh_role)
         assert granted.exit_code == 0, granted.output
-    with psycopg.connect(driver_url(postgres_url), autocommit=True) as server:
+    with psycopg.connect(driver_url(database_url), autocommit=True) as server:
         # What a later migration makes is the role's, too.
         server.execute("CREATE TABLE later (id serial)")
         server.execute(f"SET ROLE {fresh_role}")
@@ -232,9 +232,9 @@ def test_the_command_makes_a_role_that_books_and_makes_it_again(postgres_url: st
             server.execute("DROP TABLE later")
         server.execute("RESET ROLE")
         server.execute("DROP TABLE later")
-    owner = Database(postgres_url)
+    owner = Database(database_url)
     as_fresh = Database(
-        make_url(postgres_url).set(username=fresh_role).render_as_string(hide_password=False)
+        make_url(database_url).set(username=fresh_role).render_as_string(hide_password=False)
     )
     with as_fresh.statement() as connection:
         assert grants.missing(connection, metadata.tables) == []
@@ -255,18 +255,18 @@ def test_the_command_makes_a_role_that_books_and_makes_it_again(postgres_url: st
     ],
 )
 def test_a_role_that_would_hold_nothing_back_is_refused(
-    postgres_url: str, role: str, sentence: str
+    database_url: str, role: str, sentence: str
 ):
-    refused = runs(postgres_url, role)
+    refused = runs(database_url, role)
     assert refused.exit_code == 1
     assert sentence in refused.output
 
 
-def test_a_role_that_owns_a_table_is_refused(postgres_url: str, fresh_role: str):
-    assert runs(postgres_url, fresh_role).exit_code == 0
-    with psycopg.connect(driver_url(postgres_url), autocommit=True) as server:
+def test_a_role_that_owns_a_table_is_refused(database_url: str, fresh_role: str):
+    assert runs(database_url, fresh_role).exit_code == 0
+    with psycopg.connect(driver_url(database_url), autocommit=True) as server:
         server.execute(f"ALTER TABLE history OWNER TO {fresh_role}")
-    refused = runs(postgres_url, fresh_role)
+    refused = runs(database_url, fresh_role)
     assert refused.exit_code == 1
     assert f"{fresh_role} owns history" in refused.output
 
@@ -278,16 +278,16 @@ def test_whoever_may_not_grant_is_told_so(service_url: str, fresh_role: str):
 
 
 @pytest.fixture
-def poor_house(postgres_server: PostgresServer, postgres_url: str) -> Iterator[House]:
+def poor_house(postgres_server: PostgresServer, database_url: str) -> Iterator[House]:
     """As after a restore: the role is there, and no right came with the tables."""
     role = sql.Identifier(f"{postgres_server.prefix}_poor")
-    with psycopg.connect(driver_url(postgres_url), autocommit=True) as server:
+    with psycopg.connect(driver_url(database_url), autocommit=True) as server:
         server.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'x'").format(role))
-    url = make_url(postgres_url).set(username=f"{postgres_server.prefix}_poor", password="x")
+    url = make_url(database_url).set(username=f"{postgres_server.prefix}_poor", password="x")
     made = House(url.render_as_string(hide_password=False))
     yield made
     made.close()
-    with psycopg.connect(driver_url(postgres_url), autocommit=True) as server:
+    with psycopg.connect(driver_url(database_url), autocommit=True) as server:
         server.execute(sql.SQL("DROP ROLE {}").format(role))
 
 
@@ -350,12 +350,6 @@ def test_a_set_up_migrates_as_the_owner(postgres_server: PostgresServer, fresh_r
     assert "flask db grant" in told
 
 
-def test_a_file_knows_no_roles(sqlite_url: str):
-    refused = runs(sqlite_url, "allo")
-    assert refused.exit_code == 1
-    assert "SQLite" in refused.output
-
-
 def test_the_summaries_that_the_board_needs_are_made_as_the_role(service: House):
     """Only an owner may make them: they were refused every ten seconds."""
     with service.database.statement() as connection:
@@ -375,13 +369,13 @@ def test_the_summaries_that_the_board_needs_are_made_as_the_role(service: House)
 def test_what_the_role_lacks_is_named(
     service: House,
     postgres_server: PostgresServer,
-    postgres_url: str,
+    database_url: str,
     taken: str,
     lacking: list[str],
 ):
     with service.database.statement() as connection:
         assert grants.missing(connection, metadata.tables) == []
-    with psycopg.connect(driver_url(postgres_url), autocommit=True) as server:
+    with psycopg.connect(driver_url(database_url), autocommit=True) as server:
         server.execute(taken.format(role=f"{postgres_server.prefix}_service"))
     with service.database.statement() as connection:
         assert grants.missing(connection, metadata.tables) == lacking

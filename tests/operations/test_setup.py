@@ -27,6 +27,7 @@ from services.operations.going_live import Installation, missing
 from services.operations.town import BadTown, read_town
 from tests.support.house import CAMPAIGN, NOON, House, mornings
 from tests.support.imports import centre_row, write_centres
+from tests.support.postgres import NOWHERE
 from tests.support.rows import rows_of
 
 EXAMPLE = config.ROOT / "deploy" / "town.toml"
@@ -221,19 +222,16 @@ def test_settings_that_say_something_else_are_named(empty: House, flask: Flask, 
 @pytest.mark.parametrize(
     ("command", "warnings"), [("migrate", 0), ("db", 0), ("setup", 0), ("bookings", 1), ("", 1)]
 )
-def test_commands_that_make_the_store_do_not_warn_that_it_is_not_there(
-    tmp_path: Path, command: str, warnings: int
-):
-    absent = Database(f"sqlite:///{tmp_path}")
+def test_commands_that_make_the_store_do_not_warn_that_it_is_not_there(command: str, warnings: int):
+    absent = Database(NOWHERE)
     with capture_logs() as logs:
         wiring.look_at_store(absent, command)
     absent.dispose()
     assert [one["event"] for one in logs] == ["the store does not answer"] * warnings
 
 
-def test_an_empty_database_is_migrated(tmp_path: Path, town: Path):
-    url = f"sqlite:///{tmp_path / 'fresh.sqlite3'}"
-    made = House(url)
+def test_an_empty_database_is_migrated(empty_url: str, town: Path):
+    made = House(empty_url)
     try:
         flask = command_line(made)
         check = flask("setup", "--check")
@@ -305,9 +303,9 @@ def test_a_bad_file_ends_the_command_with_every_mistake(flask: Flask, tmp_path: 
     assert len(result.stderr.splitlines()) == 3
 
 
-def test_the_example_is_ready_with_the_extracts_of_the_project(sqlite_url: str):
+def test_the_example_is_ready_with_the_extracts_of_the_project(database_url: str):
     """As docs/going-live.md has it; the house's own campaign, which one dose is enough for."""
-    with_example = House(sqlite_url)
+    with_example = House(database_url)
     try:
         flask = command_line(with_example)
         result = flask("setup", "--from", EXAMPLE)

@@ -44,7 +44,6 @@ def test_what_is_as_promised_is_fine(found: Replication, wanted: int):
     assert judge(found, wanted) == FITS
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_server_without_a_standby_is_told(service: House):
     finding = check_standbys(service.store, 1)
     assert finding.level is Level.WARNING

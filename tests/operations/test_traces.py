@@ -92,11 +92,6 @@ def told(chainer: Chainer, anchors: list[Anchor] | None = None) -> list[str]:
 
 def without_triggers(database: Database) -> None:
     """As the owner of the tables may."""
-    if database.is_sqlite:
-        triggers = text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
-        for row in rows_of(database, triggers):
-            execute(database, f"DROP TRIGGER {row.name}")
-        return
     for table in (HISTORY, ACTS, "act_reason", "trace_link", "trace_cut", "trace_anchor"):
         execute(database, f"ALTER TABLE {table} DISABLE TRIGGER USER")
         execute(database, f"GRANT UPDATE, DELETE ON {table} TO CURRENT_USER")
@@ -110,7 +105,7 @@ def done(database: Database, sql: str, **values: Any) -> None:
 
 def written(database: Database, at: datetime) -> str:
     """A moment as the database has it."""
-    return at.strftime("%Y-%m-%d %H:%M:%S.%f") if database.is_sqlite else at.isoformat()
+    return at.isoformat()
 
 
 def links(database: Database, chain: str = HISTORY) -> list[int]:
@@ -202,9 +197,8 @@ def test_who_comes_second_writes_nothing(service: House, chainer: Chainer):
 
 
 @pytest.fixture
-def on_postgresql(postgres_url: str) -> Iterator[Chainer]:
-    """SQLite has one writer at a time: none commits after one that began later."""
-    house = House(postgres_url)
+def on_postgresql(database_url: str) -> Iterator[Chainer]:
+    house = House(database_url)
     yield Chainer(house.store, TraceKeys([SECRET]))
     house.close()
 

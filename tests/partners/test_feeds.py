@@ -75,8 +75,8 @@ GOOD = {
         {"availabilities": 7},
     ],
 )
-def test_a_failing_partner_changes_nothing_but_the_age(sqlite_url, bad):
-    database = Database(sqlite_url)
+def test_a_failing_partner_changes_nothing_but_the_age(database_url, bad):
+    database = Database(database_url)
     clock = FixedClock(NOW)
     feed, site = feed_of(database, clock, dict(GOOD))
     rounds(feed)
@@ -141,8 +141,8 @@ def test_who_may_book_by_age(database):
         assert rows.near(connection, 48.9, -1.2, "metropole", 30, NOW, age=80) == []
 
 
-def test_who_refuses_is_left_alone_for_longer_each_time(sqlite_url):
-    database = Database(sqlite_url)
+def test_who_refuses_is_left_alone_for_longer_each_time(database_url):
+    database = Database(database_url)
     clock = FixedClock(NOW)
     feed, site = feed_of(database, clock, {BOOKING: Blocked("answer 403 Anti dDos")})
     pauses = []
@@ -166,8 +166,8 @@ def test_who_refuses_is_left_alone_for_longer_each_time(sqlite_url):
     database.dispose()
 
 
-def test_five_useless_answers_in_a_row_are_a_refusal(sqlite_url):
-    database = Database(sqlite_url)
+def test_five_useless_answers_in_a_row_are_a_refusal(database_url):
+    database = Database(database_url)
     links = [f"{LINK}-{number}" for number in range(9)]
     silent = {
         f"/booking/centre-du-marais-{n}.json": PartnerAnswer(0, why="no answer") for n in range(9)
@@ -179,8 +179,8 @@ def test_five_useless_answers_in_a_row_are_a_refusal(sqlite_url):
     database.dispose()
 
 
-def test_nothing_is_asked_while_the_host_is_left_in_peace(sqlite_url):
-    database = Database(sqlite_url)
+def test_nothing_is_asked_while_the_host_is_left_in_peace(database_url):
+    database = Database(database_url)
     feed, site = feed_of(database, FixedClock(NOW), dict(GOOD))
     site.wait = 0.4
     assert feed.step() == feed.step() == 0
@@ -267,8 +267,8 @@ def test_of_several_processes_one_asks_and_one_that_died_holds_up_no_other(datab
     assert second.is_reading
 
 
-def test_a_command_does_not_ask_who_refused(sqlite_url):
-    database = Database(sqlite_url)
+def test_a_command_does_not_ask_who_refused(database_url):
+    database = Database(database_url)
     feed, site = feed_of(database, FixedClock(NOW), {BOOKING: Blocked("answer 403")})
     run_round(feed)
     with pytest.raises(NotNow, match="doctolib is left in peace: it refused"):
@@ -277,8 +277,8 @@ def test_a_command_does_not_ask_who_refused(sqlite_url):
     database.dispose()
 
 
-def test_an_answer_that_breaks_whoever_asks_pauses_the_platform(sqlite_url):
-    database = Database(sqlite_url)
+def test_an_answer_that_breaks_whoever_asks_pauses_the_platform(database_url):
+    database = Database(database_url)
 
     def breaks(_query: object) -> None:
         raise ValueError("Invalid IPv6 URL")
@@ -290,8 +290,8 @@ def test_an_answer_that_breaks_whoever_asks_pauses_the_platform(sqlite_url):
     database.dispose()
 
 
-def test_of_a_centre_so_many_moments_are_kept(sqlite_url, monkeypatch):
-    database = Database(sqlite_url)
+def test_of_a_centre_so_many_moments_are_kept(database_url, monkeypatch):
+    database = Database(database_url)
     monkeypatch.setattr("services.partners.slots.MOST_SLOTS", 2)
     told = PartnerCentreRow("maiia:1", "maiia", "Quai", "", latitude=VITRE[0], longitude=VITRE[1])
     slots = [PartnerSlot(NOW + timedelta(hours=hours)) for hours in (3, 1, 2)]
@@ -309,8 +309,8 @@ def test_no_command_of_flask_loads_an_http_client_for_partners():
     assert told.stdout == "False\n"
 
 
-def test_without_a_file_no_partner_is_read(sqlite_url):
-    database = Database(sqlite_url)
+def test_without_a_file_no_partner_is_read(database_url):
+    database = Database(database_url)
     told = CliRunner().invoke(commands.make(database, FixedClock(NOW), ""), ["run"])
     assert (told.exit_code, told.stdout) == (1, "")
     assert "PARTNERS names no file" in told.stderr
@@ -318,9 +318,9 @@ def test_without_a_file_no_partner_is_read(sqlite_url):
 
 
 def test_an_answer_that_a_reader_breaks_on_pauses_the_platform_and_a_store_that_fails_does_not(
-    sqlite_url, monkeypatch
+    database_url, monkeypatch
 ):
-    database = Database(sqlite_url)
+    database = Database(database_url)
     feed, _site = feed_of(database, FixedClock(NOW), dict(GOOD))
 
     def breaks(*_arguments: object, **_named: object) -> None:

@@ -51,8 +51,8 @@ FREE = {"free": 1, "held": 0, "booked": 0, "blocked": 0}
 
 
 @pytest.fixture
-def keldoc(sqlite_url: str) -> Iterator[Beside]:
-    with beside(sqlite_url) as made:
+def keldoc(database_url: str) -> Iterator[Beside]:
+    with beside(database_url) as made:
         made.opens()
         made.mirrors()
         yield made
@@ -113,8 +113,8 @@ def test_booked_on_both_sides_and_told_only_then(on_both: Beside):
     assert one.delivers(LATER) == []
 
 
-def test_two_doses_are_two_appointments_there_or_none(sqlite_url: str):
-    with beside(sqlite_url, motives=(FIRST, SECOND), campaign=campaign_with(doses=2)) as one:
+def test_two_doses_are_two_appointments_there_or_none(database_url: str):
+    with beside(database_url, motives=(FIRST, SECOND), campaign=campaign_with(doses=2)) as one:
         second = MORNING + timedelta(days=21)
         one.opens()
         one.opens(second)
@@ -224,13 +224,13 @@ def test_nobody_waits_for_ever(keldoc: Beside, *, confirmed: bool):
     assert len(keldoc.texts()) == 1
 
 
-def test_a_partner_that_is_not_there_or_slow_is_asked_again(sqlite_url: str):
+def test_a_partner_that_is_not_there_or_slow_is_asked_again(database_url: str):
     goes_on = threading.Event()
 
     def waits(_: float) -> None:
         goes_on.wait(10)
 
-    with beside(sqlite_url, sleep=waits, timeouts=(1.0, 0.3)) as one:
+    with beside(database_url, sleep=waits, timeouts=(1.0, 0.3)) as one:
         one.opens()
         one.mirrors()
         asked(one)

@@ -90,8 +90,8 @@ def test_what_stands_beside_ours(database_url: str):
         ]
 
 
-def test_two_doses_stand_together_or_not_at_all(sqlite_url: str):
-    with beside(sqlite_url, motives=(FIRST, SECOND), campaign=campaign_with(doses=2)) as one:
+def test_two_doses_stand_together_or_not_at_all(database_url: str):
+    with beside(database_url, motives=(FIRST, SECOND), campaign=campaign_with(doses=2)) as one:
         second = MORNING + timedelta(days=22)
         one.opens()
         one.mirrors()
@@ -107,9 +107,9 @@ def test_two_doses_stand_together_or_not_at_all(sqlite_url: str):
 
 
 @pytest.fixture
-def empty(sqlite_url: str) -> Iterator[House]:
+def empty(database_url: str) -> Iterator[House]:
     """Nothing of ours anywhere."""
-    with house(sqlite_url) as made:
+    with house(database_url) as made:
         yield made
 
 
@@ -239,9 +239,9 @@ def test_a_keldoc_centre_is_booked_at_the_desk(at_desk: tuple[Beside, Desk]):
     ],
 )
 def test_the_desk_is_told_the_truth_about_each_failure(
-    sqlite_url: str, faults: list[str], told: str
+    database_url: str, faults: list[str], told: str
 ):
-    with beside(sqlite_url) as one:
+    with beside(database_url) as one:
         one.opens()
         one.mirrors()
         desk = Desk(one.house)

@@ -39,8 +39,8 @@ departements = ["35"]
 
 
 @pytest.fixture
-def made(sqlite_url: str) -> Iterator[House]:
-    with house(sqlite_url, campaign=GRIPPE, beside=[COVID]) as made:
+def made(database_url: str) -> Iterator[House]:
+    with house(database_url, campaign=GRIPPE, beside=[COVID]) as made:
         yield made
 
 
@@ -137,8 +137,8 @@ def test_a_platform_without_it_is_neither_checked_nor_read(made: House, tmp_path
 
 
 @pytest.fixture
-def keldoc(sqlite_url: str) -> Iterator[Beside]:
-    with beside(sqlite_url) as one:
+def keldoc(database_url: str) -> Iterator[Beside]:
+    with beside(database_url) as one:
         one.house.campaign, one.house.beside = GRIPPE, (COVID,)
         one.service = service_with(one.house, *BOTH)
         yield one

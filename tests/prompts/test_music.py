@@ -44,10 +44,10 @@ def test_it_is_loud_enough_never_too_loud_and_never_silent(frames: bytes):
     assert abs(frames[0] - frames[-1]) < 30
 
 
-def test_it_is_where_the_telephone_looks_for_it_and_may_be_kept(sqlite_url: str):
+def test_it_is_where_the_telephone_looks_for_it_and_may_be_kept(database_url: str):
     assert FOLDER / AUDIO / MUSIC == FILE
     made: House
-    with house(sqlite_url) as made, made.app.test_client().get(f"/audio/{MUSIC}") as answer:
+    with house(database_url) as made, made.app.test_client().get(f"/audio/{MUSIC}") as answer:
         assert answer.status_code == 200
         assert answer.data == FILE.read_bytes()
         assert answer.headers["Content-Type"] in {"audio/x-wav", "audio/wav"}

@@ -152,8 +152,8 @@ class Swallows:
 
 
 @pytest.fixture
-def swallows(postgres_url: str) -> Iterator[Swallows]:
-    made = Swallows(postgres_url)
+def swallows(database_url: str) -> Iterator[Swallows]:
+    made = Swallows(database_url)
     yield made
     made.close()
 

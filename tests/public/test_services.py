@@ -28,9 +28,9 @@ from tests.support.house import BASE, CAMPAIGN, House, house, mornings
 
 
 @pytest.fixture
-def made(sqlite_url: str) -> Iterator[House]:
+def made(database_url: str) -> Iterator[House]:
     own = CalledNumber("+33974750035", campaign=CARD.name)
-    with house(sqlite_url, numbers=(own,)) as made:
+    with house(database_url, numbers=(own,)) as made:
         made.opens_centre("1", starts=mornings(9), capacity=9)
         yield made
 
@@ -238,10 +238,10 @@ NATIONAL, OF_FLU, OF_COVID = "+33974750001", "+33974750065", "+33974750019"
 
 
 @pytest.fixture
-def three(sqlite_url: str) -> Iterator[House]:
+def three(database_url: str) -> Iterator[House]:
     """Each of two services has a number of its own, beside the national one."""
     own = (CalledNumber(OF_FLU, campaign=FLU.name), CalledNumber(OF_COVID, campaign=COVID.name))
-    with house(sqlite_url, numbers=own) as made:
+    with house(database_url, numbers=own) as made:
         made.opens_centre("1")
         with made.database.transaction() as connection:
             each = [bits_of(connection, [name]) for name in ("grippe", "covid")]

@@ -233,9 +233,9 @@ def test_what_is_written_anew_is_what_changed(
 
 
 def test_files_are_given_without_the_store_packed_or_not(
-    sqlite_url: str, publishes: Callable[[House], Published]
+    database_url: str, publishes: Callable[[House], Published]
 ):
-    with house(sqlite_url) as made:
+    with house(database_url) as made:
         made.opens_centre("1", starts=mornings(3))
         published = publishes(made)
         published.feed.write()
@@ -266,13 +266,13 @@ def test_files_are_given_without_the_store_packed_or_not(
 
 
 def test_the_whole_of_it_is_valid_for_every_centre_of_the_official_file(
-    sqlite_url: str, publishes: Callable[[House], Published]
+    database_url: str, publishes: Callable[[House], Published]
 ):
     from fhir.resources.R4B.location import Location  # noqa: PLC0415 (slow to import)
     from fhir.resources.R4B.schedule import Schedule  # noqa: PLC0415
     from fhir.resources.R4B.slot import Slot  # noqa: PLC0415
 
-    with house(sqlite_url) as made:
+    with house(database_url) as made:
         import_centres(made.database, made.clock, feeds.read_centres())
         centres.forget_past_closings(made.database, made.clock, NOON.date())
         with made.database.transaction() as connection:
@@ -438,8 +438,7 @@ def test_a_million_slots_take_no_more_memory_than_a_thousand(
         with service.database.transaction() as connection:
             connection.execute(insert(slot), rows)
     with service.database.transaction() as connection:
-        if not service.database.is_sqlite:
-            connection.execute(text("SET LOCAL statement_timeout = 0"))
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
         _places(connection, [slot.c.id, 2, slot.c.centre_id, slot.c.start_at])
     service.database.analyze()
     filled = _resident()

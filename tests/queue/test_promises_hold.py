@@ -1,4 +1,4 @@
-"""What was promised holds when things cross: tries, places and hours, on both databases."""
+"""What was promised holds when things cross: tries, places and hours."""
 
 from __future__ import annotations
 

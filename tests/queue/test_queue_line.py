@@ -1,4 +1,4 @@
-"""The line of people keeps its order and its places, on both databases.
+"""The line of people keeps its order and its places.
 
 A place is told by the moment it was joined at: whatever happens to a line, that stays.
 """

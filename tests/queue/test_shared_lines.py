@@ -148,8 +148,6 @@ def lock(connection: Connection, entry_id: str) -> None:
 def test_the_end_of_a_line_and_somebody_who_joins_never_wait_for_each_other(line: Line):
     """One of a number rings and takes up their promise; the line of the other is cut just then."""
     house = line.house
-    if house.database.is_sqlite:
-        pytest.skip("SQLite has one writer at a time")
     promised = line.joins("CA1")
     ends(house, "CA1")
     line.later(minutes=1)
@@ -172,8 +170,6 @@ def test_the_end_of_a_line_and_somebody_who_joins_never_wait_for_each_other(line
 def test_an_end_that_the_database_breaks_off_is_told_again_at_once(line: Line):
     """A real deadlock, of which the end is the victim: nobody tells it to us a second time."""
     house = line.house
-    if house.database.is_sqlite:
-        pytest.skip("SQLite has one writer at a time")
     promised = line.joins("CA1")
     ends(house, "CA1")
     line.later(minutes=1)
@@ -208,8 +204,6 @@ def test_all_lines_of_a_number_that_end_at_once_are_one_promise(line: Line):
 
 def test_whoever_joins_has_their_place_before_what_they_hold(three_centres: House):
     """As the end of their call has it: first the line, then the places of slots."""
-    if three_centres.database.is_sqlite:
-        pytest.skip("SQLite has one writer at a time")
     floor = Floor(three_centres)
     floor.agent()
     caller = three_centres.phone().goes_to("confirm")

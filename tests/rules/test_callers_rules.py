@@ -158,9 +158,9 @@ def walked() -> Walk:
 
 
 @pytest.fixture
-def service(sqlite_url: str) -> Iterator[House]:
+def service(database_url: str) -> Iterator[House]:
     """Two centres, with room for three people side by side."""
-    with house(sqlite_url, campaign=campaign_with(per_number=6)) as made:
+    with house(database_url, campaign=campaign_with(per_number=6)) as made:
         for gid, name, kilometres in (("1", "Salle des fêtes", 0.4), ("2", "Gymnase Jaurès", 4.1)):
             made.opens_centre(
                 gid, name=name, kilometres=kilometres, starts=mornings(30), capacity=3

@@ -210,8 +210,8 @@ def exchange() -> Iterator[TelephoneExchange]:
 
 
 @pytest.fixture
-def place(sqlite_url: str, tmp_path: Path) -> Iterator[Town]:
-    with town(sqlite_url, tmp_path, agents=True) as made:
+def place(database_url: str, tmp_path: Path) -> Iterator[Town]:
+    with town(database_url, tmp_path, agents=True) as made:
         yield made
 
 

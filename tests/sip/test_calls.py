@@ -21,8 +21,8 @@ MUSIC = PROMPTS / "audio" / "music" / "waiting.wav"
 
 
 @pytest.fixture
-def booking(sqlite_url: str) -> Iterator[House]:
-    with service_house.house(sqlite_url) as made:
+def booking(database_url: str) -> Iterator[House]:
+    with service_house.house(database_url) as made:
         for number, name in ((1, "Salle des fêtes"), (2, "Gymnase Jaurès"), (3, "Mairie annexe")):
             made.opens_centre(
                 str(number), name=name, kilometres=number, starts=mornings(20), capacity=2

@@ -17,9 +17,9 @@ GROUPS = [keys for _, keys in BOOKING]
 
 
 @pytest.fixture
-def place(sqlite_url: str, tmp_path: Path) -> Iterator[Town]:
+def place(database_url: str, tmp_path: Path) -> Iterator[Town]:
     parts.require(parts.SIP_CLIENTS)
-    with town(sqlite_url, tmp_path) as made:
+    with town(database_url, tmp_path) as made:
         made.opens_telephones()
         yield made
 

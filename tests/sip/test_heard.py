@@ -32,8 +32,8 @@ LATE = 3 * RATE
 
 
 @pytest.fixture
-def place(sqlite_url: str, tmp_path: Path) -> Iterator[Town]:
-    with town(sqlite_url, tmp_path) as made:
+def place(database_url: str, tmp_path: Path) -> Iterator[Town]:
+    with town(database_url, tmp_path) as made:
         made.opens_telephones()
         yield made
 

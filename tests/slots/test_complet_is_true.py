@@ -20,8 +20,6 @@ CENTRES = 5
 
 @pytest.fixture
 def one_place_each(service: House) -> House:
-    if service.database.is_sqlite:
-        pytest.skip("on SQLite nobody sees a store in which somebody else is writing")
     for number in range(CENTRES):
         service.opens_centre(str(number + 1), kilometres=number + 1, starts=mornings(1))
     return service

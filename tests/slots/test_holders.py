@@ -105,13 +105,13 @@ def test_what_is_over_is_forgotten_and_what_is_held_is_not(three: House):
     with three.database.transaction() as connection:
         assert places.forget_ended(connection, three.clock) == []
     assert held_of(three, "CA-2") == ids
-    noted = [] if three.database.is_sqlite else [("CA-2", one) for one in ids]
+    noted = [("CA-2", one) for one in ids]
     assert notes(three) == noted
 
 
 @pytest.fixture
-def on_postgresql(postgres_url: str) -> Iterator[House]:
-    with house(postgres_url) as service:
+def on_postgresql(database_url: str) -> Iterator[House]:
+    with house(database_url) as service:
         yield with_three_centres(service)
 
 

@@ -200,8 +200,8 @@ def test_by_the_databases_clock_a_dead_hold_is_taken_anew(real_time: House):
 # ---------------------------------------------------------------- in one statement
 
 
-def test_the_statement_that_saves_the_session_renews_the_holds(postgres_url: str):
-    with house(postgres_url) as service:
+def test_the_statement_that_saves_the_session_renews_the_holds(database_url: str):
+    with house(database_url) as service:
         service.opens_centre("1", starts=mornings(20))
         caller = service.phone().goes_to("offers")
         caller.presses("9")

@@ -7,14 +7,11 @@ for a day or for good and opens again; the sweeper dies, workers die, the clock 
 from __future__ import annotations
 
 import itertools
-import shutil
-import tempfile
 
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import ClassVar
 from zoneinfo import ZoneInfo
 
@@ -564,36 +561,21 @@ def held_places(held: HeldSlot) -> list[tuple[int, int]]:
 
 
 def machine(
-    request: pytest.FixtureRequest, database: str, *, doses: int, kind: type[Places] = Places
+    request: pytest.FixtureRequest, *, doses: int, kind: type[Places] = Places
 ) -> type[Places]:
     """The machine on databases of its own, each a copy of the migrated one."""
-    if database == "postgresql":
-        server = request.getfixturevalue("postgres_server")
-        template = request.getfixturevalue("_postgres_template")
+    server = request.getfixturevalue("postgres_server")
+    template = request.getfixturevalue("_postgres_template")
 
-        def create() -> str:
-            return str(server.create(template=template))
-
-        def drop(url: str) -> None:
-            server.drop(url)
-
-    else:
-        file = Path(request.getfixturevalue("_sqlite_template"))
-
-        def create() -> str:
-            folder = tempfile.mkdtemp(prefix="machine-")
-            shutil.copyfile(file, Path(folder) / "machine.sqlite3")
-            return f"sqlite:///{folder}/machine.sqlite3"
-
-        def drop(url: str) -> None:
-            shutil.rmtree(Path(url.removeprefix("sqlite:///")).parent)
+    def create() -> str:
+        return str(server.create(template=template))
 
     class Ours(kind):  # type: ignore[misc, valid-type]
         pass
 
     Ours.doses = doses
     Ours.create = staticmethod(create)
-    Ours.drop = staticmethod(drop)
+    Ours.drop = staticmethod(server.drop)
     return Ours
 
 
@@ -613,14 +595,11 @@ def play(made: type[Places], *, examples: int, steps: int) -> None:
 
 @pytest.mark.parametrize("doses", [1, 2])
 def test_any_order_of_events_keeps_the_count(request: pytest.FixtureRequest, doses: int):
-    play(machine(request, "sqlite", doses=doses), examples=25, steps=25)
+    play(machine(request, doses=doses), examples=25, steps=25)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("doses", [1, 2])
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_any_order_of_fifty_events_keeps_the_count(
-    request: pytest.FixtureRequest, database: str, doses: int
-):
-    play(machine(request, database, doses=doses), examples=500, steps=50)
+def test_any_order_of_fifty_events_keeps_the_count(request: pytest.FixtureRequest, doses: int):
+    play(machine(request, doses=doses), examples=500, steps=50)

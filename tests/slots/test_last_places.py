@@ -145,8 +145,6 @@ def test_who_was_told_that_all_are_taken_gets_what_is_given_back(last_places: Ho
 
 def test_nobody_waits_for_the_nearest_centre_while_another_one_is_free(service: House):
     """The last place of the nearest centre is being taken: the next centre is offered instead."""
-    if service.database.is_sqlite:
-        pytest.skip("on SQLite nobody sees a store in which somebody else is writing")
     service.opens_centre("1", kilometres=1, starts=mornings(1))
     service.opens_centre("2", kilometres=2, starts=mornings(5))
     nearby = near(service)
@@ -166,8 +164,6 @@ def test_nobody_waits_for_the_nearest_centre_while_another_one_is_free(service: 
 
 def test_nobody_hears_no_because_of_a_place_that_was_only_nearly_taken(service: House):
     """Somebody is taking the last place and fails: who asked meanwhile gets it, not a "no"."""
-    if service.database.is_sqlite:
-        pytest.skip("on SQLite nobody sees a store in which somebody else is writing")
     service.opens_centre("1", kilometres=1, starts=mornings(1))
     nearby = near(service)
     with ThreadPoolExecutor(1) as caller:

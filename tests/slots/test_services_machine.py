@@ -234,13 +234,10 @@ class Autumn(Places):
 
 
 def test_any_order_of_events_keeps_two_services_apart(request: pytest.FixtureRequest):
-    play(machine(request, "sqlite", doses=1, kind=Autumn), examples=20, steps=25)
+    play(machine(request, doses=1, kind=Autumn), examples=20, steps=25)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_any_order_of_fifty_events_keeps_two_services_apart(
-    request: pytest.FixtureRequest, database: str
-):
-    play(machine(request, database, doses=1, kind=Autumn), examples=300, steps=50)
+def test_any_order_of_fifty_events_keeps_two_services_apart(request: pytest.FixtureRequest):
+    play(machine(request, doses=1, kind=Autumn), examples=300, steps=50)

@@ -208,13 +208,13 @@ def test_what_was_there_before_is_had_before(released: House):
 @pytest.mark.parametrize("capacity", [1, 2, 3, 4, 6, 10])
 @pytest.mark.parametrize("share", [10, 25, 40, 60])
 def test_any_stretch_of_a_centre_has_its_part_of_every_share(
-    sqlite_url: str, capacity: int, share: int
+    database_url: str, capacity: int, share: int
 ):
     """Within two places of the percent at the usual share, within three at any, wherever it begins.
 
     The whole of it is exact after each hundred places.
     """
-    with house(sqlite_url) as service:
+    with house(database_url) as service:
         # Another centre's slots before it: ids do not begin at 1.
         service.opens_centre("0", starts=mornings(7))
         service.opens_centre("1", starts=mornings(200), capacity=capacity)

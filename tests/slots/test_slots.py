@@ -219,8 +219,6 @@ def test_slots_open_as_fast_where_their_tables_were_counted_while_empty(
     run, database, clock, tmp_path
 ):
     """As a restore or an operator's VACUUM ANALYZE leaves them, before the first slot."""
-    if database.is_sqlite:
-        pytest.skip("SQLite keeps no plan")
     gids = [str(number) for number in range(1, 9)]
     run("centres", "import", write_centres(tmp_path / "c.csv", [centre_row(one) for one in gids]))
     database.analyze()

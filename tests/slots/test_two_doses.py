@@ -377,8 +377,6 @@ def test_a_second_that_goes_between_look_and_hold_leaves_no_first_held(
 
 
 def test_nobody_hears_no_because_of_a_second_that_was_only_nearly_taken(two_doses: House):
-    if two_doses.database.is_sqlite:
-        pytest.skip("on SQLite nobody sees a store in which somebody else is writing")
     two_doses.opens_centre("1", starts=[FIRST, FIRST + 21 * DAY])
     nearby = near(two_doses)
     second = place.c.start_at == FIRST + 21 * DAY

@@ -25,8 +25,8 @@ FLU_NAME, COVID_NAME = (one.words("fr").spoken["name"] for one in (FLU, COVID))
 
 
 @pytest.fixture
-def made(sqlite_url: str) -> Iterator[House]:
-    with house(sqlite_url) as made:
+def made(database_url: str) -> Iterator[House]:
+    with house(database_url) as made:
         made.opens_centre("1", starts=mornings(9), capacity=9)
         yield made
 

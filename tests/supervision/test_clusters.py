@@ -337,9 +337,9 @@ def test_what_two_supervisors_free_at_once_is_freed_once(crowded: House):
 
 
 def test_without_the_lock_the_second_one_notes_what_it_never_freed(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    database_url: str, monkeypatch: pytest.MonkeyPatch
 ):
-    """The guard off, as a control; SQLite has one writer at a time anyway."""
+    """The guard off, as a control."""
     read, arrived = rows.members, threading.Barrier(2, timeout=20)
 
     def reads_together(*args: Any, **options: Any) -> Any:
@@ -348,7 +348,7 @@ def test_without_the_lock_the_second_one_notes_what_it_never_freed(
         return found
 
     monkeypatch.setattr(rows, "members", reads_together)
-    with house(postgres_url, campaign=campaign_with(few_places=1, phone_share=0)) as one:
+    with house(database_url, campaign=campaign_with(few_places=1, phone_share=0)) as one:
         one.opens_centre("1", starts=mornings(30), capacity=40)
         for number in range(5):
             books(one, number, name="Sacha Invente")

@@ -92,8 +92,8 @@ class Looks:
 
 
 @pytest.fixture
-def nation(postgres_url: str) -> Iterator[House]:
-    with house(postgres_url) as made:
+def nation(database_url: str) -> Iterator[House]:
+    with house(database_url) as made:
         yield made
 
 

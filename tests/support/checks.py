@@ -2,8 +2,8 @@
 
     python -m tests.support.checks [--quick | --only STAGE | --but STAGE] [pytest's arguments]
 
-`--quick` is `make check`: the same with the quick tests only, see tests/support/quick.py. They need
-nothing that a machine may lack; what it lacks is named all the same, in one line.
+`--quick` is `make check`: the same with the quick tests only, see tests/support/quick.py. Of what a
+machine may lack they need PostgreSQL alone; the rest is named all the same, in one line.
 
 The stages that run no test go one after the other beside pytest, and each shows what it said when
 it is through: mypy uses one processor only. So does a second pytest with the tests that wait more
@@ -77,8 +77,11 @@ def missing_parts() -> bool:
 
 
 def name_missing_parts() -> None:
-    """Say in one line what this machine lacks for `make test`; the quick tests need none of it."""
-    names = [part.name for part in parts.PARTS if parts.lacking(part)]
+    """Say what this machine lacks: the quick tests need PostgreSQL, `make test` the others, too."""
+    if reason := parts.lacking(parts.POSTGRES):
+        say(f"{reason}\nTests that need it are skipped.")
+    others = [part for part in parts.PARTS if part != parts.POSTGRES]
+    names = [part.name for part in others if parts.lacking(part)]
     if names:
         say(f"Not here, and not needed for the quick tests: {', '.join(names)}.")
 

@@ -9,9 +9,11 @@ server has a keeper, a process that waits for just that and then ends its server
 from __future__ import annotations
 
 import fcntl
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -31,16 +33,19 @@ def held(file: Path) -> Iterator[None]:
         yield
 
 
-def is_held(file: Path) -> bool:
-    """Whether somebody holds `file`'s lock now."""
+@contextmanager
+def folder_of_a_run(name: str) -> Iterator[Path]:
+    """A temporary folder for a run's servers, whose file `alive` is held; they end with the block.
+
+    Short, for it holds sockets.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir="/tmp"))
     try:
-        with file.open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
+        with held(folder / "alive"):
+            yield folder
+        wait_for_keepers(folder / "alive")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def wait_for_end(file: Path) -> None:

@@ -6,10 +6,8 @@ same server, so that each statement here looks at its own database alone.
 
 from __future__ import annotations
 
-import sqlite3
-
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
 import psycopg
 
@@ -36,18 +34,11 @@ WAITING_ADVISORY = text(
 
 @contextmanager
 def locked(url: str, *tables: str) -> Iterator[None]:
-    """Another session's lock, as of a back-up that hangs, as long as the block lasts.
+    """Another session's lock on these tables, as of a back-up that hangs, for this block.
 
-    On PostgreSQL on these tables, so that nobody reads or writes them. SQLite has one lock for the
-    whole file: nobody writes, and whoever reads goes on.
+    Nobody reads or writes them meanwhile.
     """
     parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        with closing(sqlite3.connect(str(parsed.database), isolation_level=None)) as other:
-            other.execute("BEGIN EXCLUSIVE")
-            yield
-            other.execute("ROLLBACK")
-        return
     # What the application says of a pooler is not for the driver.
     parsed = parsed.set(drivername="postgresql").difference_update_query([POOLER])
     plain = parsed.render_as_string(hide_password=False)

@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,14 +32,18 @@ from sqlalchemy import make_url
 
 import config
 
+from launcher.environment import inherited
 from launcher.postgres_keeper import account_of, beside, make_data, program, run_as, start
 from launcher.sockets import remove_folder
 from models.database import Database
+from models.migrations.runner import upgrade
 from models.operations import grants
-from tests.support.keeper import keep, wait_for_end
+from tests.support.keeper import folder_of_a_run, keep, wait_for_end
 from tests.support.kept_connections import Shelf
 from tests.support.until import comes, wait_for
 
+# The address of a server that is not there, for what asks nothing of its store.
+NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"
 HASTE = ("fsync", "synchronous_commit", "full_page_writes")
 # Where files cost nothing, and how much of it must be free: a run has a few hundred MB at a time.
 MEMORY = Path("/dev/shm")  # noqa: S108
@@ -236,6 +240,32 @@ class _Made:
         return comes(none_is_left, ENDS_WITHIN, between=LOOKS_EVERY)
 
 
+def bytes_of(url: str) -> bytes:
+    """Every byte of a database's files, on a server of this machine."""
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(plain, autocommit=True) as server:
+        server.execute("CHECKPOINT")
+        folder = server.execute("SHOW data_directory").fetchone()
+        number = server.execute(
+            "SELECT oid FROM pg_database WHERE datname = current_database()"
+        ).fetchone()
+    assert folder
+    assert number
+    return bytes_in(Path(folder[0], "base", str(number[0])))
+
+
+def bytes_in(folder: Path, since: float = 0) -> bytes:
+    """Every byte of a folder's files that were written from `since` on (Unix time)."""
+    found = []
+    for file in sorted(folder.iterdir()):
+        # PostgreSQL drops and renames files meanwhile, as pg_internal.init, in which it keeps
+        # its catalogue for the next connection: what is gone holds nothing.
+        with suppress(FileNotFoundError):
+            if file.is_file() and file.stat().st_mtime >= since:
+                found.append(file.read_bytes())
+    return b"".join(found)
+
+
 RESTRICTED_PASSWORD = "restricted"
 
 
@@ -293,6 +323,19 @@ def shared_server(
             note.write_text(url, "utf-8")
     strategy = "WAL_LOG" if durable else "FILE_COPY"
     return PostgresServer(note.read_text("utf-8"), prefix, strategy)
+
+
+@contextmanager
+def empty_stores() -> Iterator[Callable[[], str]]:
+    """Each call gives the URL of a migrated, empty database, on a server for this block alone.
+
+    For programs that are no run of pytest.
+    """
+    with folder_of_a_run("allo-stores") as folder:
+        server = shared_server(folder, prefix="store", environment=inherited())
+        template = "migrated"
+        upgrade(server.create(name=template))
+        yield lambda: server.create(template=template)
 
 
 def has_memory(wanted: int) -> bool:

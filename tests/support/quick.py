@@ -1,11 +1,11 @@
 """`pytest --quick`: the tests that `make check` runs, chosen by what each one asks for.
 
-A test is quick where it needs no server and no process beside it, and where it did not take long
-when it last ran in this copy. Nobody keeps a list of tests: what counts are the fixtures that a
-test is given, its marks, the folder it is in, and the processor's seconds that each run measures.
-Those are the test's own, however busy the machine is; they are kept in pytest's cache. A copy that
-has measured nothing yet takes what another measured, from `slow.json` beside this file; after a
-`make test`,
+A test is quick where it needs no server but the run's PostgreSQL and no process beside it, and
+where it did not take long when it last ran in this copy. Nobody keeps a list of tests: what counts
+are the fixtures that a test is given, its marks, the folder it is in, and the processor's seconds
+that each run measures. Those are the test's own, however busy the machine is; they are kept in
+pytest's cache. A copy that has measured nothing yet takes what another measured, from `slow.json`
+beside this file; after a `make test`,
 
     python -m tests.support.quick
 
@@ -26,7 +26,7 @@ import pytest
 from tests.support.keeper import ROOT
 
 # Fixtures that start something, or drive it.
-STARTS = frozenset({"postgres_server", "postgres_url", "redis_url", "browser", "promtool"})
+STARTS = frozenset({"own_postgres", "redis_url", "browser", "promtool"})
 # Marks of tests that take long or need a browser; see `pytest_configure`.
 MARKS = ("long", "browser")
 # Folders of tests about other programs than the service: processes, measurements, telephones.
@@ -40,15 +40,12 @@ MEASURED_BEFORE: Final = Path(__file__).with_name("slow.json")
 
 
 def is_quick(item: Any) -> bool:
-    """Whether a test is one of `make check`; it is on SQLite where it may be on either."""
+    """Whether a test is one of `make check`, if it does not take long."""
     if any(item.get_closest_marker(mark) for mark in MARKS):
         return False
     if STARTS & set(item.fixturenames):
         return False
-    if is_left_out(item.path):
-        return False
-    callspec = getattr(item, "callspec", None)
-    return callspec is None or callspec.params.get("database_url") != "postgresql"
+    return not is_left_out(item.path)
 
 
 def is_left_out(path: Path) -> bool:
@@ -60,7 +57,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--quick",
         action="store_true",
-        help="only tests that need no server and no other process, and were quick",
+        help="only tests that need no other server and no other process, and were quick",
     )
 
 

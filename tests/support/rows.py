@@ -10,12 +10,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
+from psycopg import sql
 from psycopg.pq import Trace
-from sqlalchemy import event, func, select, text
+from sqlalchemy import event, func, make_url, select, text
 
 from flows.world import Unbooked
 from models import libpq
@@ -235,46 +237,26 @@ def new_booking(house: House, key: str, place_id: int, start: datetime) -> booki
     )
 
 
+def dump(url: str) -> str:
+    """Every row of every table, bytes as hexadecimal digits."""
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    found = []
+    with psycopg.connect(plain) as connection:
+        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        for (name,) in tables.fetchall():
+            statement = sql.SQL("COPY (TABLE {}) TO STDOUT").format(sql.Identifier(name))
+            with connection.cursor().copy(statement) as rows:
+                found += [bytes(row).decode() for row in rows]
+    return "".join(found)
+
+
 @contextmanager
 def on_the_wire(database: Database) -> Iterator[list[str]]:
     """Everything that is sent to the database meanwhile, one item for each round trip.
 
     Listens below SQLAlchemy and below the driver, where a BEGIN or a COMMIT cannot hide: by libpq's
-    own trace on PostgreSQL, by SQLite's on SQLite.
+    own trace.
     """
-    if database.is_sqlite:
-        with _sqlite_trace(database) as sent:
-            yield sent
-    else:
-        with _libpq_trace(database) as sent:
-            yield sent
-
-
-@contextmanager
-def _sqlite_trace(database: Database) -> Iterator[list[str]]:
-    sent: list[str] = []
-    traced: list[Any] = []
-
-    def listen(connection: Any, _record: Any, _proxy: Any) -> None:
-        connection.set_trace_callback(sent.append)
-        traced.append(connection)
-
-    for engine in database.engines:
-        event.listen(engine, "checkout", listen)
-    # Those that are kept for the next are out of their pools already.
-    for kept, _pool in chain.from_iterable(database._kept.values()):
-        listen(kept.connection.driver_connection, None, None)
-    try:
-        yield sent
-    finally:
-        for engine in database.engines:
-            event.remove(engine, "checkout", listen)
-        for connection in traced:
-            connection.set_trace_callback(None)
-
-
-@contextmanager
-def _libpq_trace(database: Database) -> Iterator[list[str]]:
     sent: list[str] = []
     traced: dict[int, tuple[Any, Path]] = {}
     prepared: list[tuple[dict[str, Any], object]] = []

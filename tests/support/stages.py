@@ -1,4 +1,4 @@
-"""A service on each database, for tests that look at its rows."""
+"""Services on an empty store, for tests of any folder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def three_centres(service: House) -> House:
 
 
 @pytest.fixture
-def made(sqlite_url: str) -> Iterator[House]:
-    """On SQLite alone, for pages: what the database has no part in."""
-    with house(sqlite_url) as one:
+def made(database_url: str) -> Iterator[House]:
+    """Postcodes only, as `service`, whatever another folder calls by that name."""
+    with house(database_url) as one:
         yield one

@@ -33,8 +33,8 @@ ARRIVAL = (
 
 
 @pytest.fixture
-def made(sqlite_url: str) -> Iterator[House]:
-    with house(sqlite_url) as one:
+def made(database_url: str) -> Iterator[House]:
+    with house(database_url) as one:
         one.opens_centre("1", starts=mornings(3))
         yield one
 

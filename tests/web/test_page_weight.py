@@ -24,8 +24,8 @@ def files() -> None:
 
 
 @pytest.fixture
-def made(sqlite_url: str, files: None) -> Iterator[House]:
-    with house(sqlite_url) as one:
+def made(database_url: str, files: None) -> Iterator[House]:
+    with house(database_url) as one:
         for gid in range(1, 13):
             one.opens_centre(
                 str(gid), name=f"Salle des fêtes {gid}", kilometres=gid * 1.7, starts=mornings(30)

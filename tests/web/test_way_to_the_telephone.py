@@ -12,8 +12,8 @@ def app_of(made: House, **settings: object) -> Flask:
     return made.application()
 
 
-def test_in_development_it_leads_to_the_simulator(sqlite_url: str):
-    with house(sqlite_url) as made:
+def test_in_development_it_leads_to_the_simulator(database_url: str):
+    with house(database_url) as made:
         client = app_of(made, simulator_port=8310).test_client()
         answer = client.get("/telephone")
         assert answer.status_code == 302
@@ -21,8 +21,8 @@ def test_in_development_it_leads_to_the_simulator(sqlite_url: str):
         assert client.post("/telephone").status_code == 405
 
 
-def test_in_production_there_is_no_such_page(sqlite_url: str):
-    with house(sqlite_url) as made:
+def test_in_production_there_is_no_such_page(database_url: str):
+    with house(database_url) as made:
         app = app_of(made, environment="production")
         assert app.test_client().get("/telephone").status_code == 404
         assert "telephone" not in app.blueprints

@@ -20,8 +20,8 @@ from honcho.environ import parse_procfile
 
 from exchange.testing.ports import free_port
 from launcher.ports import HOST
-from models.migrations.runner import upgrade
 from tests.support.keeper import ROOT
+from tests.support.postgres import NOWHERE
 from tests.support.until import PATIENCE, wait_for
 
 # KiB of a worker that are in memory for the others as well. It has 65 MiB when it has begun, and 4
@@ -39,9 +39,9 @@ print([one for one in opened if not one.endswith(".db")])
 """
 
 
-def environment(folder: Path) -> dict[str, str]:
+def environment(folder: Path, url: str = NOWHERE) -> dict[str, str]:
     return {
-        "DATABASE_URL": f"sqlite:///{folder / 'allo.sqlite3'}",
+        "DATABASE_URL": url,
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
         "PROMETHEUS_MULTIPROC_DIR": str(folder),
     }
@@ -66,14 +66,14 @@ def test_what_is_loaded_before_the_workers_has_no_thread_and_no_connection(tmp_p
 class Server:
     """The web line of Procfile.dev with two workers, and who rings without a signature."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str) -> None:
         self.folder, self.rung = folder, 0
         self._port = free_port()
         line = parse_procfile((ROOT / "Procfile.dev").read_text("utf-8")).processes["web"]
         self.process = subprocess.Popen(  # noqa: S603 - our own line
             ["/bin/sh", "-c", f"exec {line}"],
             cwd=ROOT,
-            env=environment(folder) | {"SERVICE_PORT": str(self._port), "WEB_WORKERS": "2"},
+            env=environment(folder, url) | {"SERVICE_PORT": str(self._port), "WEB_WORKERS": "2"},
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
@@ -115,9 +115,8 @@ class Server:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    upgrade(environment(tmp_path)["DATABASE_URL"])
-    made = Server(tmp_path)
+def server(tmp_path: Path, database_url: str) -> Iterator[Server]:
+    made = Server(tmp_path, database_url)
     try:
         yield made
     finally:

@@ -10,19 +10,16 @@ that it is in the language that is looked at. It goes by ids and values, never b
 
 from __future__ import annotations
 
-import tempfile
 import traceback
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from flask import template_rendered
 from playwright.sync_api import Browser, BrowserContext, Error, Page
 
-from models.migrations.runner import upgrade
 from tests.browser.stage import PATIENCE_MS
 
 Look = Callable[[Page, str], None]
@@ -122,21 +119,20 @@ class Gone:
 
 
 def goes_through(
-    stages: Sequence[Stage], browser: Browser, look: Look, language: str = COUNTRY
+    stages: Sequence[Stage],
+    create: Callable[[], str],
+    browser: Browser,
+    look: Look,
+    language: str = COUNTRY,
 ) -> Gone:
-    """All walks of the stages; one that fails is told, and the others are gone through."""
+    """All walks of the stages; one that fails is told, and the others are gone through.
+
+    `create` makes an empty store for each stage.
+    """
     gone = Gone()
-    with (
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        _templates(gone.templates),
-    ):
-        empty = Path(folder) / "empty.sqlite3"
-        upgrade(f"sqlite:///{empty}")
-        for number, stage in enumerate(stages):
-            own = Path(folder) / str(number)
-            own.mkdir()
-            (own / "store.sqlite3").write_bytes(empty.read_bytes())
-            _through(stage, f"sqlite:///{own}/store.sqlite3", browser, look, language, gone)
+    with _templates(gone.templates):
+        for stage in stages:
+            _through(stage, create(), browser, look, language, gone)
     return gone
 
 

@@ -35,6 +35,7 @@ from tests.browser.gallery.eye import HEIGHT, WIDTH, Gone, Stage, goes_through
 from tests.browser.gallery.stages import STAGES
 from tests.browser.gallery.unseen import unseen
 from tests.support.pages import fetched
+from tests.support.postgres import empty_stores
 
 WIDTHS: Final = (390, 1280)
 # Whatever hangs on a wall is looked at there.
@@ -172,8 +173,8 @@ def main(words: Sequence[str]) -> int:
     fetched()
     wish.to.mkdir(parents=True, exist_ok=True)
     camera = Camera(wish.to, ("", *(wish.more or ())), wish.only)
-    with found_chromium() as browser:
-        gone = goes_through(stages_of(wish.only), browser, camera, wish.language)
+    with empty_stores() as create, found_chromium() as browser:
+        gone = goes_through(stages_of(wish.only), create, browser, camera, wish.language)
         lays_out(browser, camera)
     failures = [
         *gone.failures,
