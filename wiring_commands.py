@@ -59,6 +59,7 @@ from jobs.smart_feed import feed_tasks
 from jobs.tasks import Ports
 from jobs.timed import Task
 from jobs.traces import trace_tasks
+from launcher.postgres_keeper import program
 from models.database import Database
 from models.queue import queues
 from prompts.catalogue import COUNTRY_LANGUAGE, load
@@ -174,7 +175,7 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
             store,
             config.VAR / "backups",
             campaigns.all,
-            lambda folder: Programs(folder, config.environment()),
+            lambda folder: Programs(folder or _own_programs(settings), config.environment()),
         ),
         commands.bookings.make(store, campaigns.by_name),
         commands.calls.make(),
@@ -255,6 +256,11 @@ def _make_legal(parts: Parts) -> click.Group:
         },
         settings.sms_sender_registered_on,
     )
+
+
+def _own_programs(settings: config.Settings) -> str:
+    """The folder of programs that fit the PostgreSQL that comes with the service; else empty."""
+    return str(Path(program("pg_dump")).parent) if settings.own_database() else ""
 
 
 def _owners_url(settings: config.Settings) -> str:

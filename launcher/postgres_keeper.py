@@ -26,6 +26,7 @@ import sys
 import threading
 import time
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -49,6 +50,8 @@ _RUNS_WITH = (
     *("-c", "listen_addresses=", "-c", "log_checkpoints=off"),
     *("-c", "log_min_error_statement=panic", "-c", "log_error_verbosity=terse"),
 )
+# Of the memory and the disk of a machine that has other work: half of what PostgreSQL takes itself.
+_SMALL = ("-c", "shared_buffers=64MB", "-c", "max_wal_size=128MB", "-c", "min_wal_size=64MB")
 # Seconds in which others look who may hold the keeper's lock for a moment.
 _LOOKED_AT = 0.5
 
@@ -118,13 +121,15 @@ def make_data(data: Path, log: IO[bytes] | int) -> None:
     new.rename(data)
 
 
-def start(data: Path, sockets: Path, log: IO[bytes] | int) -> subprocess.Popen[bytes]:
+def start(
+    data: Path, sockets: Path, log: IO[bytes] | int, settings: Sequence[str] = ()
+) -> subprocess.Popen[bytes]:
     """Start a server on data that `make_data` made. Raises CannotStart."""
     user, group = account_of(data)
     if sockets != data:
         make_folder(sockets, user, group)
     places = ("-D", str(data), "-k", str(sockets))
-    command = [*run_as(user, group), program("postgres"), *places, *_RUNS_WITH]
+    command = [*run_as(user, group), program("postgres"), *places, *_RUNS_WITH, *settings]
     return subprocess.Popen(command, cwd=data, stdout=log, stderr=log)
 
 
@@ -176,7 +181,7 @@ def keep(data: Path, sockets: Path) -> int:
                 stop_left_behind(data)
                 if not data.exists():
                     make_data(data, log)
-                server = start(data, sockets, log)
+                server = start(data, sockets, log, _SMALL)
             except (CannotStart, OSError, subprocess.CalledProcessError) as problem:
                 log.write(f"error: {problem}\n".encode())
                 return 1
