@@ -60,7 +60,7 @@ healthy() {
 }
 
 # Whoever has the extra keeps it, and its newest version, whatever is asked for now.
-if [ -e .venv/installed-requirements-sip.txt ]; then set -- "$$@" requirements-sip.txt; fi
+if [ -e .venv/installed-sip.txt ]; then set -- "$$@" requirements/sip.txt; fi
 if ! healthy; then
     find_python
     say "making .venv with $$("$$python" -V 2>&1)"
@@ -72,16 +72,16 @@ fi
 # One call of pip for all of them: to look what is there already costs it seconds each time.
 wanted=
 for file in "$$@"; do
-    if [ -e .venv/made-in ] && cmp -s "$$file" ".venv/installed-$$file"; then continue; fi
+    if [ -e .venv/made-in ] && cmp -s "$$file" ".venv/installed-$${file##*/}"; then continue; fi
     say "installing $$file (a few minutes the first time, nothing after that)"
-    rm -f ".venv/installed-$$file"
+    rm -f ".venv/installed-$${file##*/}"
     wanted="$$wanted -r $$file"
 done
 if [ -n "$$wanted" ]; then
     # An interrupted installation leaves half a package that pip would take for a whole one.
     : >.venv/half-made
     attended .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes $$wanted
-    for file in "$$@"; do cp "$$file" ".venv/installed-$$file"; done
+    for file in "$$@"; do cp "$$file" ".venv/installed-$${file##*/}"; done
     pwd >.venv/made-in
     rm -f .venv/half-made
 fi
@@ -98,11 +98,11 @@ setup: ## make .venv hold what the service needs
 
 .PHONY: setup-dev
 setup-dev: ## make .venv hold what the checks and measurements need, too
-	@exec sh -c "$$BOOTSTRAP" sh requirements.txt requirements-dev.txt
+	@exec sh -c "$$BOOTSTRAP" sh requirements.txt requirements/dev.txt
 
 .PHONY: sip
 sip: ## make .venv hold what telephones over SIP need, too; `make run` then has them
-	@exec sh -c "$$BOOTSTRAP" sh requirements.txt requirements-sip.txt
+	@exec sh -c "$$BOOTSTRAP" sh requirements.txt requirements/sip.txt
 
 .PHONY: run
 run: setup ## the whole service here, with a telephone to call it (PORT=8100 make run for another port)
@@ -158,20 +158,20 @@ release: setup-dev ## look whether a version may be released, write its files, t
 
 .PHONY: audit
 audit: setup-dev ## known holes in libraries; ends with 3 where no advisory source can be reached
-	@cmp -s requirements-audit.txt var/audit/installed || { \
+	@cmp -s requirements/audit.txt var/audit/installed || { \
 		rm -rf var/audit && mkdir -p var && $(RUN) -m venv var/audit && \
-		var/audit/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements-audit.txt && \
-		cp requirements-audit.txt var/audit/installed; }
+		var/audit/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements/audit.txt && \
+		cp requirements/audit.txt var/audit/installed; }
 	@$(RUN) -m tests.support.audit var/audit/bin/pip-audit
 
 .PHONY: lock
-lock: setup-dev ## write requirements*.txt anew from requirements*.in (ARGS=--upgrade for newer versions)
-	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements.in -o requirements.txt
-	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements-tracing.in -o requirements-tracing.txt
-	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements-dev.in -o requirements-dev.txt
-	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements-sip.in -o requirements-sip.txt
-	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements-audit.in -o requirements-audit.txt
-	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) --all-extras -c requirements.txt -c requirements-dev.txt -c requirements-sip.txt exchange/pyproject.toml -o exchange/requirements.txt
+lock: setup-dev ## write requirements.txt and requirements/*.txt anew (ARGS=--upgrade for newer versions)
+	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements/service.in -o requirements.txt
+	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements/tracing.in -o requirements/tracing.txt
+	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements/dev.in -o requirements/dev.txt
+	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements/sip.in -o requirements/sip.txt
+	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements/audit.in -o requirements/audit.txt
+	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) --all-extras -c requirements.txt -c requirements/dev.txt -c requirements/sip.txt exchange/pyproject.toml -o exchange/requirements.txt
 
 .PHONY: clean-var
 clean-var: ## forget the data of this copy: bookings, calls, counters (stop it first)

@@ -1,6 +1,6 @@
 """OpenTelemetry behind `services.tracing`: loaded only where an operator names a collector.
 
-The kept library does the work; `requirements-tracing.txt` installs it. What its own variables say
+The kept library does the work; `requirements/tracing.txt` installs it. What its own variables say
 (OTEL_TRACES_SAMPLER, OTEL_EXPORTER_OTLP_HEADERS …) it reads itself.
 """
 
@@ -73,7 +73,7 @@ def begin(endpoint: str, part: str, database: Database) -> None:
     except ImportError:
         raise config.BadSettings(
             "OTEL_EXPORTER_OTLP_ENDPOINT is set and OpenTelemetry is not installed: pip install"
-            " --require-hashes -r requirements-tracing.txt, or leave the setting empty"
+            " --require-hashes -r requirements/tracing.txt, or leave the setting empty"
         ) from None
     resource = Resource.create({"service.name": "allo-rendez-vous", "service.instance.part": part})
     provider = TracerProvider(resource=resource)

@@ -69,7 +69,7 @@ def _draw(output: Path) -> None:
     except ImportError:
         raise click.ClickException(
             "the map is drawn by pygraphviz, which is not installed:"
-            " .venv/bin/pip install -r requirements-dev.txt"
+            " .venv/bin/pip install -r requirements/dev.txt"
         ) from None
     found = call_map.read(_walk().turns)
     graph = pygraphviz.AGraph(directed=True, strict=False, rankdir="TB", nodesep=0.2, ranksep=0.45)

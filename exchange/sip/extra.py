@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 from typing import Final
 
-# What is imported of requirements-sip.txt. The voice is not among them: espeak-ng may speak.
+# What is imported of requirements/sip.txt. The voice is not among them: espeak-ng may speak.
 MODULES: Final = ("aiortp", "aiosipua", "audioop", "miniaudio")
 
 

@@ -20,7 +20,7 @@ def pinned(lock: str) -> dict[str, str]:
 
 def test_the_locks_of_the_service_have_the_versions_that_the_exchange_runs_with():
     ours: dict[str, str] = {}
-    for lock in ("requirements.txt", "requirements-sip.txt", "requirements-dev.txt"):
+    for lock in ("requirements.txt", "requirements/sip.txt", "requirements/dev.txt"):
         ours |= pinned(lock)
     theirs = pinned("exchange/requirements.txt")
     assert {name: ours.get(name, "") for name in theirs} == theirs

@@ -28,6 +28,7 @@ class Clone:
         self.bin.mkdir()
         shutil.copy(ROOT / "Makefile", self.folder)
         (self.folder / "requirements.txt").write_text("", "utf-8")
+        (self.folder / "requirements").mkdir()
         (self.folder / "launcher.py").write_text("print('launched')\n", "utf-8")
         for tool in TOOLS:
             found = shutil.which(tool)
@@ -125,16 +126,16 @@ def test_the_second_start_makes_and_installs_nothing(clone):
 
 def test_what_checks_need_is_installed_together_with_the_rest(clone):
     clone.program("python3.13", FAKE_PYTHON)
-    (clone.folder / "requirements-dev.txt").write_text("# checks\n", "utf-8")
+    (clone.folder / "requirements/dev.txt").write_text("# checks\n", "utf-8")
     clone.make("setup-dev")
     assert clone.make("setup-dev").stderr == ""
     assert installations(clone) == 1
-    both = "--require-hashes -r requirements.txt -r requirements-dev.txt"
+    both = "--require-hashes -r requirements.txt -r requirements/dev.txt"
     assert both in (clone.folder / "pip.log").read_text("utf-8")
-    (clone.folder / "requirements-dev.txt").write_text("# others\n", "utf-8")
+    (clone.folder / "requirements/dev.txt").write_text("# others\n", "utf-8")
     assert "installing requirements.txt" not in clone.make("setup-dev").stderr
     log = (clone.folder / "pip.log").read_text("utf-8")
-    assert log.splitlines()[-1].endswith("--require-hashes -r requirements-dev.txt")
+    assert log.splitlines()[-1].endswith("--require-hashes -r requirements/dev.txt")
 
 
 def test_changed_requirements_are_installed(clone):
@@ -159,16 +160,16 @@ def test_a_failed_installation_is_tried_again_from_nothing(clone):
 
 def with_the_extra(clone: Clone) -> None:
     clone.program("python3.13", FAKE_PYTHON)
-    (clone.folder / "requirements-sip.txt").write_text("# telephones\n", "utf-8")
+    (clone.folder / "requirements/sip.txt").write_text("# telephones\n", "utf-8")
     assert clone.make("sip").returncode == 0
 
 
 def test_telephones_are_installed_when_asked_for_and_once(clone):
     clone.program("python3.13", FAKE_PYTHON)
-    (clone.folder / "requirements-sip.txt").write_text("# telephones\n", "utf-8")
+    (clone.folder / "requirements/sip.txt").write_text("# telephones\n", "utf-8")
     clone.make("run")
     assert installations(clone) == 1
-    assert "installing requirements-sip.txt" in clone.make("sip").stderr
+    assert "installing requirements/sip.txt" in clone.make("sip").stderr
     assert clone.make("sip").stderr == ""
     assert installations(clone) == 2
 
@@ -176,8 +177,8 @@ def test_telephones_are_installed_when_asked_for_and_once(clone):
 def test_make_run_keeps_the_telephones_and_their_newest_version(clone):
     with_the_extra(clone)
     assert clone.make("run").stderr == ""
-    (clone.folder / "requirements-sip.txt").write_text("# newer\n", "utf-8")
-    assert "installing requirements-sip.txt" in clone.make("run").stderr
+    (clone.folder / "requirements/sip.txt").write_text("# newer\n", "utf-8")
+    assert "installing requirements/sip.txt" in clone.make("run").stderr
     assert clone.make("run").stderr == ""
 
 
@@ -186,7 +187,7 @@ def test_an_environment_that_is_made_anew_has_the_telephones_again(clone):
     (clone.folder / ".venv/bin/python").write_text("#!/no/such/interpreter\n", "utf-8")
     told = clone.make("run").stderr
     assert "making .venv" in told
-    assert "installing requirements-sip.txt" in told
+    assert "installing requirements/sip.txt" in told
 
 
 def test_a_broken_or_moved_environment_is_made_anew(clone):

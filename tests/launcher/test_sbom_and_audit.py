@@ -35,7 +35,7 @@ def test_it_is_valid_cyclonedx_and_the_same_each_time():
 def test_it_has_every_library_of_the_locks_with_its_version_and_hashes():
     told = json.loads(bill())
     purls = {one["purl"]: one for one in told["components"]}
-    for lock in ("requirements.txt", "requirements-sip.txt", "requirements-tracing.txt"):
+    for lock in ("requirements.txt", "requirements/sip.txt", "requirements/tracing.txt"):
         pinned = PINNED.findall((ROOT / lock).read_text("utf-8"))
         assert len(pinned) > 3
         for name, version in pinned:

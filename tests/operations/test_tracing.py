@@ -173,5 +173,5 @@ def test_without_the_library_the_setting_is_refused_with_what_to_do(
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     told = service.settings.model_copy(update={"otel_exporter_otlp_endpoint": COLLECTOR})
-    with pytest.raises(config.BadSettings, match=r"requirements-tracing\.txt"):
+    with pytest.raises(config.BadSettings, match=r"requirements/tracing\.txt"):
         wiring._begin_traces(told, service.store)

@@ -24,7 +24,7 @@ from commands.assets import npms
 from tests.support.keeper import ROOT
 
 NONE, FOUND, NOT_LOOKED = 0, 1, 3
-LOCKS = ("requirements.txt", "requirements-sip.txt", "requirements-dev.txt")
+LOCKS = ("requirements.txt", "requirements/sip.txt", "requirements/dev.txt")
 SECONDS = 300.0
 # Both had holes published years ago, and have them in every source of advisories.
 KNOWN_PYTHON = "jinja2==2.10"

@@ -29,7 +29,7 @@ from packageurl import PackageURL
 from tests.support.keeper import ROOT
 
 SERVICE, PAGES = "requirements.txt", "package-lock.json"
-EXTRAS = ("requirements-sip.txt", "requirements-tracing.txt")
+EXTRAS = ("requirements/sip.txt", "requirements/tracing.txt")
 # "name==1.2 ; markers \" and below it, indented, the hashes of its files.
 _PINNED = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(?P<version>[^\s;\\]+)")
 _MARKER = re.compile(r";\s*(?P<marker>.*?)\s*\\?$")
