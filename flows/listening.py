@@ -1,7 +1,7 @@
 """What each question listens to: keys always, and words where the caller may speak.
 
 The one place that decides it. Keys first, for a television answers faster than a caller does;
-words as soon as the caller has used them (docs/decisions/0043).
+words as soon as the caller has used them (docs/decisions/0011).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A turn lies in the day (UTC) of its call, however long the call lasts, so that a
 finds the first one beyond midnight. Each partition has the key (call, number) for itself. What was
 before the partitions, and the two days after, are one: its day is the last of them, which
 `turn_day` of the database says. Where no partition is, a turn lies in `turn_other`. SQLite has one
-table, and asks for no day. See docs/decisions/0072.
+table, and asks for no day. See docs/decisions/0001.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Two or three of them are one question. A caller who may have one only hears nothing of the others. A
 birth date that was typed is read back with the question, as a typed postcode is with the offers:
-the star corrects it (docs/decisions/0058).
+the star corrects it (docs/decisions/0056).
 """
 
 from __future__ import annotations

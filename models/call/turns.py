@@ -1,7 +1,7 @@
 """Turns of calls: what was heard, the session after it, and the bytes that were answered.
 
 The key (call, number) is the duplicate check: a copy of a webhook finds the stored answer, or
-waits for the transaction that is to write it. See docs/decisions/0001 and 0079. On PostgreSQL each
+waits for the transaction that is to write it. See docs/decisions/0001. On PostgreSQL each
 day has such a key for itself; what `day` of a call is, `models.turn_days` says.
 """
 

@@ -3,7 +3,7 @@
 SQLite has an index on `place.held_by`. On PostgreSQL that would have each hold written into every
 index of its place, for a row stays where it is only as long as no index knows what changes. There
 each hold is noted in `held_place`, and the place itself says whether it is one still. A note is
-never missing; what is over is forgotten by `forget`. See docs/decisions/0085.
+never missing; what is over is forgotten by `forget`. See docs/decisions/0002.
 """
 
 from __future__ import annotations

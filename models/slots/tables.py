@@ -76,7 +76,7 @@ place = Table(
 )
 
 # PostgreSQL alone writes here, and no key is kept: a place may be noted twice. With an index on who
-# holds a place, each hold would be written into every index of that place (docs/decisions/0085).
+# holds a place, each hold would be written into every index of that place (docs/decisions/0002).
 held_place = Table(
     "held_place",
     metadata,

@@ -1,7 +1,7 @@
 """The partitions of turns on PostgreSQL: made some days ahead, and dropped whole when they are due.
 
 To make or drop one waits for nobody: where others have a lock on it, the next run tries again. A
-day without a partition loses nothing, for its turns lie in `turn_other`. See docs/decisions/0072.
+day without a partition loses nothing, for its turns lie in `turn_other`. See docs/decisions/0001.
 """
 
 from __future__ import annotations

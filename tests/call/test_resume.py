@@ -411,7 +411,7 @@ CODES = 10**6
 
 
 def test_guessing_codes_stays_hopeless():
-    """docs/decisions/0029: one success in eighty days, and it is a half-finished booking."""
+    """docs/decisions/0010: one success in eighty days, and it is a half-finished booking."""
     cheap = WRONG_CODES * (timedelta(days=1) / CODES_DEAR_FOR) * KEPT_AT_A_TIME / CODES
     guesses = LINES * CODE_TRIES * timedelta(days=1).total_seconds() / SECONDS_A_CALL
     dear = guesses * KEPT_AT_A_TIME / CODES / BIRTH_DATES

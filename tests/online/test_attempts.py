@@ -283,7 +283,7 @@ CHANCE = 3_000_000 / 10**10 / (30 * 365)
 
 
 def test_guessing_references_stays_hopeless():
-    """docs/decisions/0029: what is changed below the price, and what is heard above it."""
+    """docs/decisions/0010: what is changed below the price, and what is heard above it."""
     cheap = MOST_WRONG_BORNE * (DAY / attempts.LOOK_BACK) * CHANCE
     assert cheap < 0.0005
     assert TRIES * CHANCE < 0.05

@@ -475,7 +475,7 @@ LONG_ANSWERS = {
         "je crois bien que je vais prendre le deuxième s'il vous plaît madame",
         "confirm",
     ),
-    # A yes is understood here, too, and a key is asked for: docs/decisions/0043.
+    # A yes is understood here, too, and a key is asked for: docs/decisions/0011.
     "confirm": (
         "non non madame ce n'est pas ça du tout je vous remercie beaucoup",
         "offers",

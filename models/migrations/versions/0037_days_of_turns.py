@@ -1,7 +1,7 @@
 """On PostgreSQL turns lie by the day on which their call rang; places are written in their page.
 
 The table of before becomes the partition of all days up to FLOOR, the day after tomorrow. Until
-then both versions write into it by its key of before. See docs/decisions/0072.
+then both versions write into it by its key of before. See docs/decisions/0001.
 """
 
 import sqlalchemy as sa

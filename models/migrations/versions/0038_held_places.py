@@ -2,7 +2,7 @@
 
 The version before looks by that index and notes no hold. Where it may be at work, for there are
 places, the index stays and a trigger notes; a migration of a later version takes both away. See
-docs/decisions/0085.
+docs/decisions/0002.
 """
 
 import sqlalchemy as sa
