@@ -56,6 +56,7 @@ def version_of(name: str) -> str:
 
 
 def test_it_changes_with_a_lock(tmp_path: Path):
+    (tmp_path / "requirements").mkdir()
     for name in ("requirements.txt", *EXTRAS, "package-lock.json", "pyproject.toml"):
         shutil.copyfile(ROOT / name, tmp_path / name)
     before = bill(tmp_path)
