@@ -176,13 +176,20 @@ def of_no_place(town: str = "Vitré") -> Iterator[tuple[str, Made]]:
 
 
 def table() -> str:
-    """Each text in both languages, with the parts that it takes."""
-    rows = ["| text | parts | in French | in English |", "|---|---|---|---|"]
+    """Each text of one appointment or of both in French, with the parts that it takes.
+
+    Its beginning is left out, the place is [lieu]. Where English takes other parts, both are told.
+    """
+    sender, place = "Allo Rendez-vous : ", "Salle des fetes, 12 rue de la Paix, 75011 Paris 11e"
+    rows = {}
     for key, make in (*of_place(HALL), *of_no_place()):
+        if key.endswith(("_apart", "_first", "_second", "_part", "_one")):
+            continue
         french, english = make(load("fr")), make(load("en"))
         taken = "/".join(dict.fromkeys(str(parts(text)) for text in (french, english)))
-        rows.append(f"| `{key}` | {taken} | {french} | {english} |")
-    return "\n".join(rows)
+        shown = french.removeprefix(sender).replace(place, "[lieu]")
+        rows[key] = f"| `{key}` | {taken} | {shown} |"
+    return "\n".join(["| text | parts | in French |", "|---|---|---|", *rows.values()])
 
 
 def in_page(page: str) -> str:
