@@ -338,6 +338,7 @@ class Settings(BaseSettings):
         found = []
         for check in (
             self._check_pace,
+            self._check_databases,
             self._check_public_base_url,
             self._check_bind_address,
             self._check_caller_id,
@@ -357,6 +358,13 @@ class Settings(BaseSettings):
             found += [f"{one}." for one in refusals(self, self.model_fields_set, known=KNOWN)]
         # The index key is compared with the data keys, whose mistake is said once.
         return list(dict.fromkeys(found))
+
+    def _check_databases(self) -> None:
+        """Raises ValueError."""
+        for name in ("database_url", "replica_database_url", "migration_database_url"):
+            scheme = re.split(r"[+:]", getattr(self, name))[0]
+            if scheme not in {"", "postgresql", "postgres"}:
+                raise ValueError(f"{name.upper()} must be a PostgreSQL: postgresql://…")
 
     def _check_public_base_url(self) -> None:
         """Raises ValueError."""
@@ -520,9 +528,6 @@ class Settings(BaseSettings):
         name = self.own_database() if self.database_url else self._of_campaign("allo")
         if name:
             return str(VAR / f"{name}.anchors")
-        path = self.database_url.removeprefix("sqlite:///")
-        if path != self.database_url and path and path != ":memory:":
-            return f"{path}.anchors"
         return str(VAR / "anchors") if self.environment == "production" else ""
 
     def trace_secrets(self) -> list[str]:
