@@ -49,7 +49,7 @@ def exports(
 
 
 def inherited() -> dict[str, str]:
-    """Return the environment to pass on; settings are read by config.py only."""
+    """Return the environment to pass on; settings are read by config only."""
     return dict(os.environ)  # noqa: TID251
 
 

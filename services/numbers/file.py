@@ -245,7 +245,7 @@ class _Reader:
         if not isinstance(value, str) or not _E164.fullmatch(value):
             self.wrong((*at, "caller_id"), f"{plain_value(value)} is no number; {_in_full(value)}")
         elif _MOBILE.fullmatch(value):
-            # The French numbering plan, as config.py says of OUTBOUND_CALLER_ID.
+            # The French numbering plan, as config says of OUTBOUND_CALLER_ID.
             self.wrong(
                 (*at, "caller_id"),
                 f"{value} is a mobile number, and no call centre may ring with one; give one like"

@@ -38,7 +38,7 @@ def production(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[H
     }
     # The tests' server does not wait for the disk, which is enough for what is shown here.
     monkeypatch.setattr("models.database.DURABLE", ())
-    monkeypatch.setattr(config, "refusals", lambda *_given, **_known: [])
+    monkeypatch.setattr(config.settings, "refusals", lambda *_given, **_known: [])
     with house(database_url) as made:
         for name, value in settings.items():
             monkeypatch.setenv(name, value)

@@ -1,4 +1,4 @@
-"""Writes `.env.example` from config.py: each setting with the comment that stands above it there.
+"""Writes `.env.example` from config/settings.py: each setting with the comment above it there.
 
     python -m tests.docs.env_example
 
@@ -18,14 +18,14 @@ import config
 from tests.support.keeper import ROOT
 
 FILE = ROOT / ".env.example"
-# What production_settings.py asks for beside config.py, with a value to begin from. None of these
+# What config/production.py asks for, with a value to begin from. None of these
 # is safe to guess, so that their lines are comments.
 ALSO_REQUIRED = {
     "proxy_hops": "1",
     "sms_parts_per_day": "20000",
     "security_contact": "mailto:security@example.org",
 }
-REQUIRED = (*config._REQUIRED_IN_PRODUCTION, *ALSO_REQUIRED)
+REQUIRED = (*config.settings._REQUIRED_IN_PRODUCTION, *ALSO_REQUIRED)
 # Of a developer's machine alone.
 NOT_HERE = {"environment", "simulator_port"}
 # Read by the lines that start the server, and not by the service.
@@ -35,9 +35,9 @@ OF_THE_SERVER = (
 )
 HEAD = """\
 # Settings of an installation in production; docs/operations.md says more of each.
-# Written from config.py by `python -m tests.docs.env_example`: change it there.
+# Written from config/settings.py by `python -m tests.docs.env_example`: change it there.
 #
-# Copy it to /etc/allo/allo.env (systemd), deploy/allo.env (compose) or .env beside config.py,
+# Copy it to /etc/allo/allo.env (systemd), deploy/allo.env (compose) or .env beside the code,
 # readable by nobody else (chmod 600), and try it: python -c "import config; config.load()"
 # A secret of ours is made by: head -c 32 /dev/urandom | base64
 """
@@ -51,8 +51,8 @@ class Setting:
 
 
 def settings() -> list[Setting]:
-    """Every setting in the order of config.py; without a comment it has that of the one before."""
-    source = Path(config.__file__).read_text("utf-8")
+    """Every setting in the order of the class; without a comment it has that of the one before."""
+    source = Path(config.settings.__file__).read_text("utf-8")
     lines = source.splitlines()
     tree = ast.parse(source)
     (settings_class,) = (

@@ -1,4 +1,4 @@
-"""`.env.example` is what config.py says, and whoever fills it in can start."""
+"""`.env.example` is what config says, and whoever fills it in can start."""
 
 from __future__ import annotations
 

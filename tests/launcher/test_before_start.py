@@ -231,10 +231,10 @@ def test_without_the_extra_no_sip_setting_is_written_out(monkeypatch):
 @pytest.mark.parametrize("extra", ["sip", "tracing"])
 def test_the_extra_is_the_same_list_for_pip_and_for_make(extra):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    lines = (ROOT / f"requirements-{extra}.in").read_text("utf-8").splitlines()
+    lines = (ROOT / f"requirements/{extra}.in").read_text("utf-8").splitlines()
     asked = [line.replace('"', "'") for line in lines if line and line[0] not in "#-"]
     assert project["optional-dependencies"][extra] == asked
-    locked = (ROOT / f"requirements-{extra}.txt").read_text("utf-8")
+    locked = (ROOT / f"requirements/{extra}.txt").read_text("utf-8")
     for line in asked:
         assert f"\n{line.partition(';')[0].strip()}" in locked
 
@@ -245,7 +245,7 @@ def test_what_the_extra_shares_with_the_service_is_locked_alike(extra):
         text = (ROOT / file).read_text("utf-8")
         return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", text, re.MULTILINE))
 
-    service, more = versions("requirements.txt"), versions(f"requirements-{extra}.txt")
+    service, more = versions("requirements.txt"), versions(f"requirements/{extra}.txt")
     shared = service.keys() & more.keys()
     assert shared
     assert {name: more[name] for name in shared} == {name: service[name] for name in shared}
@@ -357,6 +357,7 @@ def test_the_operator_s_redis_must_answer(monkeypatch, tmp_path):
 
 def test_where_a_socket_cannot_lie_redis_has_a_short_folder_of_its_own(monkeypatch, tmp_path):
     monkeypatch.setattr(config, "VAR", tmp_path / "with space")
+    monkeypatch.setattr(config.places, "VAR", config.VAR)
     settings = default_settings(monkeypatch)
     monkeypatch.setattr(redis_server, "find_redis_server", lambda: tmp_path / "redis-server")
     with ExitStack() as stack:

@@ -149,7 +149,7 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome-stable", "google-chro
 
 
 def environment(name: str) -> str:
-    """Read a variable of the test runner's own ('' when absent); the service's are config.py's."""
+    """Read a variable of the test runner's own ('' when absent); the service's are config's."""
     return os.environ.get(name, "")  # noqa: TID251
 
 

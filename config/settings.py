@@ -11,30 +11,18 @@ import base64
 import binascii
 import hashlib
 import ipaddress
-import os
 import re
-import tomllib
 
-from collections.abc import Callable
 from datetime import date
-from functools import cache
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from production_settings import E164, refusals
-
-ROOT = Path(__file__).resolve().parent
-VAR = ROOT / "var"
-# The data of the PostgreSQL that `make run` and `flask` start where DATABASE_URL names none.
-POSTGRES = VAR / "postgres"
-# What a socket's address can hold is 108 bytes on Linux and 104 on macOS, the final zero included.
-SOCKET_PATH_BYTES = 103
-# In a folder of campaigns: its own centres, as the official file has them (`flask demo`).
-CAMPAIGN_CENTRES = "centres.csv"
+from config.places import CAMPAIGN_CENTRES, ROOT, VAR, own_postgres_url, own_redis_url
+from config.production import E164, refusals
 
 # Known to everybody, so good for nothing but a machine that talks to itself.
 DEVELOPMENT_ACCOUNT_SID = "AC00000000000000000000000000000001"
@@ -82,37 +70,6 @@ _MAIL_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _SHORT_NUMBER = re.compile(r"[1-9][0-9]{4}")
 # Country codes of French numbers beyond the mainland.
 _OVERSEAS = ("+262", "+508", "+590", "+594", "+596", "+681", "+687", "+689")
-
-
-@cache
-def version() -> str:
-    """The version of this code, which pyproject.toml alone says."""
-    return str(tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"])
-
-
-def socket_folder(preferred: Path, name: str) -> Path:
-    """Where a socket of this name may lie: in `preferred`, or in a short folder of our own.
-
-    The path may be too long, or hold a character that a URL would need quoted or, like a space,
-    that redis-py trips over when it reads CLIENT INFO.
-    """
-    path = os.fsencode(preferred)
-    fits = len(path) + len(name) < SOCKET_PATH_BYTES
-    if fits and re.fullmatch(r"[\w./+@~-]+", str(preferred), re.ASCII):
-        return preferred
-    # Its owner and rights are looked at where it is made (launcher.sockets).
-    return Path("/tmp") / f"allo-{os.geteuid()}-{hashlib.sha256(path).hexdigest()[:16]}"  # noqa: S108
-
-
-def own_redis_url() -> str:
-    """The address of the Redis that `make run` starts."""
-    return f"unix://{socket_folder(VAR, 'redis.sock')}/redis.sock"
-
-
-def own_postgres_url(database: str, data: Path = POSTGRES) -> str:
-    """The address of a database in the PostgreSQL on `data`, whatever PGPORT says."""
-    sockets = socket_folder(data, ".s.PGSQL.5432")
-    return f"postgresql://postgres@/{quote(database)}?host={sockets}&port=5432"
 
 
 class BadSettings(SystemExit):
@@ -582,33 +539,6 @@ def _bytes_of_key(encoded: str) -> bytes | None:
     return key if len(key) == 32 else None  # noqa: PLR2004
 
 
-def change_file(name: str, change: Callable[[str], str], *, folder: Path = ROOT) -> Path | None:
-    """Change the value of a setting where `.env` has it; None where it comes from elsewhere.
-
-    The file is written anew beside the old one and takes its place whole; others may not read it.
-    """
-    file = folder / ".env"
-    if not file.is_file():
-        return None
-    lines = file.read_text("utf-8").splitlines()
-    found = [number for number, line in enumerate(lines) if _names(line, name)]
-    # The last one counts. Flask's command puts what the file says into the environment, too.
-    value = lines[found[-1]].partition("=")[2].strip().strip("\"'") if found else ""
-    if not found or os.environ.get(name, value) != value:  # noqa: TID251 (this is config.py)
-        return None
-    lines[found[-1]] = f"{name}={change(value)}"
-    fresh = file.with_name(".env.new")
-    fresh.unlink(missing_ok=True)
-    fresh.touch(mode=0o600, exist_ok=False)
-    fresh.write_text("\n".join(lines) + "\n", "utf-8")
-    fresh.replace(file)
-    return file
-
-
-def _names(line: str, name: str) -> bool:
-    return line.partition("=")[0].removeprefix("export ").strip() == name
-
-
 def _is_french_mobile(number: str) -> bool:
     """By its first digits in the mainland, where not all ranges are in use; else by the plan."""
     if number.startswith(("+336", "+337")):
@@ -620,18 +550,6 @@ def _is_french_mobile(number: str) -> bool:
 
     parsed = phonenumbers.parse(number, None)
     return phonenumbers.number_type(parsed) == phonenumbers.PhoneNumberType.MOBILE
-
-
-def environment() -> dict[str, str]:
-    """All of it, for programs that are started: PostgreSQL's read theirs from there."""
-    return dict(os.environ)  # noqa: TID251 (this is config.py)
-
-
-def keep_counters_apart(program: str) -> None:
-    """Take the folder of the web's counters out of the environment, where `program` is `flask`."""
-    path = Path(program)
-    if path.name == "flask" or path.parts[-2:] == ("flask", "__main__.py"):
-        os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # noqa: TID251 (this is config.py)
 
 
 def load(**overrides: object) -> Settings:
