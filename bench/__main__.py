@@ -10,6 +10,8 @@ import time
 import config
 
 from bench import load, machine, measure, parts, report, servers
+from bench.servers import CannotMeasure
+from bench.traffic import Astray
 
 # Rounds, and seconds of each run in them.
 FULL, SOME, QUICK = (3, 3), (3, 4), (1, 3)
@@ -32,7 +34,6 @@ def main() -> int:
     wanted = frozenset(options.parts)
     for unknown in sorted(wanted - parts.ALL):
         parser.error(f"there is no part {unknown}")
-    failures = config.VAR / "bench" / "failures.txt"
     try:
         with servers.ended_by_signals():
             rounds, seconds = QUICK if options.quick else SOME if wanted else FULL
@@ -40,9 +41,8 @@ def main() -> int:
             return run(plan, quick=options.quick)
     except KeyboardInterrupt:
         return 130
-    except Exception as problem:  # noqa: BLE001 - the operator reads a sentence, not a trace
-        told = parts.PartRuns(parts.ALL, print, failures=failures).told("bench", problem)
-        print(f"make bench: {told}", file=sys.stderr)
+    except (CannotMeasure, Astray, OSError) as problem:
+        print(f"make bench: {problem}", file=sys.stderr)
         return CANNOT
 
 
@@ -54,12 +54,11 @@ def run(plan: measure.MeasurePlan, *, quick: bool) -> int:
     seen = measure.Measurement()
     into = config.VAR / "bench"
     with servers.workshop() as folder, servers.redis(folder) as redis_url:
-        watch = machine.OthersWatch(folder).watching
-        with watch() as before:
+        with machine.watching() as before:
             facts = machine.facts(folder)
         if busy := machine.too_busy(machine.others_share(before)):
             say(f"{busy}: what is measured now counts for nothing")
-        runs = parts.PartRuns(plan.parts, say, watch, into / "failures.txt")
+        runs = parts.PartRuns(plan.parts, say, machine.watching)
         measure.measure(folder, redis_url, plan, runs, seen)
     results = report.flatten(seen, plan, facts, time.monotonic() - began, runs.ran)
     if report.counts(results) and not quick:
@@ -72,7 +71,7 @@ def run(plan: measure.MeasurePlan, *, quick: bool) -> int:
         is_whole = results["parts"] == "all"
         report.write(results, into / "results.json", into / "performance.md" if is_whole else None)
         say(f"written to {into}")
-    say(report.summary(results))
+    say(report.table(results))
     missed = report.missed(results)
     for sentence in missed:
         say(sentence if sentence.startswith("void: ") else f"MISSED: {sentence}")

@@ -1,9 +1,9 @@
-"""A house at work: two hundred callers in the line, agents who talk, boards that are looked at.
+"""People at work: screens that ask each second, and a long line with agents who talk.
 
 `python -m bench.at_work FILE` is all of them, and the provider between them, in a process of its
-own, for the `WorkdayStage` in FILE. It says when the provider can be asked and,
-after a word on its input, when the line is as long as it should be; from the second word to the
-third it measures, and then writes what it saw.
+own, for the `Workday` in FILE. It says when the provider can be asked and, after a word on its
+input, when the line is as long as it should be; from the second word to the third it measures, and
+then writes what it saw.
 
 An agent does something every few seconds, over and over: hold, search for slots, take back, hang
 up, wrap up; the next caller comes. Callers ask for what they hear as the provider would, each half
@@ -24,32 +24,36 @@ import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 from twilio.request_validator import RequestValidator
 
-from bench import traffic
+from bench import http, traffic
 from bench.helpers import PATIENCE_SECONDS, helper, tell, word
-from bench.refused import LATER, Refused
+from bench.http import BAD, BUSY, Connections
 from bench.servers import CannotMeasure
 from bench.timing import p99
-from bench.visitors import CSRF, read
+from bench.visitors import CSRF
 from launcher.ports import HOST
 from services.admission.load_shedder import STEPS_SECONDS, Level
 
 WAITING = 200
 # Seconds. A round of what is heard in the line; from an agent's act to the next.
 ROUND, ACT_EVERY = 30.0, 4.0
-BOARD_EVERY, EVENT_EVERY = 1.0, 2.7
+SCREEN_EVERY, EVENT_EVERY = 1.0, 2.7
 # Whoever is rung answers after so long.
 REACTION = 0.2
 # Of all agents, so many must talk before it begins.
-BUSY = 0.8
+BUSY_PART = 0.8
 # The line may become shorter by so much for a moment, when many are taken at once.
 KEPT = 0.9
+# Fewer answers than this part of what screens asked for, and they stood still.
+SERVED = 0.9
+# Of all answers to screens and agents so many may say: later. They give way to callers and ask
+# again a second later, as they are made to; where there are more, screens did not work.
+MOST_LATER = 0.001
 # Seconds until it has formed.
 FORMS_SECONDS = 60.0
 # At the same time, while the line forms.
@@ -57,12 +61,13 @@ JOIN_AT_ONCE = 12
 # Seconds from then on until workers have forgotten how slow steps were meanwhile, and have let
 # screens in again, a level a second.
 SETTLES_SECONDS = STEPS_SECONDS + len(Level)
+# Connections beside those of screens.
+CONNECTIONS = 64
 # Passwords that are tried before it begins, for what a hash leaves behind in a worker.
 SIGN_INS = 12
 REASONS = ("lunch", "training")
 # The key of whoever is offered a call back and stays.
 STAYS = "3"
-_BROKEN = 400
 ACTION = re.compile(r'<Gather [^>]*?action="([^"]+)"')
 WAIT_URL = re.compile(r'waitUrl="([^"]+)"')
 REDIRECT = re.compile(r"<Redirect[^>]*>([^<]+)<")
@@ -70,19 +75,32 @@ CONFERENCE = re.compile(r'statusCallback="([^"]+)"')
 FORM = {
     "people": "1", "born1": "12/03/1942", "place": "75011", "number": "06 12 34 56 78", "text": "1",
 }  # fmt: skip
+_ACTS: Sequence[tuple[str, Mapping[str, str]]] = (
+    ("/poste/attente", {"on": "1"}),
+    ("/poste/offres", FORM),
+    ("/poste/attente", {"on": "0"}),
+    ("/poste/raccrocher", {}),
+    ("/poste/cloture", {"code": "information", "note": ""}),
+)
+# Status, headers and the page.
+StaffAnswer = tuple[int, dict[str, list[str]], str]
 
 
 @dataclass(frozen=True)
-class WorkdayStage:
-    """Who is there. `agents` are ids and cookies; `probe` pauses and goes on, for boards to see."""
+class Workday:
+    """Who is there. `screens` are paths and cookies, `agents` ids and cookies.
+
+    Without agents there is no line. `probe` pauses and goes on, for `boards` to see.
+    """
 
     service: int
-    provider: int
-    agents: Sequence[tuple[str, str]]
-    probe: tuple[str, str]
-    boards: Sequence[str]
+    screens: Sequence[tuple[str, str]]
+    provider: int = 0
+    agents: Sequence[tuple[str, str]] = ()
+    probe: tuple[str, str] = ("", "")
+    boards: Sequence[str] = ()
     # The form of a webhook, as a rehearsed call sent it.
-    form: Mapping[str, str]
+    form: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -94,21 +112,21 @@ class WorkdayFigures:
     boards: list[float] = field(default_factory=list)
     # Answers that should not be, by what was asked for.
     bad: dict[str, int] = field(default_factory=dict)
-    # Answers to who works here, and how many of them were refused.
+    # Answers to screens and agents, and how many of them said: later.
     staff: int = 0
     later: int = 0
+    # Answers that screens asked for.
+    wanted: float = 0.0
     talks: int = 0
     fewest_waiting: int = WAITING
     # How long events were not to be seen on a board when it was over.
     unseen: int = 0
 
-    @property
-    def refused(self) -> Refused:
-        return Refused(self.later, self.staff)
-
     def faults(self) -> list[str]:
-        """Why it counts for nothing, whatever was refused."""
+        """Why it counts for nothing, whatever was told to come later."""
         found = [f"{count} × {what}" for what, count in self.bad.items()]
+        if self.staff < self.wanted * SERVED:
+            found.append(f"screens got {self.staff} answers of {self.wanted:.0f}")
         if self.fewest_waiting < WAITING * KEPT:
             found.append(f"only {self.fewest_waiting} in the line")
         if self.unseen:
@@ -118,13 +136,14 @@ class WorkdayFigures:
 
 @contextmanager
 def opened(
-    stage: WorkdayStage, file: Path, prepare: Callable[[], object]
+    day: Workday, file: Path, prepare: Callable[[], object] = bool
 ) -> Iterator[list[WorkdayFigures]]:
     """Everybody is there; the list has what they saw once the block is over.
 
-    `prepare` is called when the provider can be asked. Raises CannotMeasure when no line forms.
+    `prepare` is called when the provider can be asked. Raises CannotMeasure when no line forms, and
+    where what they saw counts for nothing.
     """
-    file.write_text(json.dumps(asdict(stage)), "utf-8")
+    file.write_text(json.dumps(asdict(day)), "utf-8")
     seen: list[WorkdayFigures] = []
     with helper("bench.at_work", str(file)) as house:
         house.hear()
@@ -132,37 +151,27 @@ def opened(
         missing = house.ask("come", FORMS_SECONDS + PATIENCE_SECONDS)["missing"]
         if missing:
             raise CannotMeasure(missing)
-        time.sleep(SETTLES_SECONDS)
+        # Until each screen has asked, and screens are let in again where callers came all at once.
+        time.sleep(SETTLES_SECONDS if day.agents else 2 * SCREEN_EVERY)
         house.tell("go")
         yield seen
         seen.append(WorkdayFigures(**house.ask("stop")))
+        if faults := seen[0].faults():
+            raise CannotMeasure("; ".join(faults))
 
 
-def figures(
-    seen: WorkdayFigures, more_webhooks: Sequence[float]
-) -> tuple[dict[str, float], list[str]]:
-    """Return the figures in milliseconds, and a sentence for each that could not be had.
+def figures(seen: WorkdayFigures, more_webhooks: Sequence[float]) -> dict[str, float]:
+    """Return the figures in milliseconds. Raises CannotMeasure.
 
     `more_webhooks`: milliseconds of those that were sent meanwhile by `bench.load`.
     """
-    found: dict[str, float] = {}
-    void: list[str] = []
-    for name, times, what in (
-        ("queue_webhook_p99_ms", [*seen.webhooks, *more_webhooks], "webhooks"),
-        ("agent_action_p99_ms", seen.acts, "acts of agents"),
-    ):
-        try:
-            found[name] = round(p99(times, what), 1)
-        except CannotMeasure as problem:
-            void.append(str(problem))
-    if seen.boards:
-        found["board_update_ms"] = round(max(seen.boards), 1)
-    else:
-        void.append("no event was seen on a board")
-    return found, void
-
-
-# ---------------------------------------------------------------- what is read in documents
+    if not seen.boards:
+        raise CannotMeasure("no event was seen on a board")
+    return {
+        "queue_webhook_p99_ms": round(p99([*seen.webhooks, *more_webhooks], "webhooks"), 1),
+        "agent_action_p99_ms": round(p99(seen.acts, "acts of agents"), 1),
+        "board_update_ms": round(max(seen.boards), 1),
+    }
 
 
 def target(url: str) -> str:
@@ -176,82 +185,22 @@ def next_target(pattern: re.Pattern[str], document: str) -> str:
     return target(found.group(1)) if found else ""
 
 
-# ---------------------------------------------------------------- connections
-
-
-class _Http:
-    """Connections that are kept open, as many as are in use at once."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
-
-    async def ask(self, request: bytes) -> tuple[int, dict[str, str], str]:
-        """Status, headers with names in lower case, body. One that was closed meanwhile is new."""
-        while True:
-            known = bool(self._free)
-            pair = self._free.pop() if known else await self._open()
-            try:
-                answer = await exchange(*pair, request)
-            except (OSError, asyncio.IncompleteReadError):
-                pair[1].close()
-                if not known:
-                    raise
-                continue
-            self._free.append(pair)
-            return answer
-
-    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection(HOST, self._port)
-
-
-async def exchange(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes
-) -> tuple[int, dict[str, str], str]:
-    writer.write(request)
-    await writer.drain()
-    status, headers, body = await read(reader)
-    return status, {name: values[-1] for name, values in headers.items()}, body.decode()
-
-
-def get(path: str, cookie: str, tag: str = "", accept: str = "application/json") -> bytes:
-    """Return the request of a page that is open; `tag`: of the state that it shows."""
-    known = f"If-None-Match: {tag}\r\n" if tag else ""
-    return (
-        f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nAccept: {accept}\r\n"
-        f"Sec-Fetch-Mode: cors\r\nCookie: {cookie}\r\n{known}\r\n"
-    ).encode()
-
-
-def _post(path: str, cookie: str, token: str, form: Mapping[str, str]) -> bytes:
-    body = urlencode(form)
-    return (
-        f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nAccept: application/json\r\n"
-        f"HX-Request: true\r\nX-CSRFToken: {token}\r\nSec-Fetch-Site: same-origin\r\n"
-        f"Cookie: {cookie}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n{body}"
-    ).encode()
-
-
-# ---------------------------------------------------------------- everybody
-
-
 class WorkdayHouse:
-    """Callers, agents, boards, and the provider between them."""
+    """Screens, callers, agents, boards, and the provider between them."""
 
-    def __init__(self, stage: WorkdayStage) -> None:
-        self._stage = stage
+    def __init__(self, day: Workday) -> None:
+        self._day = day
         self.is_full = asyncio.Event()
         self._validator = RequestValidator(traffic.TOKEN)
-        self._http = _Http(stage.service)
-        self.seen, self._counts = WorkdayFigures(), False
+        self._connections = Connections(day.service, CONNECTIONS + len(day.screens))
+        self.seen, self._counts, self._began = WorkdayFigures(), False, 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         # By call: where its caller, or whoever we rang, is sent next.
         self._sent: dict[str, asyncio.Queue[str]] = {}
         # By leg's call: where its end is told.
         self._legs: dict[str, str] = {}
         self._rung: dict[str, asyncio.Queue[dict[str, str]]] = {
-            staff_id: asyncio.Queue() for staff_id, _cookie in stage.agents
+            staff_id: asyncio.Queue() for staff_id, _cookie in day.agents
         }
         self._waiting, self._talking, self._numbers = 0, 0, 0
         self._joining = asyncio.Semaphore(JOIN_AT_ONCE)
@@ -260,7 +209,7 @@ class WorkdayHouse:
 
     def _look(self) -> None:
         """Whether the line is as long as it should be, and nearly all agents talk."""
-        if self._waiting >= WAITING and self._talking >= len(self._stage.agents) * BUSY:
+        if self._waiting >= WAITING and self._talking >= len(self._day.agents) * BUSY_PART:
             self.is_full.set()
 
     def missing(self) -> str:
@@ -271,10 +220,12 @@ class WorkdayHouse:
         return f"no line formed: {self._waiting} waited, {self._talking} talked{bad}"
 
     def go(self) -> None:
-        self._counts = True
+        self._counts, self._began = True, time.monotonic()
 
     def stop(self) -> WorkdayFigures:
         self._counts = False
+        seconds = time.monotonic() - self._began
+        self.seen.wanted = len(self._day.screens) * seconds / SCREEN_EVERY
         return self.seen
 
     def begin(self, what: Coroutine[Any, Any, None]) -> None:
@@ -291,53 +242,91 @@ class WorkdayHouse:
     def _bad(self, what: str) -> None:
         self.seen.bad[what] = self.seen.bad.get(what, 0) + 1
 
-    def _served(self, path: str, status: int) -> bool:
-        """Whether this is an answer to who works here; where it is not, it is counted.
-
-        What is refused is asked again. While the line forms that is not counted: its callers come
-        all at once, faster than any call centre hears them, and the telephone goes first then.
-        """
-        self.seen.staff += self._counts
-        if status == LATER:
-            self.seen.later += self._counts
-        elif status >= _BROKEN:
-            self._bad(f"{path} {status}")
-        return status < _BROKEN
-
     async def provide(self) -> None:
-        await asyncio.start_server(self._provider, HOST, self._stage.provider)
+        if self._day.provider:
+            await asyncio.start_server(self._provider, HOST, self._day.provider)
 
     async def come(self) -> None:
+        for number, (path, cookie) in enumerate(self._day.screens):
+            self.begin(self._screen(number, path, cookie))
+        if not self._day.agents:
+            self.is_full.set()
+            return
         await self._sign_ins()
-        for number, (staff_id, cookie) in enumerate(self._stage.agents):
+        for number, (staff_id, cookie) in enumerate(self._day.agents):
             self.begin(self._agent(number, staff_id, cookie))
-        for _ in range(WAITING + len(self._stage.agents)):
+        for _ in range(WAITING + len(self._day.agents)):
             self.begin(self._caller())
         self.begin(self._probe())
-        for number, cookie in enumerate(self._stage.boards):
+        for number, cookie in enumerate(self._day.boards):
             self.begin(self._board(number, cookie))
+
+    # Staff
+
+    async def _asks(
+        self,
+        path: str,
+        cookie: str,
+        form: Mapping[str, str] | None = None,
+        *,
+        tag: str = "",
+        **headers: str,
+    ) -> StaffAnswer:
+        """What an answer to somebody who works here is.
+
+        One that says "later" is no fault. While the line forms that is not counted: its callers
+        come all at once, faster than any call centre hears them, and the telephone goes first then.
+        """
+        own = {"Accept": "application/json", "Sec-Fetch-Mode": "cors", "Cookie": cookie}
+        own |= {"If-None-Match": tag} if tag else {}
+        asked = http.request(path, form, own | headers)
+        status, got, body = await self._connections.send(asked)
+        self.seen.staff += self._counts
+        if status == BUSY:
+            self.seen.later += self._counts
+        elif status >= BAD or not status:
+            self._bad(f"{path} {status}")
+        return status, got, body.decode()
+
+    async def _posts(
+        self, path: str, cookie: str, token: str, form: Mapping[str, str]
+    ) -> StaffAnswer:
+        headers = {"HX-Request": "true", "X-CSRFToken": token, "Sec-Fetch-Site": "same-origin"}
+        return await self._asks(path, cookie, form, **headers)
 
     async def _sign_ins(self) -> None:
         """A login that nobody has costs the same hash as any."""
         for number in range(SIGN_INS):
-            _, headers, page = await self._http.ask(get("/connexion", "", accept="text/html"))
-            cookie = headers.get("set-cookie", "").partition(";")[0]
-            found = CSRF.search(page)
+            asked = http.request("/connexion", None, {"Accept": "text/html"})
+            _, headers, page = await self._connections.send(asked)
+            cookie = headers.get("set-cookie", [""])[-1].partition(";")[0]
+            found = CSRF.search(page.decode())
             form = {"login": f"nobody{number}", "password": "none of anybody"}
-            await self._http.ask(_post("/connexion", cookie, found.group(1) if found else "", form))
+            token = {"X-CSRFToken": found.group(1) if found else "", "Cookie": cookie}
+            await self._connections.send(http.request("/connexion", form, token))
+
+    async def _screen(self, number: int, path: str, cookie: str) -> None:
+        # Not all in the same moment.
+        await asyncio.sleep(number / len(self._day.screens) * SCREEN_EVERY)
+        tag = ""
+        while True:
+            began = time.monotonic()
+            _, headers, _ = await self._asks(path, cookie, tag=tag)
+            tag = headers.get("etag", [tag])[-1]
+            await asyncio.sleep(max(SCREEN_EVERY - (time.monotonic() - began), 0))
 
     # Webhooks
 
     async def _webhook(self, path: str, call_id: str, **fields: str) -> str:
-        form = {**self._stage.form, "CallSid": call_id, **fields}
-        request = traffic.request(self._validator, path, form)
+        form = {**self._day.form, "CallSid": call_id, **fields}
         began = time.monotonic()
-        status, _, document = await self._http.ask(request)
+        asked = traffic.request(self._validator, path, form)
+        status, _, document = await self._connections.send(asked)
         if self._counts:
             self.seen.webhooks.append((time.monotonic() - began) * 1000)
-        if status >= _BROKEN:
+        if status >= BAD or not status:
             self._bad(f"{path.partition('?')[0]} {status}")
-        return document
+        return document.decode()
 
     # Callers
 
@@ -396,16 +385,15 @@ class WorkdayHouse:
             self._bad("no conference to enter")
             return
         sid = f"CF{path.partition('entry=')[2]:0>32}"
-        told = {"StatusCallbackEvent": "participant-join", "ConferenceSid": sid}
-        await self._webhook(path, call_id, **told)
+        joined = {"StatusCallbackEvent": "participant-join", "ConferenceSid": sid}
+        await self._webhook(path, call_id, **joined)
 
     # Agents
 
     async def _agent(self, number: int, staff_id: str, cookie: str) -> None:
         token = await self._token(cookie)
         # Whose page was not open for a while is at home; whoever is rung by now is refused.
-        form = {"voice": "browser", "entry": ""}
-        await self._http.ask(_post("/poste/pret", cookie, token, form))
+        await self._posts("/poste/pret", cookie, token, {"voice": "browser", "entry": ""})
         while True:
             rung = await self._rung[staff_id].get()
             await asyncio.sleep(REACTION)
@@ -417,13 +405,12 @@ class WorkdayHouse:
             self._talking += 1
             self._look()
             # Not all in the same moment.
-            await asyncio.sleep(ACT_EVERY * (1 + number / len(self._stage.agents)))
-            state = await self._state(cookie)
-            entry = (state.get("entry") or {}).get("id", "")
+            await asyncio.sleep(ACT_EVERY * (1 + number / len(self._day.agents)))
+            entry = (await self._state(cookie)).get("entry") or {}
             for path, what in _ACTS:
-                await self._act(path, cookie, token, {**what, "entry": entry})
+                await self._act(path, cookie, token, {**what, "entry": entry.get("id", "")})
                 # As the page does when something has changed.
-                await self._http.ask(get("/poste/travail", cookie, accept="text/html"))
+                await self._asks("/poste/travail", cookie, Accept="text/html")
                 await asyncio.sleep(ACT_EVERY)
             self._talking -= 1
             self.seen.talks += self._counts
@@ -431,34 +418,32 @@ class WorkdayHouse:
     async def _token(self, cookie: str) -> str:
         """Open the desk; where the house is too busy, again a second later, as an agent would."""
         while True:
-            status, _, page = await self._http.ask(get("/poste", cookie, accept="text/html"))
-            if found := CSRF.search(page):
-                return found.group(1)
-            if status != HTTPStatus.SERVICE_UNAVAILABLE:
-                self._bad(f"a desk without a token, {status}")
-                return ""
-            await asyncio.sleep(BOARD_EVERY)
+            status, _, page = await self._asks("/poste", cookie, Accept="text/html")
+            if status != BUSY:
+                found = CSRF.search(page)
+                return found.group(1) if found else ""
+            await asyncio.sleep(SCREEN_EVERY)
 
     async def _state(self, cookie: str) -> dict[str, Any]:
         while True:
-            status, _, body = await self._http.ask(get("/poste/etat", cookie))
-            if self._served("/poste/etat", status):
+            status, _, body = await self._asks("/poste/etat", cookie)
+            if status == http.OK:
                 found: dict[str, Any] = json.loads(body)
                 return found
-            await asyncio.sleep(BOARD_EVERY)
+            await asyncio.sleep(SCREEN_EVERY)
 
     async def _act(self, path: str, cookie: str, token: str, form: Mapping[str, str]) -> None:
         began = time.monotonic()
-        status, _, _ = await self._http.ask(_post(path, cookie, token, form))
+        status, _, _ = await self._posts(path, cookie, token, form)
         # What is refused is not done, however soon that is said.
-        if self._served(path, status) and self._counts:
+        if status < BAD and self._counts:
             self.seen.acts.append((time.monotonic() - began) * 1000)
 
     # Boards
 
     async def _probe(self) -> None:
         """Somebody who pauses for one reason after the other."""
-        _staff_id, cookie = self._stage.probe
+        _staff_id, cookie = self._day.probe
         token = await self._token(cookie)
         number = 0
         while True:
@@ -466,29 +451,26 @@ class WorkdayHouse:
             if self._counts:
                 self.seen.unseen += len(self._missing)
             self._event_at, self._expected = time.monotonic(), REASONS[number % 2]
-            self._missing = set(range(len(self._stage.boards))) if self._counts else set()
+            self._missing = set(range(len(self._day.boards))) if self._counts else set()
             form = {"reason": self._expected, "entry": ""}
-            await self._http.ask(_post("/poste/pause", cookie, token, form))
+            await self._posts("/poste/pause", cookie, token, form)
             await asyncio.sleep(EVENT_EVERY)
 
     async def _board(self, number: int, cookie: str) -> None:
-        await asyncio.sleep(number / len(self._stage.boards) * BOARD_EVERY)
+        await asyncio.sleep(number / len(self._day.boards) * SCREEN_EVERY)
         tag, reason = "", ""
         while True:
-            status, headers, body = await self._http.ask(get("/supervision/etat", cookie, tag))
+            status, headers, body = await self._asks("/supervision/etat", cookie, tag=tag)
             # Where screens give way to the telephone it asks again, and its answer is no state.
-            if self._served("/supervision/etat", status) and body:
-                reason = self._reason(json.loads(body))
-            tag = headers.get("etag", tag)
+            if status == http.OK and body:
+                there = json.loads(body).get("agents", {}).get("list", [])
+                mine = (one["reason"] for one in there if one["id"] == self._day.probe[0])
+                reason = next(mine, "")
+            tag = headers.get("etag", [tag])[-1]
             if number in self._missing and reason == self._expected:
                 self._missing.discard(number)
                 self.seen.boards.append((time.monotonic() - self._event_at) * 1000)
-            await asyncio.sleep(BOARD_EVERY)
-
-    def _reason(self, body: Mapping[str, Any]) -> str:
-        there = body.get("agents", {}).get("list", [])
-        mine = (one["reason"] for one in there if one["id"] == self._stage.probe[0])
-        return next(mine, "")
+            await asyncio.sleep(SCREEN_EVERY)
 
     # The provider
 
@@ -534,23 +516,14 @@ class WorkdayHouse:
             self._sent[call_id].put_nowait(target(form["Url"]))
         elif form.get("Status") == "completed" and call_id in self._legs:
             path = self._legs.pop(call_id)
-            self.begin(self._told(path, call_id))
+            self.begin(self._ended_leg(path, call_id))
 
-    async def _told(self, path: str, call_id: str) -> None:
+    async def _ended_leg(self, path: str, call_id: str) -> None:
         await self._webhook(path, call_id, CallStatus="completed")
 
 
-_ACTS: Sequence[tuple[str, Mapping[str, str]]] = (
-    ("/poste/attente", {"on": "1"}),
-    ("/poste/offres", FORM),
-    ("/poste/attente", {"on": "0"}),
-    ("/poste/raccrocher", {}),
-    ("/poste/cloture", {"code": "information", "note": ""}),
-)
-
-
-async def _main(stage: WorkdayStage) -> None:
-    house = WorkdayHouse(stage)
+async def _main(day: Workday) -> None:
+    house = WorkdayHouse(day)
     await house.provide()
     tell()
     await word()
@@ -566,4 +539,4 @@ async def _main(stage: WorkdayStage) -> None:
 
 if __name__ == "__main__":
     _given = json.loads(Path(sys.argv[1]).read_text("utf-8"))
-    asyncio.run(_main(WorkdayStage(**_given)))
+    asyncio.run(_main(Workday(**_given)))

@@ -1,15 +1,13 @@
-"""The two floors that the service is compared with, as Flask applications of a few lines.
+"""The floor that the service is compared with, as a Flask application of a few lines.
 
-(a) checks the signature and answers a constant document; (b) does the same with one SELECT and
-one UPDATE by primary key in between, on the raw driver, each committed by itself. They know
-nothing of the service's code, so that a mistake in it cannot slow them down.
+Floor (b) checks the signature and answers a constant document, with one SELECT and one UPDATE by
+primary key in between, on the raw driver, each committed by itself. It knows nothing of the
+service's code, so that a mistake in it cannot slow it down.
 """
 
 from __future__ import annotations
 
 import threading
-
-from collections.abc import Callable
 
 import psycopg
 
@@ -39,27 +37,10 @@ DOCUMENT = (
 _LOOK = "SELECT turn, state FROM floor WHERE id = %s"
 _WRITE = "UPDATE floor SET turn = %s, state = %s WHERE id = %s"
 
-Touch = Callable[[int], None]
 
-
-def create_a() -> Flask:
-    """Floor (a): signature and constant TwiML."""
-    return _app("floor_a", None)
-
-
-def create_b() -> Flask:
-    """Floor (b): floor (a) with one SELECT and one UPDATE by primary key."""
-    return _app("floor_b", _touch(make_url(config.load().database_url)))
-
-
-def serve_a() -> WholeRequests:
-    """Floor (a) for a server."""
-    return by_threads(create_a())
-
-
-def serve_b() -> WholeRequests:
-    """Floor (b) for a server."""
-    return by_threads(create_b())
+def create_server() -> WholeRequests:
+    """The floor for a server."""
+    return by_threads(create_app())
 
 
 def fill(database_url: str) -> None:
@@ -79,38 +60,29 @@ def libpq(url: URL) -> str:
     return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
-def _app(name: str, touch: Touch | None) -> Flask:
+def create_app() -> Flask:
     settings = config.load()
-    app = Flask(name, static_folder=None)
+    app = Flask("floor", static_folder=None)
     validator = RequestValidator(settings.twilio_auth_token)
-    base = settings.public_base_url
+    base, address = settings.public_base_url, libpq(make_url(settings.database_url))
+    # One connection a thread: a pool that costs nothing.
+    mine = threading.local()
 
     @app.post("/voice/<path:_rest>")
     def answer(_rest: str) -> Response:
         environ = request.environ
-        address = base + environ["PATH_INFO"]
+        asked = base + environ["PATH_INFO"]
         if environ.get("QUERY_STRING"):
-            address += "?" + environ["QUERY_STRING"]
+            asked += "?" + environ["QUERY_STRING"]
         signature = request.headers.get("X-Twilio-Signature", "")
-        if not validator.validate(address, request.form, signature):
+        if not validator.validate(asked, request.form, signature):
             return Response("Forbidden\n", status=403, mimetype="text/plain")
-        if touch is not None:
-            touch(int(request.form["CallSid"][2:10], 16) % ROWS)
-        return Response(DOCUMENT, content_type="text/xml; charset=utf-8")
-
-    return app
-
-
-def _touch(url: URL) -> Touch:
-    # One connection a thread: a pool that costs nothing.
-    mine = threading.local()
-    address = libpq(url)
-
-    def touch(number: int) -> None:
+        number = int(request.form["CallSid"][2:10], 16) % ROWS
         connection = getattr(mine, "connection", None)
         if connection is None:
             connection = mine.connection = psycopg.connect(address, autocommit=True)
         ((turn, state),) = connection.execute(_LOOK, (number,)).fetchall()
         connection.execute(_WRITE, ((turn + 1) % 1000, state, number))
+        return Response(DOCUMENT, content_type="text/xml; charset=utf-8")
 
-    return touch
+    return app

@@ -16,7 +16,7 @@ import time
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Final
 
 from bench import load, servers, stock, traffic, visitors
@@ -50,17 +50,6 @@ ON: Final = dict.fromkeys(SHIPPED, OUT_OF_REACH) | {"offers_stay_seconds": "20"}
 OFF: Final = dict.fromkeys((*SHIPPED, *PACE), "0")
 
 
-@dataclass(frozen=True)
-class GuardedHouse(House):
-    """A house behind a proxy, with these settings: each visitor comes from an address of theirs."""
-
-    settings: Mapping[str, str] = field(default_factory=dict)
-
-    def environment(self, name: str) -> dict[str, str]:
-        changed = {one.upper(): value for one, value in self.settings.items()}
-        return super().environment(name) | {"PROXY_HOPS": "1"} | changed
-
-
 def measure(house: House, say: Say) -> Given:
     """Return flat results, and sentences about what does not count. Raises CannotMeasure."""
     postcodes = stock.choose_postcodes(house.database_url)
@@ -68,13 +57,14 @@ def measure(house: House, say: Say) -> Given:
     with ExitStack() as stack:
         webs = {
             name: stack.enter_context(
+                # Behind a proxy, each visitor comes from an address of their own.
                 servers.web(
-                    GuardedHouse(house.folder, name, house.database_url, house.redis_url, settings),
+                    replace(house, name=name, settings=given | {"proxy_hops": "1"}),
                     "guarded",
                     "wiring:create_server",
                 )
             )
-            for name, settings in (("on", ON), ("off", OFF))
+            for name, given in (("on", ON), ("off", OFF))
         }
         call = _calls(webs, postcodes, house)
         for number in range(ROUNDS + 1):
@@ -94,9 +84,9 @@ def measure(house: House, say: Say) -> Given:
 
 def _cost(web: Web, act: Callable[[Web], float]) -> float:
     """Return the workers' processor time for what an act counts, in seconds."""
-    before = sum(map(servers.processor_seconds, web.workers()))
+    before = servers.workers_seconds(web)
     count = act(web)
-    return (sum(map(servers.processor_seconds, web.workers())) - before) / count
+    return (servers.workers_seconds(web) - before) / count
 
 
 def _calls(

@@ -80,22 +80,8 @@ def outcome_of(module: str, plan: Any, file: Path, seconds: float) -> dict[str, 
     Raises CannotMeasure where it fails or takes longer than `seconds`.
     """
     file.write_text(json.dumps(asdict(plan)), "utf-8")
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", module, str(file)],
-            cwd=config.ROOT,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=seconds,
-        )
-    except subprocess.TimeoutExpired:
-        raise CannotMeasure(f"{module} took longer than {seconds:g} s") from None
-    if done.returncode:
-        raise CannotMeasure(f"{module} failed: {done.stderr.strip().splitlines()[-1:]}")
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    with helper(module, str(file)) as process:
+        return process.hear(seconds)
 
 
 # ---------------------------------------------------------------- in the helper's own process

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from bench.servers import CannotMeasure
-from launcher.environment import inherited
 from launcher.ports import HOST
 
 SCRIPT = Path(__file__).with_name("replay.lua")
@@ -32,10 +31,9 @@ END = b"\0"
 
 @dataclass(frozen=True)
 class LoadRun:
-    """What one run of wrk saw.
+    """What one run of wrk saw: `finished` connections sent all they had.
 
-    `sent` counts requests by connection, one of which may be unanswered when time was up;
-    `finished` connections sent all they had. `share` is wrk's part of all cores' time.
+    `share` is wrk's part of all cores' time.
     """
 
     answers: int
@@ -43,7 +41,6 @@ class LoadRun:
     finished: int
     bad_status: int
     broken: int
-    sent: tuple[int, ...]
     share: float
 
     @property
@@ -121,22 +118,20 @@ def replay(
     seconds: float = 0.0,
     again: bool = False,
     rate: float = 0.0,
-    site: str = f"http://{HOST}",
 ) -> LoadRun:
     """Send a script for `seconds`, or to its end where that is 0; `again` and again if so wished.
 
-    Requests leave at `rate` a second in all, or each as soon as the one ahead was answered. They go
-    to this machine, by whatever name the `site` has. Raises CannotMeasure.
+    Requests leave at `rate` a second in all, or each as soon as the one ahead was answered. Raises
+    CannotMeasure.
     """
     command = [
         *(find_wrk(), "--threads", str(CONNECTIONS), "--connections", str(CONNECTIONS)),
         *("--duration", f"{int(seconds) or LONGEST}s", "--timeout", "20s"),
-        *("--script", str(SCRIPT), f"{site}:{port}/", "--"),
+        *("--script", str(SCRIPT), f"http://{HOST}:{port}/", "--"),
         *(str(script.file), "0" if again else "1", repr(rate / CONNECTIONS), str(CONNECTIONS)),
     ]
     process = subprocess.Popen(
         command,
-        env=inherited() | {"REPLAY_ADDRESS": HOST},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -172,7 +167,7 @@ def _wait(process: subprocess.Popen[bytes]) -> LoadRun:
     # All that wrk used, reading its files included, so the share is rather too large.
     used = usage.ru_utime + usage.ru_stime
     share = used / (result["seconds"] * (os.cpu_count() or 1))
-    return LoadRun(**result | {"sent": tuple(result["sent"])}, share=share)
+    return LoadRun(**result, share=share)
 
 
 def _ended(pid: int) -> bool:

@@ -10,7 +10,7 @@ import time
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -30,13 +30,13 @@ from bench import (
     usual_call,
     visits,
 )
+from bench.at_work import Workday
 from bench.load import CONNECTIONS, LoadRun, Script
 from bench.parts import ALL, Given, PartRuns
-from bench.refused import Refused
 from bench.servers import CannotMeasure, House, Web
 from bench.timing import Say, p99
 from bench.weight import weights
-from exchange.transport import HttpTransport, Outgoing, Reply
+from exchange.transport import HttpTransport
 from launcher.ports import HOST
 
 # Three times what a run is expected to need: connections are not served alike.
@@ -46,7 +46,7 @@ TURNS_OF_A_CALL = 16
 # Seconds to find out roughly how fast everything is; not counted.
 TRIAL_SECONDS = 2.0
 # First guesses, answers a second, for the trial itself.
-GUESS = {"turn_rate": 2500.0, "call_rate": 2000.0, "usual_rate": 1000.0}
+GUESS = {"turn": 2500.0, "service": 2000.0, "usual": 1000.0}
 HALF = 0.5
 # Of the full rate, while people work: nine calls booked each second, and fifty agents beside them.
 AT_WORK = 0.1
@@ -55,8 +55,7 @@ WATCHED_ROUNDS, WATCHED_SECONDS = 2, 5.0
 SERVICE = "wiring:create_server"
 # What stands beside the service under the same line of Procfile.dev.
 BESIDE = {
-    "floor_a": "bench.floors:serve_a",
-    "floor_b": "bench.floors:serve_b",
+    "floor_b": "bench.floors:create_server",
     "usual": "bench.usual_call:create_server",
 }
 # Boards beside the others on which is seen when they show something, and for how long.
@@ -66,16 +65,14 @@ WITH_SERVICE = ("calls", "tails", "visits", "work")
 AT_CENTRES = (*WITH_SERVICE, "guards")
 # Where fewer requests leave than this part of the wished rate, it was not that rate.
 KEPT_UP = 0.9
-# Of the calls that the usual application was asked for, so many must be booked: it keeps no place
-# before it is chosen, so some callers lose theirs to others.
-USUALLY_BOOKED = 0.9
-# A run, and why it counts for nothing.
-Seen = tuple[LoadRun, list[str]]
+# Of calls that were answered, so many must be booked. The usual application keeps no place before
+# it is chosen, so a caller may lose theirs to another.
+BOOKED = 0.95
 
 
 @dataclass(frozen=True)
 class MeasurePlan:
-    """How long it all takes: `seconds` for each of `rounds` × 5 runs; and what of it."""
+    """How long it all takes: `seconds` for each of `rounds` × 4 runs; and what of it."""
 
     rounds: int
     seconds: float
@@ -149,341 +146,220 @@ def _with_service(house: House, plan: MeasurePlan, seen: Measurement, runs: Part
         beside = stack.enter_context(ExitStack())
         for name, factory in BESIDE.items():
             webs[name] = beside.enter_context(servers.web(house, name, factory))
-        service = _Service(house, webs, counts, plan=plan, seen=seen, say=runs.say)
-        service.trial()
-        seen.figures |= runs.run("calls", service.rounds)
+        service = _Service(house, webs, counts, plan, seen)
+        service.trial(runs.say)
+        seen.figures |= runs.run("calls", lambda: service.rounds(runs.say))
         seen.figures |= runs.run("tails", service.tails)
         beside.close()
         rounds = visits.ROUNDS if plan.rounds > 1 else 1
         seen.figures |= runs.run(
             "visits", lambda: visits.measure(house, webs["service"], runs.say, rounds=rounds)
         )
-        seen.figures |= runs.run("work", service.watched)
-
-
-@dataclass
-class _CountingTransport:
-    """Remembers which webhook of the rehearsal made the booking."""
-
-    inner: HttpTransport
-    counts: stock.RowCounts
-    sent: int = 0
-    booked_by: int = -1
-
-    def send(self, request: Outgoing) -> Reply:
-        before = self.counts.bookings()
-        reply = self.inner.send(request)
-        if self.counts.bookings() > before:
-            self.booked_by = self.sent
-        self.sent += 1
-        return reply
+        seen.figures |= runs.run("work", service.work)
 
 
 class _Service:
-    """The service and what stands beside it, and their runs."""
+    """The service and what stands beside it, and their runs; one that does not count raises."""
 
     def __init__(
         self,
         house: House,
         webs: dict[str, Web],
         counts: stock.RowCounts,
-        *,
         plan: MeasurePlan,
         seen: Measurement,
-        say: Say,
     ) -> None:
         self._house, self._webs, self._counts = house, webs, counts
-        self._plan, self._seen, self._say, self._folder = plan, seen, say, house.folder
-        self._times_ms: list[float] = []
-        # Answers a second of the runs that count, and why others of the part do not.
-        self._rates: dict[str, list[float]] = {}
-        # What a call costs, in each run of calls.
-        self._costs: list[dict[str, float]] = []
-        self._void: list[str] = []
-        # What screens and agents were refused in runs that count.
-        self._refused = Refused()
-        # Of workers' processor time, for each turn of the run that was last.
-        self._milliseconds = 0.0
-        self._guess, self._trial = dict(GUESS), dict[str, float]()
+        self._plan, self._seen, self._folder = plan, seen, house.folder
+        # Answers a second: those of the last round, or of the trial.
+        self._rates = dict(GUESS)
         postcodes = stock.choose_postcodes(house.database_url)
-        transport = _CountingTransport(self._transport("service"), counts)
-        pattern = traffic.rehearse(transport, postcodes[0])
-        if transport.booked_by < 0:
-            raise CannotMeasure("the rehearsed call booked nothing")
-        self._booked_by = transport.booked_by
-        self._signer = traffic.Signer(pattern)
-        self._usual = traffic.Signer(traffic.rehearse(self._transport("usual"), postcodes[0]))
-        seen.webhooks_of_a_call = len(pattern)
-        self._callers = traffic.callers(postcodes, seed=time.time_ns() % 2**32)
-        self._runs: dict[str, Callable[[float], Seen]] = {
-            "floor_a": lambda seconds: self._floor("floor_a", seconds),
-            "floor_b": lambda seconds: self._floor("floor_b", seconds),
-            "turn_rate": self._turns,
-            "call_rate": self._calls,
-            "usual_rate": self._usual_calls,
+        self._signers = {
+            name: traffic.Signer(traffic.rehearse(self._transport(name), postcodes[0]))
+            for name in ("service", "usual")
         }
+        seen.webhooks_of_a_call = self._signers["service"].webhooks
+        self._callers = traffic.callers(postcodes, seed=time.time_ns() % 2**32)
 
     def _transport(self, name: str) -> HttpTransport:
         return HttpTransport(f"http://{HOST}:{self._webs[name].port}", traffic.BASE)
 
     # Parts
 
-    def trial(self) -> None:
+    def trial(self, say: Say) -> None:
         """Warm everything up, and learn how many requests a run will need."""
-        self._sample = self._write("sample", [self._signer.call(c) for c in self._some(320)])
-        for name, run in self._runs.items():
-            seen, faults = run(min(TRIAL_SECONDS, self._plan.seconds))
-            self._guess[name] = self._trial[name] = seen.rate
-            self._say(f"trial {name} {seen.rate:.0f}/s {'; '.join(faults)}".rstrip())
+        some = [self._signers["service"].call(caller) for caller in self._some(320)]
+        self._sample = Script.of_calls(self._folder / "sample", some)
+        say(f"trial: {_shown(self._round(min(TRIAL_SECONDS, self._plan.seconds)))}")
 
-    def rounds(self) -> Given:
-        """Each of the five once in each round, one after the other."""
-        self._rates, self._void, self._costs = {}, [], []
+    def rounds(self, say: Say) -> Given:
+        """What stands beside each other once in each round, one after the other."""
+        seen = list[dict[str, float]]()
         for number in range(1, self._plan.rounds + 1):
-            said = []
-            for name, run in self._runs.items():
-                counted = self._counted(
-                    f"{name} in round {number}", partial(run, self._plan.seconds)
-                )
-                if counted is not None:
-                    self._rates.setdefault(name, []).append(counted)
-                    said.append(f"{name} {counted:.0f}/s")
-            self._say(f"round {number}: {', '.join(said)}")
-        found = call_figures(self._rates, self._signer.webhooks, self._usual.webhooks)
-        for name in self._costs[0] if self._costs else ():
-            found[name] = round(statistics.median(one[name] for one in self._costs), 3)
-        return _named(found | self._weights("web_worker")), self._void
+            seen.append(self._round(self._plan.seconds))
+            say(f"round {number}: {_shown(seen[-1])}")
+        found = call_figures(seen)
+        web = self._webs["service"]
+        return _named(found | weights("web_worker", web.process.pid, web.workers())), []
 
     def tails(self) -> Given:
         """The slowest of a hundred at half the load, with requests that leave on time."""
-        self._void = []
         found: dict[str, float] = {}
-        for name, prepare in (("turn", self._turn_script), ("call", self._call_script)):
-            half = self._full(f"{name}_rate") * HALF
-            if self._counted(f"{name} at half load", partial(self._paced, prepare, half)):
-                slowest = p99(self._times_ms, f"{name}s")
-                found[f"{name}_p99_ms"] = round(slowest, 1)
-                self._say(f"{name}s at {half:.0f}/s: p99 {slowest:.1f} ms")
-        return _named(found), self._void
+        for name, rate, prepare in (
+            ("turn", self._rates["turn"] * HALF, self._turn_script),
+            ("call", self._rates["service"] * HALF, partial(self._call_script, "service")),
+        ):
+            script = prepare(math.ceil(rate * self._plan.seconds))
+            self._replay("service", script, rate=rate)
+            found[f"{name}_p99_ms"] = round(p99(script.times_ms(), f"{name}s"), 1)
+        return _named(found), []
 
-    def watched(self) -> Given:
+    def work(self) -> Given:
         """Screens that are open, and then people at work behind them, as in production."""
-        self._void, self._refused = [], Refused()
         screens.send_home(self._house.database_url)
         hired = screens.hire(self._house, screens.BOARDS, screens.DESKS)
-        file = self._folder / "screens"
-        file.write_text("\n".join(one.line for one in hired), "utf-8")
+        # Whose pauses boards show is no agent for callers: a bell that rings would be in the way.
+        watchers = screens.hire(self._house, WATCHERS, 1, pausing=at_work.REASONS[0])
+        day = Workday(self._webs["service"].port, [one.screen for one in hired])
+        busy = replace(
+            day,
+            provider=servers.provider_port(),
+            agents=[(one.id, one.cookie) for one in hired if not one.is_board],
+            probe=(watchers[-1].id, watchers[-1].cookie),
+            boards=[one.cookie for one in watchers[:-1]],
+            form=self._signers["service"].form,
+        )
+        answers, later = 0, 0
         with screens.dispatcher(self._house):
-            found = self._with_screens(file)
-            desks = [one for one in hired if not one.is_board]
-            seen, faults = self._tried_to_work(file, desks)
-            if faults:
-                self._say(f"void: people at work: {'; '.join(faults)}")
-                screens.send_home(self._house.database_url)
-                seen, faults = self._tried_to_work(file, desks)
-            self._void += [f"people at work: {fault}" for fault in faults]
-        found |= seen | self._weights("staff_worker")
-        found["screens_refused_percent"] = round(100 * self._refused.share, 3)
-        self._void += self._refused.of_a_part()
-        return _named(found), self._void
-
-    # Of parts
-
-    def _full(self, name: str) -> float:
-        """The rate of the rounds; that of the trial where there were none that count."""
-        runs = self._rates.get(name)
-        return statistics.median(runs) if runs else self._trial[name]
-
-    def _weights(self, name: str) -> dict[str, float]:
-        """What the service's workers have. Raises CannotMeasure where none is left."""
+            ratios = list[float]()
+            for _ in range(min(self._plan.rounds, WATCHED_ROUNDS)):
+                alone, _ = self._milliseconds_a_turn(None)
+                watched, seen = self._milliseconds_a_turn(day)
+                answers, later = answers + seen.staff, later + seen.later
+                ratios.append(alone / watched)
+            figures, seen = self._at_work(busy)
+        answers, later = answers + seen.staff, later + seen.later
+        if later > answers * at_work.MOST_LATER:
+            raise CannotMeasure(f"{later} of {answers} answers to screens and agents were: later")
+        figures["board_cost_ratio"] = round(statistics.median(ratios), 3)
+        figures["screens_refused_percent"] = round(100 * later / answers, 3)
         web = self._webs["service"]
-        workers = web.workers()
-        if not workers:
-            raise CannotMeasure("the service's workers have ended: see its log")
-        return weights(name, web.process.pid, workers)
+        return _named(figures | weights("staff_worker", web.process.pid, web.workers())), []
 
-    def _with_screens(self, file: Path) -> dict[str, float]:
-        """What a lone turn costs with nobody at a screen, and with 70 that ask each second.
+    # Runs
 
-        Turns come at half their rate: at the full one screens give way to callers, as they must.
+    def _round(self, seconds: float) -> dict[str, float]:
+        """Answers a second of all, calls a second of both applications, and what a call cost."""
+        floor = self._replay("floor_b", self._sample, seconds=seconds, again=True)
+        turns = self._turn_script(math.ceil(self._rates["turn"] * seconds * RESERVE))
+        before = self._counts.turns()
+        seen = self._replay("service", turns, seconds=seconds)
+        stored = _settled(self._counts.turns) - before
+        if stored < seen.answers:
+            raise CannotMeasure(f"{stored} turns were stored of {seen.answers} that were answered")
+        self._rates["turn"] = seen.rate
+        usual = self._calls("usual", self._counts.usual_bookings, seconds)
+        return {
+            "floor_b": floor.rate,
+            "turn_rate": seen.rate,
+            **self._calls("service", self._counts.bookings, seconds),
+            "peers_calls_per_second": usual["calls_per_second"],
+        }
+
+    def _calls(self, name: str, bookings: Callable[[], int], seconds: float) -> dict[str, float]:
+        """Whole booking calls, in one after the other on each connection."""
+        web, url, each = self._webs[name], self._house.database_url, self._signers[name].webhooks
+        script = self._call_script(name, math.ceil(self._rates[name] * seconds * RESERVE))
+        before, written = bookings(), self._counts.written()
+        worked, of_database = servers.workers_seconds(web), servers.server_seconds(url)
+        seen = self._replay(name, script, seconds=seconds)
+        worked = servers.workers_seconds(web) - worked
+        of_database = servers.server_seconds(url) - of_database
+        booked = _settled(bookings) - before
+        if booked < BOOKED * (seen.answers / each - CONNECTIONS):
+            raise CannotMeasure(f"{name}: {booked} bookings of {seen.answers} answers")
+        self._rates[name] = seen.rate
+        # A call that is under way when time is up may be booked, and is no whole one.
+        calls = min(seen.answers / each, booked)
+        now, all_calls = self._counts.written(), seen.answers / each
+        return {
+            "call_rate": seen.rate,
+            "calls_per_second": calls / seen.seconds,
+            "worker_ms_a_webhook": 1000 * worked / seen.answers,
+            "database_ms_a_webhook": 1000 * of_database / seen.answers,
+            "wal_bytes_a_call": (now.wal - written.wal) / all_calls,
+            "stored_bytes_a_call": (now.files - written.files) / all_calls,
+            "commits_a_call": (now.commits - written.commits) / all_calls,
+            "writes_a_call": (now.writes - written.writes) / all_calls,
+        }
+
+    def _milliseconds_a_turn(self, day: Workday | None) -> tuple[float, at_work.WorkdayFigures]:
+        """Processor time of workers for a lone turn, at half their rate; with screens or without.
+
+        At the full rate screens give way to callers, as they must.
         """
-        ratios = list[float]()
-        for number in range(min(self._plan.rounds, WATCHED_ROUNDS)):
-            what = f"lone turns in round {number + 1}"
-            plain = self._counted(f"{what}, no screens", self._half_of_turns)
-            alone = self._milliseconds
-            looked_at = self._counted(f"{what}, screens", partial(self._half_of_turns, file))
-            # A pair counts or does not: what else the machine did is in both.
-            if plain is not None and looked_at is not None:
-                ratios.append(alone / self._milliseconds)
-        if not ratios:
-            return {}
-        return {"board_cost_ratio": round(statistics.median(ratios), 3)}
-
-    def _half_of_turns(self, file: Path | None = None) -> Seen:
-        """Lone turns at half their rate, and what workers needed for each; `file`: of screens."""
-        rate = self._full("turn_rate") * HALF
+        rate = self._rates["turn"] * HALF
         # Those calls begin at the full rate, so that no screen is open yet.
         script = self._turn_script(math.ceil(rate * min(self._plan.seconds, WATCHED_SECONDS)))
         web = self._webs["service"]
         with ExitStack() as stack:
-            eyes = stack.enter_context(screens.opened(web, file)) if file else None
-            before = self._worked()
-            seen = load.replay(script, web.port, rate=rate)
-            spent = self._worked() - before
-        self._milliseconds = spent * 1000 / max(seen.answers, 1)
-        faults = eyes.faults() if eyes else []
-        if seen.rate < rate * KEPT_UP:
-            faults.append("the load could not be kept up")
-        refused = eyes.refused if eyes else Refused()
-        return seen, self._with_refused(faults, refused, counts=not seen.faults())
+            watch = stack.enter_context(at_work.opened(day, self._folder / "day")) if day else []
+            before = servers.workers_seconds(web)
+            seen = self._replay("service", script, rate=rate)
+            spent = servers.workers_seconds(web) - before
+        return spent * 1000 / seen.answers, watch[0] if watch else at_work.WorkdayFigures()
 
-    def _with_refused(
-        self, faults: list[str], refused: Refused, *, counts: bool = True
-    ) -> list[str]:
-        """The faults of a run, and that of what was refused; without any it is added up."""
-        found = faults + refused.of_a_run()
-        if counts and not found:
-            self._refused += refused
-        return found
-
-    def _tried_to_work(
-        self, file: Path, desks: Sequence[screens.Hired]
-    ) -> tuple[dict[str, float], list[str]]:
-        """As `_at_work`; where it cannot be measured that is its fault."""
-        try:
-            return self._at_work(file, desks)
-        except CannotMeasure as problem:
-            return {}, [str(problem)]
-
-    def _at_work(
-        self, file: Path, desks: Sequence[screens.Hired]
-    ) -> tuple[dict[str, float], list[str]]:
-        """The slowest of a hundred webhooks and acts, and boards, with a long line; and faults."""
-        # Whose pauses boards show is no agent for callers: a bell that rings would be in the way.
-        watchers = screens.hire(self._house, WATCHERS, 1, pausing=at_work.REASONS[0])
-        port = self._webs["service"].port
-        stage = at_work.WorkdayStage(
-            service=port,
-            provider=servers.provider_port(),
-            agents=[(one.id, one.cookie) for one in desks],
-            probe=(watchers[-1].id, watchers[-1].cookie),
-            boards=[one.cookie for one in watchers[:-1]],
-            form=self._signer.form,
-        )
+    def _at_work(self, day: Workday) -> tuple[dict[str, float], at_work.WorkdayFigures]:
+        """The slowest of a hundred webhooks and acts, and boards, with a long line."""
         env = self._house.environment("queues")
         make_queues = partial(servers.command, "queues", "create", environment=env)
-        rate = self._full("call_rate") * AT_WORK
-        script = self._call_script(math.ceil(rate * max(self._plan.seconds, WORK_SECONDS)))
-        with (
-            screens.opened(self._webs["service"], file) as eyes,
-            at_work.opened(stage, self._folder / "work", make_queues) as work,
-        ):
-            # While the line formed, callers came at the full rate and screens gave way to them.
-            eyes.count()
-            load.replay(script, port, rate=rate)
-        seen, times_ms = work[0], script.times_ms()
-        found, missing = at_work.figures(seen, times_ms)
-        refused = eyes.refused + seen.refused
-        faults = self._with_refused(seen.faults() + eyes.faults() + missing, refused)
-        told = ", ".join(f"{name} {value:.0f}" for name, value in found.items())
-        self._say(f"at least {seen.fewest_waiting} in the line, {seen.talks} talks: {told}")
-        return found, faults
+        rate = self._rates["service"] * AT_WORK
+        requests = math.ceil(rate * max(self._plan.seconds, WORK_SECONDS))
+        script = self._call_script("service", requests)
+        with at_work.opened(day, self._folder / "day", make_queues) as work:
+            self._replay("service", script, rate=rate)
+        return at_work.figures(work[0], script.times_ms()), work[0]
 
-    # Runs
-
-    def _paced(self, prepare: Callable[[int], Script], rate: float) -> Seen:
-        script = prepare(math.ceil(rate * self._plan.seconds))
-        seen = load.replay(script, self._webs["service"].port, rate=rate)
-        self._times_ms = script.times_ms()
-        behind = seen.rate < rate * KEPT_UP
-        return seen, ["the load could not be kept up"] if behind else []
-
-    def _counted(self, what: str, run: Callable[[], Seen]) -> float | None:
-        """Return the rate of a run that counts: the first, or the one that repeats it."""
-        faults: list[str] = []
-        for _ in range(2):
-            seen, wrong = run()
-            faults = seen.faults() + wrong
-            if not faults:
-                self._seen.wrk_share = max(self._seen.wrk_share, seen.share)
-                return seen.rate
-            self._say(f"void: {what}: {'; '.join(faults)}")
-        self._void.append(f"{what}: {'; '.join(faults)}")
-        return None
-
-    def _floor(self, name: str, seconds: float) -> Seen:
-        return load.replay(self._sample, self._webs[name].port, seconds=seconds, again=True), []
-
-    def _calls(self, seconds: float) -> Seen:
-        script = self._call_script(math.ceil(self._guess["call_rate"] * seconds * RESERVE))
-        before, written = self._counts.bookings(), self._counts.written()
-        worked, of_database = self._worked(), servers.server_seconds(self._house.database_url)
-        seen = load.replay(script, self._webs["service"].port, seconds=seconds)
-        self._expect("call_rate", seen)
-        worked = self._worked() - worked
-        of_database = servers.server_seconds(self._house.database_url) - of_database
-        # By connection: calls that are over, and the webhook of the next one that was sent last.
-        # That one may or may not have been worked on when the time was up.
-        each, booked_by = self._signer.webhooks, self._booked_by
-        least = sum(bookings(sent - 1, each, booked_by) for sent in seen.sent)
-        most = sum(bookings(sent, each, booked_by) for sent in seen.sent)
-        faults = _unfinished(seen) + _wrong("bookings", self._counts.bookings, before, least, most)
-        if not faults and seen.answers:
-            # Once nothing is written any more.
-            after = self._counts.written()
-            self._costs.append(costs(seen.answers, each, worked, of_database, written, after))
-        return seen, faults
-
-    def _usual_calls(self, seconds: float) -> Seen:
-        count = math.ceil(self._guess["usual_rate"] * seconds * RESERVE / self._usual.webhooks)
-        script = self._write("usual", [self._usual.call(c) for c in self._some(count)])
-        before = self._counts.usual_bookings()
-        seen = load.replay(script, self._webs["usual"].port, seconds=seconds)
-        self._expect("usual_rate", seen)
-        booked = _settled(self._counts.usual_bookings) - before
-        faults = _unfinished(seen)
-        if booked < seen.answers / self._usual.webhooks * USUALLY_BOOKED:
-            faults.append(f"only {booked} bookings of {seen.answers} answers")
-        return seen, faults
-
-    def _turns(self, seconds: float) -> Seen:
-        script = self._turn_script(math.ceil(self._guess["turn_rate"] * seconds * RESERVE))
-        before = self._counts.turns()
-        seen = load.replay(script, self._webs["service"].port, seconds=seconds)
-        self._expect("turn_rate", seen)
-        faults = _wrong("turns", self._counts.turns, before, seen.answers, sum(seen.sent))
-        return seen, _unfinished(seen) + faults
-
-    def _worked(self) -> float:
-        """Seconds that workers of the service had of a processor so far."""
-        return sum(map(servers.processor_seconds, self._webs["service"].workers()))
-
-    def _expect(self, name: str, seen: LoadRun) -> None:
-        """Prepare for the fastest run so far, whatever slowed the others down."""
-        self._guess[name] = max(self._guess[name], seen.rate)
+    def _replay(
+        self,
+        name: str,
+        script: Script,
+        *,
+        seconds: float = 0.0,
+        again: bool = False,
+        rate: float = 0.0,
+    ) -> LoadRun:
+        port = self._webs[name].port
+        seen = load.replay(script, port, seconds=seconds, again=again, rate=rate)
+        faults = seen.faults()
+        if seconds and seen.finished:
+            faults.append(f"{seen.finished} connections ran out of requests")
+        if seen.rate < rate * KEPT_UP:
+            faults.append("the load could not be kept up")
+        if faults:
+            raise CannotMeasure(f"{name}: {'; '.join(faults)}")
+        self._seen.wrk_share = max(self._seen.wrk_share, seen.share)
+        return seen
 
     # Requests
 
     def _some(self, count: int) -> Iterator[traffic.TrafficCaller]:
         return itertools.islice(self._callers, count)
 
-    def _write(self, name: str, calls: list[list[bytes]]) -> Script:
-        return Script.of_calls(self._folder / name, calls)
-
-    def _call_script(self, requests: int) -> Script:
-        each = math.ceil(requests / self._signer.webhooks / CONNECTIONS)
-        return self._write("calls", [self._signer.call(c) for c in self._some(each * CONNECTIONS)])
+    def _call_script(self, name: str, requests: int) -> Script:
+        signer = self._signers[name]
+        each = math.ceil(requests / signer.webhooks / CONNECTIONS)
+        calls = [signer.call(caller) for caller in self._some(each * CONNECTIONS)]
+        return Script.of_calls(self._folder / "calls", calls)
 
     def _turn_script(self, requests: int) -> Script:
         """Bring calls to the question for the date of birth; return the turns from there on."""
         each = math.ceil(requests / TURNS_OF_A_CALL / CONNECTIONS)
-        some = list(self._some(each * CONNECTIONS))
-        starts = self._write("starts", [self._signer.start(caller) for caller in some])
-        seen = load.replay(starts, self._webs["service"].port)
-        if seen.faults() or seen.answers != starts.requests:
-            raise CannotMeasure(f"calls could not be begun: {seen.faults() or seen.answers}")
-        turns = [self._signer.lone_turns(caller, TURNS_OF_A_CALL) for caller in some]
+        some, signer = list(self._some(each * CONNECTIONS)), self._signers["service"]
+        starts = Script.of_calls(self._folder / "starts", [signer.start(one) for one in some])
+        if self._replay("service", starts).answers != starts.requests:
+            raise CannotMeasure("calls could not be begun")
+        turns = [signer.lone_turns(caller, TURNS_OF_A_CALL) for caller in some]
         # The next turn of a call comes after one of each other call of its connection.
         by_connection = [
             list(itertools.chain(*zip(*mine, strict=True))) for mine in load.dealt(turns)
@@ -495,73 +371,19 @@ def _named(found: Mapping[str, float]) -> dict[str, float]:
     return {f"{name}_postgres": value for name, value in found.items()}
 
 
-def call_figures(
-    rates: Mapping[str, Sequence[float]], webhooks: int, usual_webhooks: int
-) -> dict[str, float]:
-    """Medians of the runs, answers a second, and what they are beside what stood beside them.
-
-    A call has so many `webhooks`, one of the usual application `usual_webhooks`. What could not be
-    had is missing.
-    """
-    found = {name: statistics.median(runs) for name, runs in rates.items() if runs}
-    usual = found.pop("usual_rate", 0.0) / usual_webhooks
-    figures = {name: round(rate, 1) for name, rate in found.items()}
-    floor = found.get("floor_b")
-    for name in ("turn", "call"):
-        rate = found.get(f"{name}_rate")
-        if rate is not None and floor:
-            figures[f"{name}_ratio"] = round(rate / floor, 3)
-    if usual:
-        figures["peers_calls_per_second"] = round(usual, 1)
-    if "call_rate" in found:
-        calls = found["call_rate"] / webhooks
-        figures["calls_per_second"] = round(calls, 1)
-        if usual:
-            figures["peers_call_ratio"] = round(calls / usual, 3)
-    return figures
+def _shown(found: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in found.items())
 
 
-def costs(  # noqa: PLR0917 (all of one run)
-    answers: int,
-    webhooks: int,
-    worked: float,
-    of_database: float,
-    before: stock.Written,
-    after: stock.Written,
-) -> dict[str, float]:
-    """Return what a webhook and a call of so many `webhooks` cost, from a run with these answers.
-
-    `worked` and `of_database`: seconds that workers and PostgreSQL had of a processor.
-    """
-    calls = answers / webhooks
-    return {
-        "worker_ms_a_webhook": 1000 * worked / answers,
-        "database_ms_a_webhook": 1000 * of_database / answers,
-        "wal_bytes_a_call": (after.wal - before.wal) / calls,
-        "stored_bytes_a_call": (after.files - before.files) / calls,
-        "commits_a_call": (after.commits - before.commits) / calls,
-        "writes_a_call": (after.writes - before.writes) / calls,
+def call_figures(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Medians of the rounds, and what the service is beside what stood beside it in them."""
+    found = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
+    ratios = {
+        "turn_ratio": found["turn_rate"] / found["floor_b"],
+        "call_ratio": found["call_rate"] / found["floor_b"],
+        "peers_call_ratio": found["calls_per_second"] / found["peers_calls_per_second"],
     }
-
-
-def bookings(sent: int, webhooks: int, booked_by: int) -> int:
-    """How many bookings the first `sent` requests of a connection make.
-
-    Its calls have `webhooks` each, of which number `booked_by` (from 0) books.
-    """
-    calls, begun = divmod(max(sent, 0), webhooks)
-    return calls + (begun > booked_by)
-
-
-def _unfinished(seen: LoadRun) -> list[str]:
-    return [f"{seen.finished} connections ran out of requests"] if seen.finished else []
-
-
-def _wrong(what: str, count: Callable[[], int], before: int, least: int, most: int) -> list[str]:
-    found = _settled(count) - before
-    if least <= found <= most:
-        return []
-    return [f"{found} {what} in the database, where {least} to {most} were asked for"]
+    return {name: round(value, 3) for name, value in (found | ratios).items()}
 
 
 def _settled(count: Callable[[], int]) -> int:

@@ -51,7 +51,7 @@ BODY = (
     " Référence 0452178803. Pour toute question, appelez le 09 74 75 00 01"
 )
 SENDER = "AlloRDV"
-FEW, MANY = 10_000, 10_000_000
+FEW, MANY = SIZES = 10_000, 10_000_000
 # Due at once in both, as after a minute without a relay.
 DUE = 2000
 ASKED, WARM = 1500, 150

@@ -14,10 +14,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
-
-import config
 
 from bench import machine
 from bench.servers import CannotMeasure
@@ -38,10 +35,16 @@ PARTS: Final[Mapping[str, str]] = {
     "growth": "search and outbox among few and among ten million",
 }
 ALL: Final = frozenset(PARTS)
-# They repeat those of their runs that do not count by themselves.
-REPEAT: Final = frozenset({"calls", "tails", "work"})
 # What a part gives: flat results, and sentences about what does not count.
 Given = tuple[Mapping[str, float], Sequence[str]]
+
+
+def sentence_of(problem: Exception) -> str:
+    """Return why something could not be measured; the trace of what nobody foresaw is printed."""
+    if isinstance(problem, CannotMeasure | Astray):
+        return str(problem)
+    traceback.print_exception(problem)
+    return f"{type(problem).__name__}: {' '.join(str(problem).splitlines()[:1])}"
 
 
 @dataclass
@@ -72,8 +75,6 @@ class PartRuns:
     wanted: frozenset[str]
     say: Say
     watch: machine.Watch | None = None
-    # Where what nobody foresaw is written down with its whole trace.
-    failures: Path | None = None
     ran: dict[str, Ran] = field(default_factory=dict)
 
     def run(self, name: str, part: Callable[[], Given]) -> Mapping[str, float]:
@@ -83,7 +84,7 @@ class PartRuns:
         ran = self.ran[name] = Ran(load=machine.load())
         began = time.monotonic()
         figures = self._tried(name, part, ran)
-        if ran.void and (name not in REPEAT or machine.too_busy(ran.others)):
+        if ran.void:
             ran.load, ran.void = machine.load(), []
             figures = self._tried(name, part, ran)
         ran.seconds = time.monotonic() - began
@@ -101,29 +102,13 @@ class PartRuns:
                 figures, void = part()
                 ran.void += void
             except Exception as problem:  # noqa: BLE001 - whatever it is, the parts that follow count
-                ran.void.append(self.told(name, problem))
+                ran.void.append(sentence_of(problem))
         ran.others = machine.others_share(others)
         if busy := machine.too_busy(ran.others):
             ran.void.append(busy)
         for sentence in ran.void:
             self.say(f"void: {name}: {sentence}")
         return {} if busy else figures
-
-    def told(self, name: str, problem: Exception) -> str:
-        """Return a sentence; the trace of what nobody foresaw is written to a file."""
-        if isinstance(problem, CannotMeasure | Astray):
-            return str(problem)
-        where = ""
-        if self.failures is not None:
-            self.failures.parent.mkdir(parents=True, exist_ok=True)
-            trace = "".join(traceback.format_exception(problem))
-            with self.failures.open("a", encoding="utf-8") as file:
-                file.write(f"{name}\n{trace}\n")
-            # Named from the folder of the code: what is said is kept with the figures.
-            is_ours = self.failures.is_relative_to(config.ROOT)
-            shown = self.failures.relative_to(config.ROOT) if is_ours else self.failures
-            where = f" (see {shown})"
-        return f"{type(problem).__name__}: {' '.join(str(problem).splitlines()[:1])}{where}"
 
     @contextmanager
     def together(self, *names: str) -> Iterator[None]:
@@ -135,7 +120,7 @@ class PartRuns:
             yield
         except Exception as problem:  # noqa: BLE001 - as above
             missing = [name for name in names if name in self.wanted and name not in self.ran]
-            sentence = self.told(", ".join(missing), problem)
+            sentence = sentence_of(problem)
             for name in missing:
                 self.ran[name] = Ran(load=machine.load(), void=[sentence])
                 self.say(f"void: {name}: {sentence}")

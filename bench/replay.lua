@@ -8,8 +8,6 @@
 -- again). With a RATE (requests a second of one thread, 0 for none) each request has its moment and
 -- leaves then, or as soon as the answer ahead has come; FILE.i.times gets the milliseconds from that
 -- moment to its answer, so that waiting for a slow answer ahead is counted too.
---
--- Connections go to REPLAY_ADDRESS of the environment; over TLS they name the host of the URL.
 
 local ffi = require("ffi")
 ffi.cdef [[
@@ -26,13 +24,9 @@ end
 
 local requests, known, last, due = {}, 0, 0, 0
 local threads = {}
--- Globals, for the main thread reads them at the end: `sent` counts, the others are moments.
-sent, began, ended = 0, 0, 0
-local shown = false
-
-function wrk.resolve(_, service)
-    wrk.addrs = wrk.lookup(os.getenv("REPLAY_ADDRESS"), service)
-end
+-- Globals, for the main thread reads these moments at the end.
+began, ended = 0, 0
+local sent, shown = 0, false
 
 function setup(thread)
     thread:set("number", #threads)
@@ -93,9 +87,8 @@ end
 
 function done(summary, latency, _)
     local errors, first, final = summary.errors, math.huge, 0
-    local all, out = {}, 0
-    for place, thread in ipairs(threads) do
-        all[place] = thread:get("sent")
+    local out = 0
+    for _, thread in ipairs(threads) do
         first = math.min(first, thread:get("began"))
         if thread:get("ended") > 0 then
             out = out + 1
@@ -105,14 +98,8 @@ function done(summary, latency, _)
     if out < #threads then
         final = now()
     end
-    local write = errors.write
-    if wrk.scheme == "https" then
-        -- A thread that has ended writes nothing once more, which is an error over TLS.
-        write = math.max(write - out, 0)
-    end
     io.stderr:write(string.format(
-        '{"answers": %d, "seconds": %.6f, "finished": %d, "bad_status": %d, "broken": %d, ' ..
-        '"sent": [%s]}\n',
+        '{"answers": %d, "seconds": %.6f, "finished": %d, "bad_status": %d, "broken": %d}\n',
         summary.requests, final - first, out, errors.status,
-        errors.connect + errors.read + write + errors.timeout, table.concat(all, ", ")))
+        errors.connect + errors.read + errors.write + errors.timeout))
 end

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import config
 
-from bench.figures import FIGURES, Figure
+from bench.figures import FIGURES
 from bench.load import CONNECTIONS
 from bench.measure import Measurement, MeasurePlan
 from bench.parts import ALL, PARTS, Ran
@@ -21,8 +21,6 @@ from bench.servers import POSTGRES_SETTINGS
 
 Results = dict[str, Any]
 
-# Characters of a title in the terminal.
-TITLE: Final = 86
 BEGINS: Final = "<!-- `make bench` writes from here. -->"
 ENDS: Final = "<!-- `make bench` writes up to here. -->"
 # Where the machine was busy for most of it, there is nothing to replace the table with.
@@ -111,49 +109,39 @@ def with_figures(page: str, figures: str) -> str:
     return f"{before}{BEGINS}\n\n{figures.strip()}\n\n{ENDS}{after}"
 
 
-def _rows(results: Results) -> Iterator[tuple[Figure, str]]:
-    """Figures that were had, with their values as they are shown."""
+def table(results: Results) -> str:
+    """Return the table of what was measured, for the page and for the terminal."""
+    rows, part = ["| | | bar |", "|---|---:|---|"], ""
     for figure in FIGURES:
         value = results.get(figure.key)
-        if value is not None:
-            yield figure, f"{value:,.0f}" if abs(value) >= 1000 else f"{value:g}"  # noqa: PLR2004
-
-
-def summary(results: Results) -> str:
-    """Return a table for the terminal, of what was measured."""
-    return "\n".join(
-        f"{figure.title.replace('**', ''):<{TITLE}}{value:>12}  {figure.bar}".rstrip()
-        for figure, value in _rows(results)
-    )
+        if value is None:
+            continue
+        if figure.part != part:
+            part = figure.part
+            rows.append(f"| *{part}: {PARTS[part]}* | | |")
+        shown = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:g}"  # noqa: PLR2004
+        rows.append(f"| {figure.title} | {shown} | {figure.bar} |")
+    return "\n".join(rows)
 
 
 def render(results: Results) -> str:
     """Return the marked part of docs/performance.md: when and where, the table, the conditions."""
-    rows, part = [], ""
-    for figure, value in _rows(results):
-        if figure.part != part:
-            part = figure.part
-            rows.append(f"| *{part}: {PARTS[part]}* | | |")
-        rows.append(f"| {figure.title} | {value} | {figure.bar} |")
     r = defaultdict(str, {name: str(value) for name, value in results.items()})
     settings = ", ".join(f"`{name}` {r[f'postgres_{name}']}" for name in POSTGRES_SETTINGS)
     told_apart = "".join(f"\n{paragraph}\n" for paragraph in _told_apart(results))
-    table = "\n".join(rows)
     went = results["went"].items()
     others = max((one["others"] for _, one in went), default=0)
     return f"""Measured {r["date"]} at commit {r["commit"]}, on {r["machine"]};
 Python {r["python"]}. Medians of {r["runs"]} runs of {r["seconds_of_a_run"]} seconds each, floors
 and service in turn; {results["bench_seconds"] / 60:.0f} minutes in all.
 {told_apart}
-| | | bar |
-|---|---:|---|
-{table}
+{table(results)}
 
 - A booking call had {r["webhooks_of_a_call"]} webhooks; wrk played calls on {r["connections"]}
   connections and took at most {results["wrk_cpu_share"]:.0%} of the machine, visitors
   of the web took at most {results.get("web_client_share_postgres", 0):.0%}.
 - PostgreSQL {r["postgres_server_version"]}: {settings}. {r["versions"]}.
-- The disk ({r["disk"]}) did {r["disk_syncs_per_second"]} synced writes a second; the machine's load
+- The disk did {r["disk_syncs_per_second"]} synced writes a second; the machine's load
   was {r["load_before"]} at the start, and others had at most {others:.0%} of it during a part.
 - Seconds of each part: {", ".join(f"{name} {one['seconds']:.0f}" for name, one in went)}.
 """

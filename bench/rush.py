@@ -20,8 +20,8 @@ import sys
 import threading
 import time
 
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,13 +29,24 @@ from typing import Any
 
 from sqlalchemy import delete, func, select, update
 
-from bench import screens, servers, stock, traffic, visitors
+from bench import screens, servers, stock, traffic
 from bench.helpers import outcome_of
+from bench.http import OK, SEE_OTHER, Connections
 from bench.load import Script
 from bench.parts import Given
 from bench.servers import CannotMeasure, House, Web
 from bench.timing import Say, own_share, p99
-from bench.visitors import BOOKED, Connections, Visitor, VisitorIdentity, people
+from bench.visitors import (
+    BOOKED,
+    PAGES,
+    START,
+    Visitor,
+    VisitorFigures,
+    VisitorIdentity,
+    VisitorsPlan,
+    people,
+    seen_by,
+)
 from exchange.transport import HttpTransport
 from launcher import environment
 from launcher.ports import HOST
@@ -62,8 +73,8 @@ STEADY = 6.0
 SPEAKS = 0.3
 # What the web books alone: so many people at a time, for so long.
 AT_ONCE, CAPACITY_SECONDS = 8, 5.0
-# Before the rush visitors come as on any day: a tenth of what can be booked, for so long (seconds).
-USUAL_PART, USUAL_SECONDS = 0.1, 4.0
+# Before the rush visitors come as on any day, for so long (seconds).
+USUAL_SECONDS = 4.0
 SPEAKS_UNDER_MS, SOON_MS = 2000.0, 1000.0
 # Somebody new looks so often (seconds) whether it is as always again.
 PROBE_EVERY = 0.5
@@ -83,33 +94,29 @@ class RushPlan:
     visitors: float
     callers: float
     comes: float
-    stays: float
     after: float
-    seed: int
     postcodes: list[str]
     calls: str
 
 
 @dataclass
 class RushObservations:
-    """What was to be seen; lists are a moment (seconds since the stroke) and a value."""
+    """What was to be seen."""
 
     # Milliseconds of every webhook, and of those that ring.
-    webhooks: list[tuple[float, float]] = field(default_factory=list)
-    rings: list[tuple[float, float]] = field(default_factory=list)
+    webhooks: list[float] = field(default_factory=list)
+    rings: list[float] = field(default_factory=list)
     silent: int = 0
     bad: dict[str, int] = field(default_factory=dict)
-    came: list[tuple[float, int]] = field(default_factory=list)
-    web: list[tuple[float, int]] = field(default_factory=list)
-    phone: list[tuple[float, int]] = field(default_factory=list)
-    waiting: list[tuple[float, int]] = field(default_factory=list)
+    came: int = 0
+    # Moments of bookings on the web and by telephone, in seconds since the stroke.
+    booked: list[float] = field(default_factory=list)
     ends: dict[str, int] = field(default_factory=dict)
     turned_away: int = 0
     # What they had of the machine's processors themselves, until those who wait gave up.
     share: float = 0.0
-    # Seconds until everybody new is answered at once again, and until they need not wait.
+    # Seconds until everybody new is answered at once again.
     recovery: float | None = None
-    empty: float | None = None
 
 
 # ---------------------------------------------------------------- around it
@@ -117,61 +124,52 @@ class RushObservations:
 
 def measure(folder: Path, redis_url: str, say: Say, *, seconds: float = COMES) -> Given:
     """Return flat results, and sentences about what does not count. Raises CannotMeasure."""
-    inherited = environment.inherited()
-    with ExitStack() as stack:
-        server = stack.enter_context(own_server(folder, prefix="rush", environment=inherited))
+    with own_server(folder, prefix="rush", environment=environment.inherited()) as server:
         house = House(folder, "rush", server.create(), redis_url)
-        env = servers.environment(house.database_url, redis_url)
+        url, env = house.database_url, servers.environment(house.database_url, redis_url)
         for step in ("migrate", "demo"):
             servers.command(step, environment=env)
-        few = _leave_few_places(house.database_url)
-        servers.settle(house.database_url)
-        postcodes = stock.choose_postcodes(house.database_url)
-        capacity, of_few = _capacity(house, "before", postcodes, say)
+        few = _leave_few_places(url)
+        servers.settle(url)
+        postcodes = stock.choose_postcodes(url)
+        before = _capacity(house, postcodes)
         with _open_house(house) as service:
-            _usual(service, house, postcodes, capacity)
-            quiet = _rush(service, house, postcodes, capacity, seconds, say)
-        phone_share = _phone_share(house.database_url, few)
-        _forget_who_waits(house.database_url)
+            # Visitors come as on any day: by them the service learns what a visitor costs.
+            _visitors(service, house, postcodes, 1, USUAL_SECONDS)
+            quiet = _rush(service, house, postcodes, before, seconds)
+            say(f"rush: {_told(quiet)}")
+        phone_share = _phone_share(url, few)
+        _forget_who_waits(url)
         # A machine is faster in one minute than in the next, and the rush lies between the two.
         # Both find the tables as a server leaves them that has had time to look after them.
-        servers.settle(house.database_url)
-        both = ((capacity, of_few), _capacity(house, "after", postcodes, say))
-        capacity, of_few = (statistics.mean(two) for two in zip(*both, strict=True))
-        found = _figures(quiet, capacity, seconds, of_few)
-        found["rush_capacity"] = round(capacity, 1)
-        found["rush_phone_share"] = round(phone_share, 1)
-        found["rush_phone_share_floor"] = float(PHONE_SHARE)
+        servers.settle(url)
+        after = _capacity(house, postcodes)
+        found = figures(quiet, [before, after], seconds)
+        capacity = statistics.mean(one.bookings for one in (before, after))
+        found |= {"capacity": round(capacity, 1), "phone_share": round(phone_share, 1)}
         with _open_house(house) as service:
             stopper = threading.Timer(seconds / 2, _stops_and_starts, (server,))
             stopper.start()
             try:
-                broken = _rush(
-                    service, house, postcodes, capacity, seconds, say, after=AFTER_RESTART
-                )
+                broken = _rush(service, house, postcodes, after, seconds, AFTER_RESTART)
             finally:
                 stopper.join()
-        restarted = _figures(broken, capacity, seconds, of_few)
-        for name in RESTARTED:
-            if f"rush_{name}" in restarted:
-                found[f"rush_restart_{name}"] = restarted[f"rush_{name}"]
-        said = servers.command("store", "verify", environment=env).strip().splitlines()[-1:]
-        sound = "".join(said)
-        say(f"rush: after the restart: {sound}")
+        say(f"rush, restart: {_told(broken)}")
+        restarted = figures(broken, [before, after], seconds)
+        found |= {f"restart_{name}": restarted[name] for name in RESTARTED if name in restarted}
+        sound = servers.command("store", "verify", environment=env).strip().rpartition("\n")[2]
     void = [f"rush: {what}: {count}" for what, count in quiet.bad.items()]
     if not sound.endswith(" 0 contradictions"):
         void.append(f"rush: the store after the restart: {sound}")
-    return found, void
+    return {f"rush_{name}": value for name, value in found.items()}, void
 
 
 @contextmanager
-def _open_house(house: House, name: str = "rush", room: str = "auto") -> Iterator[Web]:
+def _open_house(house: House, room: str = "auto") -> Iterator[Web]:
     """The service behind a proxy, with the process that lets visitors in."""
-    proxied = _Proxied(house.folder, house.name, house.database_url, house.redis_url, room)
-    with (
-        servers.web(proxied, name, CREATE_APP) as service,
-        screens.dispatcher(house),
-    ):
+    # The proxy says where each visitor is from.
+    proxied = replace(house, settings={"proxy_hops": "1", "web_room": room})
+    with servers.web(proxied, "rush", CREATE_APP) as service, screens.dispatcher(house):
         yield service
 
 
@@ -180,16 +178,6 @@ def _forget_who_waits(url: str) -> None:
     with servers.opened(url) as database, database.transaction() as connection:
         connection.execute(delete(arrival))
         connection.execute(delete(snapshot).where(snapshot.c.name == waiting_room.NAME))
-
-
-@dataclass(frozen=True)
-class _Proxied(House):
-    """Visitors come over one proxy, which says where each is from."""
-
-    room: str = "auto"
-
-    def environment(self, name: str) -> dict[str, str]:
-        return super().environment(name) | {"PROXY_HOPS": "1", "WEB_ROOM": self.room}
 
 
 def _stops_and_starts(server: OwnServer) -> None:
@@ -236,113 +224,87 @@ def _phone_share(url: str, few: Sequence[int]) -> float:
     return 100 * (1 - web / len(few))
 
 
-def _capacity(house: House, when: str, postcodes: list[str], say: Say) -> tuple[float, float]:
-    """Bookings a second of the web alone, as many at a time as it takes; and the visitors' share.
+def _visitors(
+    service: Web, house: House, postcodes: list[str], at_once: int, seconds: float
+) -> VisitorFigures:
+    seed = time.time_ns() % 2**32
+    return seen_by(VisitorsPlan(service.port, at_once, seconds, seed, postcodes), house.folder)
 
-    The share is what they have of the machine's processors themselves. `when`: before or after
-    the rush.
+
+def _capacity(house: House, postcodes: list[str]) -> VisitorFigures:
+    """What visitors see of the web alone, who are as many at a time as it takes.
+
+    With no room in front, as many begin as are done: only then is it what can be booked. The
+    dispatcher works beside, as it does in the rush.
     """
-    # With no room in front, as many begin as are done: only then is it what can be booked. The
-    # dispatcher works beside, as it does in the rush.
-    with _open_house(house, f"alone-{when}", room="never") as service:
-
-        def books() -> visitors.VisitorFigures:
-            seed = time.time_ns() % 2**32
-            plan = visitors.VisitorsPlan(service.port, AT_ONCE, CAPACITY_SECONDS, seed, postcodes)
-            return visitors.seen_by(plan, house.folder)
-
+    with _open_house(house, room="never") as service:
         # Once to warm up.
-        books()
-        seen = books()
+        _visitors(service, house, postcodes, AT_ONCE, CAPACITY_SECONDS)
+        seen = _visitors(service, house, postcodes, AT_ONCE, CAPACITY_SECONDS)
     if not seen.bookings:
-        raise CannotMeasure(f"no visitor was booked on the web {when} the rush")
-    say(f"rush: {when} it the web alone books {seen.bookings:.1f}/s")
-    return seen.bookings, seen.share
-
-
-def _usual(service: Web, house: House, postcodes: list[str], capacity: float) -> None:
-    """Let visitors come as on any day: by them the service learns what a visitor costs."""
-    seed, rate = time.time_ns() % 2**32, USUAL_PART * capacity
-    visitors.seen_by(
-        visitors.VisitorsPlan(service.port, AT_ONCE, USUAL_SECONDS, seed, postcodes, rate),
-        house.folder,
-    )
+        raise CannotMeasure("no visitor was booked on the web beside the rush")
+    return seen
 
 
 def _rush(  # noqa: PLR0917 (all of the same measurement)
     service: Web,
     house: House,
     postcodes: list[str],
-    capacity: float,
+    capacity: VisitorFigures,
     seconds: float,
-    say: Say,
-    *,
     after: float = AFTER,
 ) -> RushObservations:
-    visitors_a_second = TIMES * capacity
-    callers_a_second = visitors_a_second / WEB_FOR_ONE_CALL
-    calls = _calls(service, postcodes, callers_a_second * seconds, house.folder)
-    plan = RushPlan(
-        service.port,
-        visitors_a_second,
-        callers_a_second,
-        seconds,
-        STAYS,
-        after,
-        time.time_ns() % 2**32,
-        postcodes,
-        str(calls),
-    )
-    file = house.folder / "rush.json"
-    seen = RushObservations(**outcome_of("bench.rush", plan, file, seconds + STAYS + after + 120))
-    say(
-        f"rush: {len(seen.came)} came on the web, {len(seen.rings)} rang; {seen.ends};"
-        f" {seen.turned_away} × later; over after {seen.recovery} s,"
-        f" nobody waits after {seen.empty} s; they had {seen.share:.0%} of the machine; {seen.bad}"
-    )
-    return seen
-
-
-def _calls(service: Web, postcodes: list[str], count: float, folder: Path) -> Path:
-    base = f"http://{HOST}:{service.port}"
-    signer = traffic.Signer(traffic.rehearse(HttpTransport(base, traffic.BASE), postcodes[0]))
+    transport = HttpTransport(f"http://{HOST}:{service.port}", traffic.BASE)
+    signer = traffic.Signer(traffic.rehearse(transport, postcodes[0]))
+    visitors_a_second = TIMES * capacity.bookings
+    callers = visitors_a_second / WEB_FOR_ONE_CALL
     some = traffic.callers(postcodes, seed=time.time_ns() % 2**32)
-    file = folder / "rush-calls"
-    Script.write(file, [signer.call(next(some)) for _ in range(int(count) + 1)])
-    return file
+    calls = house.folder / "rush-calls"
+    Script.write(calls, [signer.call(next(some)) for _ in range(int(callers * seconds) + 1)])
+    plan = RushPlan(service.port, visitors_a_second, callers, seconds, after, postcodes, str(calls))
+    file = house.folder / "rush.json"
+    return RushObservations(**outcome_of("bench.rush", plan, file, seconds + STAYS + after + 120))
 
 
-def _figures(
-    seen: RushObservations, capacity: float, seconds: float, of_few: float = 0.0
+def _told(seen: RushObservations) -> str:
+    return (
+        f"{seen.came} came on the web, {len(seen.rings)} rang; {seen.ends};"
+        f" {seen.turned_away} × later; over after {seen.recovery} s; they had {seen.share:.0%} of"
+        f" the machine; {seen.bad}"
+    )
+
+
+def figures(
+    seen: RushObservations, beside: Sequence[VisitorFigures], seconds: float
 ) -> dict[str, float]:
     """What of it has a bar. Bookings count from when the first could have been made on.
 
-    A crowd has more of the machine itself than the few (`of_few`, a share) by whom the web's
-    capacity was measured: what is left of the machine can book as much less.
+    A crowd has more of the machine itself than the few by whom the web's capacity was measured
+    `beside` it: what is left of the machine can book as much less.
     """
-    rings = [ms for _, ms in seen.rings]
-    every = [ms for _, ms in seen.webhooks]
-    if len(rings) < 2:  # noqa: PLR2004
+    if len(seen.rings) < 2:  # noqa: PLR2004
         return {}
-    under = sum(ms < SPEAKS_UNDER_MS for ms in rings) - seen.silent
+    under = sum(ms < SPEAKS_UNDER_MS for ms in seen.rings) - seen.silent
     # A visit of its own lasts so long, however fast the service is.
-    ready = len(visitors.PAGES) * statistics.mean(THINKS)
-    within = [at for at, _ in (*seen.web, *seen.phone) if ready <= at <= seconds + STAYS]
+    ready = len(PAGES) * statistics.mean(THINKS)
+    within = [at for at in seen.booked if ready <= at <= seconds + STAYS]
     booked = len(within) / (seconds + STAYS - ready)
+    capacity, of_few = (
+        statistics.mean(values)
+        for values in zip(*((one.bookings, one.share) for one in beside), strict=True)
+    )
     left = min((1 - seen.share) / (1 - of_few), 1.0)
     found = {
-        "rush_speaks_under_2s": round(100 * under / len(rings), 2),
-        "rush_call_p99_ms": round(p99(every, "webhooks"), 1),
-        "rush_goodput_ratio": round(booked / (capacity * left), 3),
-        "rush_goodput": round(booked, 1),
-        "rush_load_share": round(seen.share, 3),
-        "rush_visitors": float(len(seen.came)),
-        "rush_calls": float(len(rings)),
+        "speaks_under_2s": round(100 * under / len(seen.rings), 2),
+        "call_p99_ms": round(p99(seen.webhooks, "webhooks"), 1),
+        "goodput_ratio": round(booked / (capacity * left), 3),
+        "goodput": round(booked, 1),
+        "load_share": round(seen.share, 3),
+        "visitors": float(seen.came),
+        "calls": float(len(seen.rings)),
     }
     if seen.recovery is not None:
-        found["rush_recovery_seconds"] = round(seen.recovery, 1)
-    if seen.empty is not None:
-        found["rush_room_empty_seconds"] = round(seen.empty, 1)
+        found["recovery_seconds"] = round(seen.recovery, 1)
     return found
 
 
@@ -353,75 +315,46 @@ class _Rush:
     def __init__(self, plan: RushPlan) -> None:
         self._plan = plan
         self._seen = RushObservations()
-        self._chance = random.Random(plan.seed)  # noqa: S311 - nothing secret
         # As many as a proxy keeps open to two workers; callers have their own, as the provider has.
-        self._web = Connections(plan.port, 64)
-        self._phone = Connections(plan.port, 64)
+        self._web, self._phone = Connections(plan.port, 64), Connections(plan.port, 64)
         self._began = time.monotonic()
 
     def _now(self) -> float:
         return time.monotonic() - self._began
 
     async def comes(self) -> RushObservations:
-        plan = self._plan
-        self._began, share = time.monotonic(), own_share()
-        everybody = [
-            asyncio.create_task(self._arrive(plan.visitors, self._visits())),
-            asyncio.create_task(self._arrive(plan.callers, self._rings())),
-            asyncio.create_task(self._count()),
-        ]
-        await asyncio.gather(*everybody[:2])
-        await asyncio.sleep(max(plan.comes + plan.stays - self._now(), 0))
+        plan, share = self._plan, own_share()
+        visits = map(self._visit, people(plan.postcodes, time.time_ns() % 2**32))
+        file = Path(plan.calls)
+        parts = (file.with_name(f"{file.name}.{number}") for number in itertools.count())
+        calls = (self._call(part.read_bytes().split(b"\0")[:-1]) for part in parts)
+        await asyncio.gather(self._arrive(plan.visitors, visits), self._arrive(plan.callers, calls))
+        await asyncio.sleep(max(plan.comes + STAYS - self._now(), 0))
         self._seen.share = share()
         await self._recovers()
-        everybody[2].cancel()
-        self._seen.bad |= {"connections broke": self._web.broken} if self._web.broken else {}
+        if self._web.broken:
+            self._seen.bad["connections broke"] = self._web.broken
         return self._seen
 
-    async def _arrive(
-        self, rate: float, stories: Sequence[Callable[[], Coroutine[Any, Any, None]]]
-    ) -> None:
+    async def _arrive(self, rate: float, stories: Iterator[Coroutine[Any, Any, None]]) -> None:
         """Each when they are due, whatever became of those before."""
-        started = []
-        for number, story in enumerate(stories):
-            due = number / rate
-            if due > self._plan.comes:
-                break
-            await asyncio.sleep(max(due - self._now(), 0))
-            started.append(asyncio.create_task(story()))
-        await asyncio.gather(*started)
-
-    def _visits(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
-        plan = self._plan
-        count = int(plan.visitors * plan.comes) + 1
-        found: list[Callable[[], Coroutine[Any, Any, None]]] = []
-        for one in itertools.islice(people(plan.postcodes, plan.seed), count):
-            there = self._chance.randrange(100) < FROM_THERE
-            person = replace(one, postcode=THERE) if there else one
-            found.append(lambda person=person: self._visit(person))  # type: ignore[misc]
-        return found
+        async with asyncio.TaskGroup() as started:
+            for number in range(int(rate * self._plan.comes) + 1):
+                await asyncio.sleep(max(number / rate - self._now(), 0))
+                started.create_task(next(stories))
 
     async def _visit(self, person: VisitorIdentity) -> None:
         seen, plan = self._seen, self._plan
-        seen.came.append((self._now(), 1))
-        until = self._began + plan.comes + plan.stays
-        visitor = Visitor(
-            self._web, person, until=until, think=lambda: self._chance.uniform(*THINKS)
-        )
+        seen.came += 1
+        if random.randrange(100) < FROM_THERE:  # noqa: S311 - nothing secret
+            person = replace(person, postcode=THERE)
+        until = self._began + plan.comes + STAYS
+        visitor = Visitor(self._web, person, until=until, think=lambda: random.uniform(*THINKS))  # noqa: S311
         end = await visitor.books()
         seen.ends[end] = seen.ends.get(end, 0) + 1
         seen.turned_away += visitor.turned_away
         if end == BOOKED:
-            seen.web.append((self._now(), 1))
-
-    def _rings(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
-        found: list[Callable[[], Coroutine[Any, Any, None]]] = []
-        file = Path(self._plan.calls)
-        for number in range(int(self._plan.callers * self._plan.comes) + 1):
-            part = file.with_name(f"{file.name}.{number}").read_bytes()
-            webhooks = part.split(b"\0")[:-1]
-            found.append(lambda webhooks=webhooks: self._call(webhooks))  # type: ignore[misc]
-        return found
+            seen.booked.append(self._now())
 
     async def _call(self, webhooks: Sequence[bytes]) -> None:
         """All its keys, each after what is said; the last one is the status at the end."""
@@ -430,60 +363,40 @@ class _Rush:
             began = self._now()
             status, _, body = await self._phone.send(webhook)
             ms = (self._now() - began) * 1000
-            seen.webhooks.append((began, ms))
+            seen.webhooks.append(ms)
             if not number:
-                seen.rings.append((began, ms))
+                seen.rings.append(ms)
                 seen.silent += not (b"<Say" in body or b"<Play" in body)
-            if status != 200:  # noqa: PLR2004
+            if status != OK:
                 what = f"webhook answered {status}"
                 seen.bad[what] = seen.bad.get(what, 0) + 1
             if number < len(webhooks) - 1 and b"<Gather" not in body:
                 if number < len(webhooks) - 2:
                     # The short answer of a service that is too full, or an apology.
                     return
-                seen.phone.append((self._now(), 1))
+                seen.booked.append(self._now())
             await asyncio.sleep(SPEAKS)
 
-    async def _count(self) -> None:
-        while True:
-            done = sum(self._seen.ends.values())
-            self._seen.waiting.append((self._now(), len(self._seen.came) - done))
-            await asyncio.sleep(1)
-
     async def _recovers(self) -> None:
-        """Somebody new comes and comes: from when on is each answered at once, and when let in."""
-        plan = self._plan
+        """Somebody new comes and comes: from when on is each answered at once."""
+        plan, over = self._plan, self._plan.comes + STAYS
         fine: float | None = None
-        empty: float | None = None
-        over = plan.comes + plan.stays
-        number = 0
-        while (at := self._now() - over) < plan.after:
-            if empty is not None and at - empty > STEADY:
-                break
-            person = VisitorIdentity(
-                "12031942", plan.postcodes[0], "0612345678", f"172.16.0.{number % 250}"
-            )
+        while (at := self._now() - over) < plan.after and (fine is None or at - fine <= STEADY):
+            address = f"172.16.0.{random.randrange(250)}"  # noqa: S311
+            person = VisitorIdentity("12031942", plan.postcodes[0], "0612345678", address)
             visitor = Visitor(self._web, person, until=time.monotonic() + 5)
-            page = await visitor.ask(visitors.START)
-            led = await visitor.ask(visitors.START, {"whom": "self"})
+            page = await visitor.ask(START)
+            led = await visitor.ask(START, {"whom": "self"})
             # A page of the waiting room says the truth and counts; one that says "later" does not.
-            is_fine = (
-                page.status in {200, visitors.SEE_OTHER}
-                and led.status == visitors.SEE_OTHER
-                and max(page.ms, led.ms) < SOON_MS
-            )
-            is_let_in = is_fine and not page.is_room and visitors.ROOM not in led.location
-            fine = (at if fine is None else fine) if is_fine else None
-            empty = (at if empty is None else empty) if is_let_in else None
-            number += 1
+            is_fine = page.status in {OK, SEE_OTHER} and led.status == SEE_OTHER
+            if not is_fine or max(page.ms, led.ms) >= SOON_MS:
+                fine = None
+            elif fine is None:
+                fine = at
             await asyncio.sleep(PROBE_EVERY)
-        self._seen.recovery, self._seen.empty = fine, empty
-
-
-def main(file: str) -> None:
-    plan = RushPlan(**json.loads(Path(file).read_text("utf-8")))
-    print(json.dumps(asdict(asyncio.run(_Rush(plan).comes()))))
+        self._seen.recovery = fine
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    _plan = RushPlan(**json.loads(Path(sys.argv[1]).read_text("utf-8")))
+    print(json.dumps(asdict(asyncio.run(_Rush(_plan).comes()))))

@@ -11,12 +11,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -43,8 +42,6 @@ from tests.support.postgres import shared_server
 
 START_SECONDS = 40.0
 CAMPAIGN = Path(__file__).with_name("one_dose.toml")
-_MIGRATING = threading.Lock()
-Process = subprocess.Popen[bytes]
 # What decides how long a commit takes, and how much is kept in memory.
 POSTGRES_SETTINGS = (
     "fsync",
@@ -77,20 +74,24 @@ class Web:
 
 @dataclass(frozen=True)
 class House:
-    """What the web servers of one database share; `name` begins those of its files."""
+    """What the web servers of one database share, with settings of their own beside the bench's.
+
+    `name` begins the names of its files.
+    """
 
     folder: Path
     name: str
     database_url: str
     redis_url: str
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def environment(self, name: str) -> dict[str, str]:
         """Every setting, as `make run` writes them out; the same for the service and the floors."""
         metrics = self.folder / f"metrics-{self.name}-{name}"
         metrics.mkdir(exist_ok=True)
-        return environment(self.database_url, self.redis_url) | {
-            "PROMETHEUS_MULTIPROC_DIR": str(metrics)
-        }
+        changed = {setting.upper(): value for setting, value in self.settings.items()}
+        made = environment(self.database_url, self.redis_url)
+        return made | {"PROMETHEUS_MULTIPROC_DIR": str(metrics)} | changed
 
 
 # Parts and calls that no measurement comes near.
@@ -149,6 +150,11 @@ def environment(database_url: str, redis_url: str) -> dict[str, str]:
 def processor_seconds(pid: int) -> float:
     """Return what a process has had of a core since it began, its threads together."""
     return _ticks(pid, 2) / os.sysconf("SC_CLK_TCK")
+
+
+def workers_seconds(web: Web) -> float:
+    """Return the same of all workers of a server."""
+    return sum(map(processor_seconds, web.workers()))
 
 
 def tree_seconds(pid: int) -> float:
@@ -224,19 +230,8 @@ def beside(database_url: str, name: str, template: str = "") -> str:
 
 
 def migrate(database_url: str) -> None:
-    """Make all tables. Several threads may ask: Alembic has one environment in a process."""
-    with _MIGRATING:
-        upgrade(database_url)
-
-
-def cut_off(database_url: str) -> None:
-    """End all that is under way in a database: a thread that waits for it fails."""
-    url = make_url(database_url)
-    with psycopg.connect(floors.libpq(url.set(database="postgres")), autocommit=True) as server:
-        server.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
-            (url.database,),
-        )
+    """Make all tables."""
+    upgrade(database_url)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from sqlalchemy import text
 
 from bench import bulk, messages, servers, timing
 from bench.by_hand import ByHand
-from bench.servers import CannotMeasure, cut_off, migrate, opened, store_of
+from bench.servers import CannotMeasure, migrate, opened, store_of
 from bench.timing import Growth
 from models.booking.reach import Proof
 from models.centres.centres import CentreState, insert_new
@@ -189,15 +189,13 @@ def grown(new: Callable[[str], str]) -> dict[str, float]:
     `new` makes a database with that name and all tables. Raises CannotMeasure.
     """
     slots, texts = (new("few"), new("many")), (new("short"), new("long"))
-    _filled(
-        [
-            *((_fill_many, url, count) for url, count in zip(slots, (FEW, MANY), strict=True)),
-            *(
-                (messages.fill, url, count)
-                for url, count in zip(texts, (messages.FEW, messages.MANY), strict=True)
-            ),
-        ]
-    )
+    filling = [
+        *((_fill_many, url, count) for url, count in zip(slots, (FEW, MANY), strict=True)),
+        *((messages.fill, url, count) for url, count in zip(texts, messages.SIZES, strict=True)),
+    ]
+    # On two cores in little more than the time of one.
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda one: one[0](*one[1:]), filling))
     # A search among many is slower soon after the filling than a minute later, so it is last.
     outbox, search = messages.growth(*texts), growth(*slots)
     return {
@@ -209,21 +207,6 @@ def grown(new: Callable[[str], str]) -> dict[str, float]:
         "outbox_p99_ms_10k": round(outbox.few_ms, 1),
         "outbox_p99_ms_10m": round(outbox.many_ms, 1),
     }
-
-
-def _filled(every: Sequence[tuple[Callable[[str, int], None], str, int]]) -> None:
-    """Fill all of these databases: on two cores in little more than the time of one."""
-    with ThreadPoolExecutor() as pool:
-        filling = [pool.submit(fills, url, count) for fills, url, count in every]
-        try:
-            for one in filling:
-                one.result()
-        except BaseException:
-            # Whoever gives up waits for no statement of minutes.
-            pool.shutdown(wait=False, cancel_futures=True)
-            for _, url, _ in every:
-                cut_off(url)
-            raise
 
 
 def _bytes_of_places(url: str) -> int:

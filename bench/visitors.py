@@ -11,41 +11,32 @@ script (`hx-boost`), it is, as by the browsers of nearly all: the next page come
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import itertools
 import json
 import random
 import re
 import sys
 import time
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode
 
-from bench import traffic
+from bench import http, traffic
 from bench.helpers import outcome_of
+from bench.http import BAD, BUSY, OK, SEE_OTHER, Connections
 from bench.timing import own_share
-from launcher import ports
 
 START, ROOM, POLL = "/rendez-vous", "/salle", "/salle/etat"
-HOST = traffic.BASE.removeprefix("https://")
-# Seconds: an answer that takes longer is none.
-LONGEST = 20.0
 # Of all answers, as many may have been "later": who is told so waits, which is in the figures.
 MOST_TURNED_AWAY = 0.01
 # A visit has a dozen pages; one that goes on and on has lost its way.
 MOST_PAGES = 60
-SEE_OTHER, BAD, BUSY = 303, 400, 503
 # Connections for each of some visitors at a time.
 SPREAD = 8
 HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
 # A form that a script sends, and what it says then.
 _BOOSTED = 'hx-boost="true"'
-_BY_SCRIPT = ("HX-Request: true", "HX-Boosted: true")
+_BY_SCRIPT = {"HX-Request": "true", "HX-Boosted": "true"}
 # On pages of those who work here.
 CSRF = re.compile(r'name="csrf[-_]token" (?:content|value)="([^"]+)"')
 _OFFER = re.compile(r'<button name="place" value="([^"]+)"')
@@ -89,120 +80,8 @@ class PageAnswer:
         return _OF_ROOM in self.body
 
 
-@dataclass
-class Connections:
-    """Connections that are kept open, as those of a proxy in front are: one request on each.
-
-    The web server closes one that lay idle for some seconds. It is opened anew, as a proxy does it:
-    nobody who visits notices.
-    """
-
-    port: int
-    most: int
-    broken: int = 0
-    _free: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
-
-    def __post_init__(self) -> None:
-        for _ in range(self.most):
-            self._free.put_nowait(None)
-
-    @asynccontextmanager
-    async def _one(self) -> AsyncIterator[list[Any]]:
-        """A list with a reader and a writer; an empty one where none is open."""
-        pair: list[Any] = list(await self._free.get() or ())
-        try:
-            yield pair
-        except BaseException:
-            _close(pair)
-            raise
-        finally:
-            self._free.put_nowait(tuple(pair) or None)
-
-    async def close(self) -> None:
-        """Close all of them, each when whoever uses it is done."""
-        for _ in range(self.most):
-            kept = await self._free.get()
-            if kept:
-                kept[1].close()
-                with contextlib.suppress(OSError):
-                    await kept[1].wait_closed()
-            self._free.put_nowait(None)
-
-    async def send(self, request: bytes) -> tuple[int, dict[str, list[str]], bytes]:
-        """Status, headers and body; 0 where there was no answer."""
-        try:
-            async with asyncio.timeout(LONGEST), self._one() as pair:
-                head = await self._asked(pair, request)
-                found = await _answer(head, pair[0])
-                if "close" in found[1].get("connection", ()):
-                    _close(pair)
-                return found
-        except (OSError, asyncio.IncompleteReadError, ValueError):
-            self.broken += 1
-            return 0, {}, b""
-
-    async def _asked(self, pair: list[Any], request: bytes) -> bytes:
-        """Send a request and return the head of its answer, on a new connection where need be."""
-        if pair and not _is_closed(pair):
-            pair[1].write(request)
-            try:
-                return await _head(pair[0])
-            except (OSError, asyncio.IncompleteReadError) as error:
-                if getattr(error, "partial", b""):
-                    raise
-        # Not a byte came: it lay idle and was closed, just now or before.
-        _close(pair)
-        pair[:] = await asyncio.open_connection(ports.HOST, self.port)
-        pair[1].write(request)
-        return await _head(pair[0])
-
-
-def _is_closed(pair: Sequence[Any]) -> bool:
-    """Whether the other end has closed a connection while nothing was asked on it."""
-    reader, writer = pair
-    return bool(reader.at_eof() or reader.exception() is not None or writer.is_closing())
-
-
-def _close(pair: list[Any]) -> None:
-    if pair:
-        pair[1].close()
-    pair.clear()
-
-
-async def read(reader: asyncio.StreamReader) -> tuple[int, dict[str, list[str]], bytes]:
-    """Return status, headers by their names in lower case, and body of an answer."""
-    return await _answer(await _head(reader), reader)
-
-
-async def _head(reader: asyncio.StreamReader) -> bytes:
-    return await reader.readuntil(b"\r\n\r\n")
-
-
-async def _answer(
-    raw: bytes, reader: asyncio.StreamReader
-) -> tuple[int, dict[str, list[str]], bytes]:
-    head = raw.decode("latin-1").split("\r\n")
-    headers: dict[str, list[str]] = {}
-    for line in head[1:]:
-        name, colon, value = line.partition(": ")
-        if colon:
-            headers.setdefault(name.lower(), []).append(value)
-    status = int(head[0].split(" ", 2)[1])
-    if "chunked" in headers.get("transfer-encoding", ()):
-        body = b""
-        while size := int(await reader.readline(), 16):
-            body += await reader.readexactly(size)
-            await reader.readexactly(2)
-        await reader.readexactly(2)
-        return status, headers, body
-    return status, headers, await reader.readexactly(int(headers.get("content-length", ["0"])[0]))
-
-
 class Visitor:
-    """One person with a browser, which runs `scripts`.
-
-    `think` gives the seconds between a page and its form.
-    """
+    """One person with a browser; `think` gives the seconds between a page and its form."""
 
     def __init__(
         self,
@@ -210,53 +89,39 @@ class Visitor:
         person: VisitorIdentity,
         *,
         until: float,
-        think: Any = None,
-        scripts: bool = True,
+        think: Callable[[], float] | None = None,
     ) -> None:
         self._connections, self._person, self._until = connections, person, until
-        self._think, self._scripts = think, scripts
+        self._think = think
         self._cookies: dict[str, str] = {}
-        self.answers: list[PageAnswer] = []
+        self.answers = 0
         # How often something of the visit was turned away.
         self.turned_away = 0
 
     async def ask(
         self, path: str, form: Mapping[str, str] | None = None, *, by_script: bool = False
     ) -> PageAnswer:
-        body = "" if form is None else urlencode(form)
-        lines = [
-            f"{'GET' if form is None else 'POST'} {path} HTTP/1.1",
-            f"Host: {HOST}",
-            "Accept: text/html",
-        ]
+        headers = {"Accept": "text/html"}
         if self._cookies:
-            lines.append("Cookie: " + "; ".join(f"{k}={v}" for k, v in self._cookies.items()))
+            headers["Cookie"] = "; ".join(f"{k}={v}" for k, v in self._cookies.items())
         if by_script:
-            lines += _BY_SCRIPT
+            headers |= _BY_SCRIPT
         if self._person.address:
-            lines.append(f"X-Forwarded-For: {self._person.address}")
-        if form is not None:
-            lines += [
-                f"Origin: {traffic.BASE}",
-                "Content-Type: application/x-www-form-urlencoded",
-                f"Content-Length: {len(body)}",
-            ]
+            headers["X-Forwarded-For"] = self._person.address
         began = time.monotonic()
-        request = ("\r\n".join(lines) + "\r\n\r\n" + body).encode("ascii")
-        status, headers, found = await self._connections.send(request)
-        for cookie in headers.get("set-cookie", ()):
+        status, got, body = await self._connections.send(http.request(path, form, headers))
+        for cookie in got.get("set-cookie", ()):
             name, _, value = cookie.partition(";")[0].partition("=")
             self._cookies[name] = value
-        leads_to = headers.get("location") or headers.get("hx-push-url") or [""]
-        answer = PageAnswer(
+        leads_to = got.get("location") or got.get("hx-push-url") or [""]
+        self.answers += 1
+        return PageAnswer(
             status,
             leads_to[0].removeprefix(traffic.BASE),
-            found.decode("utf-8"),
+            body.decode("utf-8"),
             (time.monotonic() - began) * 1000,
-            float(headers.get("retry-after", ["0"])[0]),
+            float(got.get("retry-after", ["0"])[0]),
         )
-        self.answers.append(answer)
-        return answer
 
     async def books(self) -> str:
         """From the first question to the reference: BOOKED, NOTHING, GAVE_UP or ASTRAY."""
@@ -289,7 +154,7 @@ class Visitor:
                 if self._think is not None:
                     await asyncio.sleep(self._think())
                 form = self._fills_in(path.rpartition("/")[2], answer.body)
-                by_script = self._scripts and _BOOSTED in answer.body
+                by_script = _BOOSTED in answer.body
         return ASTRAY
 
     async def _waits(self, answer: PageAnswer) -> bool:
@@ -300,7 +165,7 @@ class Visitor:
             soon = each * random.uniform(0.75, 1.25)  # noqa: S311 - nothing secret
             await asyncio.sleep(min(soon, max(self._until - time.monotonic(), 0.05)))
             told = await self.ask(POLL)
-            if told.status != 200:  # noqa: PLR2004
+            if told.status != OK:
                 continue
             said = json.loads(told.body)
             if said.get("go"):
@@ -345,19 +210,13 @@ def people(postcodes: Sequence[str], seed: int) -> Iterator[VisitorIdentity]:
 
 @dataclass(frozen=True)
 class VisitorsPlan:
-    """`visitors` at a time for `seconds`, each of whom is followed by another one.
-
-    With a `rate` they come at so many a second, however many are there. Their browsers run
-    `scripts`.
-    """
+    """`visitors` at a time for `seconds`, each of whom is followed by another one."""
 
     port: int
     visitors: int
     seconds: float
     seed: int
     postcodes: list[str]
-    rate: float = 0.0
-    scripts: bool = True
 
 
 @dataclass(frozen=True)
@@ -410,39 +269,18 @@ async def come(plan: VisitorsPlan) -> VisitorFigures:
     ends: dict[str, int] = {}
     turned_away = answers = 0
 
-    async def comes(until: float) -> None:
-        nonlocal turned_away, answers
-        visitor = Visitor(connections, next(waiting), until=until, scripts=plan.scripts)
-        end = await visitor.books()
-        ends[end] = ends.get(end, 0) + 1
-        turned_away += visitor.turned_away
-        answers += len(visitor.answers)
-
     async def one_after_the_other() -> None:
+        nonlocal turned_away, answers
         while time.monotonic() < until:
-            await comes(until)
+            visitor = Visitor(connections, next(waiting), until=until)
+            end = await visitor.books()
+            ends[end] = ends.get(end, 0) + 1
+            turned_away += visitor.turned_away
+            answers += visitor.answers
 
-    if plan.rate:
-        # Whoever has come by then ends the visit.
-        await _at_a_rate(lambda: comes(until + LONGEST), plan.rate, until)
-    else:
-        await asyncio.gather(*(one_after_the_other() for _ in range(plan.visitors)))
+    await asyncio.gather(*(one_after_the_other() for _ in range(plan.visitors)))
     seconds = time.monotonic() - began
     return VisitorFigures(seconds, answers, ends, turned_away, connections.broken, share())
-
-
-async def _at_a_rate(
-    comes: Callable[[], Coroutine[Any, Any, None]], rate: float, until: float
-) -> None:
-    """Let one come each `1 / rate` seconds, whatever becomes of those before; wait for them all."""
-    began = time.monotonic()
-    async with asyncio.TaskGroup() as visits:
-        for number in itertools.count():
-            due = began + number / rate
-            if due >= until:
-                return
-            await asyncio.sleep(max(due - time.monotonic(), 0.0))
-            visits.create_task(comes())
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import pytest
 import config
 
 from bench import guards, servers
-from bench.guards import OFF, ON, SHIPPED, GuardedHouse
+from bench.guards import OFF, ON, SHIPPED
+from bench.servers import House
 
 
 def test_the_guards_are_settings_that_there_are():
@@ -23,9 +24,7 @@ def test_the_guards_are_settings_that_there_are():
 
 @pytest.mark.parametrize("given", [ON, OFF])
 def test_a_house_has_the_settings_that_it_is_given(tmp_path: Path, given: dict[str, str]):
-    house = GuardedHouse(tmp_path, "on", "postgresql:///none", "redis:///none", given)
-    made = house.environment("service")
-    assert made["PROXY_HOPS"] == "1"
+    made = House(tmp_path, "on", "postgresql:///none", "redis:///none", given).environment("web")
     assert {name: made[name.upper()] for name in given} == given
 
 

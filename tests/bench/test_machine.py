@@ -6,8 +6,10 @@ import os
 
 from pathlib import Path
 
+import pytest
+
 from bench import machine
-from bench.machine import Look, OthersShare, OthersWatch
+from bench.machine import MARK, OthersShare
 
 
 class Proc:
@@ -22,35 +24,34 @@ class Proc:
         line = f"cpu {busy - 3} 1 1 50 60 70 80 1 0 0"
         (self.folder / "stat").write_text(f"{line}\ncpu0 1 2 3\n", "ascii")
 
-    def has(self, pid: int, *, parent: int, ticks: int, command: str = "") -> None:
+    def has(self, pid: int, *, parent: int, ticks: int, environ: bytes = b"") -> None:
         place = self.folder / str(pid)
         place.mkdir(exist_ok=True)
         fields = ["S", str(parent), *["0"] * 9, str(ticks), "0", "0", "0", *["0"] * 4, "77"]
         (place / "stat").write_text(f"{pid} (a (strange) name) {' '.join(fields)}\n", "utf-8")
-        (place / "cmdline").write_bytes(command.encode())
+        (place / "environ").write_bytes(environ)
 
 
-def test_processes_of_the_bench_are_its_own_those_that_name_its_folder_and_what_they_start(
+def test_processes_of_the_bench_are_its_own_those_with_its_mark_and_what_they_start(
     tmp_path: Path,
 ):
     proc, own = Proc(tmp_path), os.getpid()
     proc.has(own, parent=1, ticks=10)
     proc.has(5001, parent=own, ticks=20)
-    # A database that a keeper started, and one of its servers.
-    proc.has(5002, parent=1, ticks=40, command="postgres\0-D\0/var/allo-bench-x/durable")
+    # A database that a keeper started, and one of its servers, which wrote over its environment.
+    proc.has(5002, parent=1, ticks=40, environ=f"HOME=/root\0{MARK}=1\0".encode())
     proc.has(5003, parent=5002, ticks=80)
-    proc.has(5004, parent=1, ticks=1000, command="pytest")
+    proc.has(5004, parent=1, ticks=1000, environ=b"HOME=/root\0")
     (tmp_path / "5005").mkdir()
     proc.works(2000)
-    look = OthersWatch(Path("/var/allo-bench-x"), proc=tmp_path).look()
-    assert (look.all, look.ours) == (2000, 150)
+    assert machine.look(tmp_path)[:2] == (2000, 150)
 
 
 def test_the_share_of_others_is_what_processors_did_beside_ours():
-    looks = [Look(1000, 100, 0.0), Look(1150, 200, 1.0), Look(1300, 300, 2.0)]
+    looks = [(1000, 100, 0.0), (1150, 200, 1.0), (1300, 300, 2.0)]
     assert OthersShare(looks).share(100, 2) == 0.25
     # A process of ours that nobody collected takes its ticks with it: that second says nothing.
-    looks.append(Look(1500, 150, 3.0))
+    looks.append((1500, 150, 3.0))
     assert OthersShare(looks).share(100, 2) == 0.25
     assert OthersShare(looks[:1]).share(100, 2) == 0.0
 
@@ -60,29 +61,25 @@ def test_a_machine_is_busy_from_a_share_on():
     assert machine.too_busy(0.5) == "the machine was busy: others had 50% of it (at most 15%)"
 
 
-def test_it_is_watched_until_the_block_is_over(tmp_path: Path):
-    proc = Proc(tmp_path)
-    proc.has(os.getpid(), parent=1, ticks=10)
-    proc.works(1000)
-    with OthersWatch(proc=tmp_path).watching() as seen:
-        assert [(look.all, look.ours) for look in seen.looks] == [(1000, 10)]
-        proc.works(1500)
-    assert [(look.all, look.ours) for look in seen.looks][-1] == (1500, 10)
+def test_it_is_watched_until_the_block_is_over(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(MARK, "")
+    looks = iter([(1000, 10, 0.0), (1500, 10, 1.0)])
+    monkeypatch.setattr(machine, "look", lambda: next(looks))
+    with machine.watching() as seen:
+        assert seen.looks == [(1000, 10, 0.0)]
+    assert seen.looks[-1] == (1500, 10, 1.0)
 
 
 def test_this_machine_can_be_looked_at():
-    look = OthersWatch().look()
-    assert look.all >= look.ours > 0
+    every, ours, _ = machine.look()
+    assert every >= ours > 0
 
 
 def test_the_machine_is_told_with_its_versions(tmp_path: Path):
     told = machine.facts(tmp_path)
     assert set(told) == {
         "machine",
-        "cores",
-        "kernel",
         "python",
-        "disk",
         "disk_syncs_per_second",
         "load_before",
         "versions",

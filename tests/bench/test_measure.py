@@ -5,41 +5,42 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import threading
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bench import at_work, measure, store, timing
 from bench.servers import CannotMeasure, opened
-from bench.stock import RowCounts, Written
+from bench.stock import RowCounts
 
 PROBE = "the-probe"
 
 
-def test_figures_that_people_at_work_did_not_give_are_named_and_the_others_count():
-    seen = at_work.WorkdayFigures(webhooks=[5.0] * 100, acts=[8.0] * 100)
-    found, void = at_work.figures(seen, [7.0] * 100)
-    assert set(found) == {"queue_webhook_p99_ms", "agent_action_p99_ms"}
-    assert void == ["no event was seen on a board"]
-    found, void = at_work.figures(at_work.WorkdayFigures(boards=[900.0, 1100.0]), [])
-    assert found == {"board_update_ms": 1100.0}
-    assert void == ["0 webhooks were answered", "0 acts of agents were answered"]
+def test_what_people_at_work_did_not_show_is_named():
+    seen = at_work.WorkdayFigures(webhooks=[5.0] * 100, acts=[8.0] * 100, boards=[900.0, 1100.0])
+    assert at_work.figures(seen, [7.0] * 100) == {
+        "queue_webhook_p99_ms": 7.0,
+        "agent_action_p99_ms": 8.0,
+        "board_update_ms": 1100.0,
+    }
+    with pytest.raises(CannotMeasure, match="no event was seen on a board"):
+        at_work.figures(replace(seen, boards=[]), [])
+    with pytest.raises(CannotMeasure, match="0 acts of agents were answered"):
+        at_work.figures(replace(seen, acts=[]), [])
 
 
 class Screen:
-    """A connection of a board that is refused, then answered, and then closed."""
-
-    broken = 0
+    """Connections of a screen that is refused, then answered, and then closed."""
 
     def __init__(self, *answers: tuple[int, str]) -> None:
         self._answers: Iterator[tuple[int, str]] = iter(answers)
 
-    async def ask(self, request: bytes) -> tuple[int, dict[str, str], str]:
+    async def send(self, request: bytes) -> tuple[int, dict[str, list[str]], bytes]:
         for status, body in self._answers:
-            return status, {}, body
+            return status, {}, body.encode()
         raise asyncio.CancelledError
 
 
@@ -48,13 +49,13 @@ def test_a_board_that_is_refused_asks_again_and_shows_the_event(
     monkeypatch: pytest.MonkeyPatch, *, counts: bool
 ):
     """While the line forms callers come all at once: a screen gives way then, as it must."""
-    monkeypatch.setattr(at_work, "BOARD_EVERY", 0.0)
+    monkeypatch.setattr(at_work, "SCREEN_EVERY", 0.001)
     shown = {"agents": {"list": [{"id": PROBE, "reason": "lunch"}]}}
 
     async def looks() -> at_work.WorkdayFigures:
-        stage = at_work.WorkdayStage(1, 1, [], (PROBE, ""), ["cookie"], {})
-        house: Any = at_work.WorkdayHouse(stage)
-        house._http = Screen((503, "busy\n"), (200, json.dumps(shown)))
+        day = at_work.Workday(1, [], probe=(PROBE, ""), boards=["cookie"])
+        house: Any = at_work.WorkdayHouse(day)
+        house._connections = Screen((503, "busy\n"), (200, json.dumps(shown)))
         house._expected, house._missing = "lunch", {0}
         if counts:
             house.go()
@@ -68,31 +69,26 @@ def test_a_board_that_is_refused_asks_again_and_shows_the_event(
     assert (seen.later, seen.staff) == ((1, 2) if counts else (0, 0))
 
 
-def test_what_fails_otherwise_than_by_giving_way_is_a_fault_while_the_line_forms_too():
-    stage = at_work.WorkdayStage(1, 1, [], (PROBE, ""), [], {})
-
-    async def acts() -> at_work.WorkdayFigures:
-        house: Any = at_work.WorkdayHouse(stage)
-        house._http = Screen((503, "busy\n"), (500, ""))
-        for _ in range(2):
+def acts(*answers: tuple[int, str], counts: bool) -> at_work.WorkdayFigures:
+    async def all_of_them() -> at_work.WorkdayFigures:
+        house: Any = at_work.WorkdayHouse(at_work.Workday(1, []))
+        house._connections = Screen(*answers)
+        if counts:
+            house.go()
+        for _ in answers:
             await house._act("/poste/attente", "cookie", "token", {})
         return house.stop()  # type: ignore[no-any-return]
 
-    assert asyncio.run(acts()).bad == {"/poste/attente 500": 1}
+    return asyncio.run(all_of_them())
+
+
+def test_what_fails_otherwise_than_by_giving_way_is_a_fault_while_the_line_forms_too():
+    seen = acts((503, "busy\n"), (500, ""), (0, ""), counts=False)
+    assert seen.bad == {"/poste/attente 500": 1, "/poste/attente 0": 1}
 
 
 def test_an_act_that_is_refused_was_not_done_however_soon_that_is_said():
-    stage = at_work.WorkdayStage(1, 1, [], (PROBE, ""), [], {})
-
-    async def acts() -> at_work.WorkdayFigures:
-        house: Any = at_work.WorkdayHouse(stage)
-        house._http = Screen((503, "busy\n"), (200, ""))
-        house.go()
-        for _ in range(2):
-            await house._act("/poste/attente", "cookie", "token", {})
-        return house.stop()  # type: ignore[no-any-return]
-
-    seen = asyncio.run(acts())
+    seen = acts((503, "busy\n"), (200, ""), counts=True)
     assert len(seen.acts) == 1
     assert (seen.later, seen.staff, seen.bad) == (1, 2, {})
 
@@ -188,36 +184,25 @@ def test_a_ratio_is_the_median_of_those_of_its_rounds():
     assert order == ["other", "one", "one", "other", "other", "one", "one", "other"]
 
 
-def test_ratios_are_medians_over_what_stood_beside_in_the_same_runs():
-    rates = {
-        "floor_b": [1999.0, 2000.0, 2001.0],
-        "turn_rate": [1200.0],
-        "call_rate": [900.0],
-        "usual_rate": [400.0, 500.0, 900.0],
-    }
-    assert measure.call_figures(rates, 12, 10) == {
+def test_ratios_are_of_medians_over_the_rounds():
+    rounds = [
+        {"floor_b": floor, "turn_rate": turn, "call_rate": call, "calls_per_second": call / 10}
+        | {"peers_calls_per_second": usual}
+        for floor, turn, call, usual in (
+            (1999.0, 1200.0, 900.0, 40.0),
+            (2000.0, 1210.0, 800.0, 50.0),
+            (2001.0, 1100.0, 910.0, 90.0),
+        )
+    ]
+    assert measure.call_figures(rounds) == {
         "floor_b": 2000.0,
         "turn_rate": 1200.0,
-        "turn_ratio": 0.6,
         "call_rate": 900.0,
-        "call_ratio": 0.45,
-        "calls_per_second": 75.0,
+        "calls_per_second": 90.0,
         "peers_calls_per_second": 50.0,
-        "peers_call_ratio": 1.5,
-    }
-    # Without a floor that counts there is no ratio, and the rates are told.
-    assert measure.call_figures({"turn_rate": [5.0], "floor_b": []}, 12, 10) == {"turn_rate": 5.0}
-
-
-def test_what_a_call_costs_is_by_its_webhooks():
-    before, after = Written(1000, 8000, 10, 4), Written(1000 + 60_000, 8000 + 5000, 10 + 70, 4 + 30)
-    assert measure.costs(130, 13, 0.26, 0.13, before, after) == {
-        "worker_ms_a_webhook": pytest.approx(2.0),
-        "database_ms_a_webhook": pytest.approx(1.0),
-        "wal_bytes_a_call": 6000.0,
-        "stored_bytes_a_call": 500.0,
-        "commits_a_call": 7.0,
-        "writes_a_call": 3.0,
+        "turn_ratio": 0.6,
+        "call_ratio": 0.45,
+        "peers_call_ratio": 1.8,
     }
 
 
@@ -231,24 +216,3 @@ def test_what_the_database_has_written_grows_with_what_is_committed(postgres_url
     assert after.files > 0
     assert after.commits >= before.commits
     assert after.writes > before.writes
-
-
-def test_whoever_gives_up_filling_waits_for_no_other_database(monkeypatch: pytest.MonkeyPatch):
-    under_way, ended = threading.Event(), threading.Event()
-    cut: list[str] = []
-
-    def fills(url: str, _count: int) -> None:
-        if url == "few":
-            under_way.wait(30)
-            raise CannotMeasure("the disk is full")
-        under_way.set()
-        ended.wait(30)
-
-    def cut_off(url: str) -> None:
-        cut.append(url)
-        ended.set()
-
-    monkeypatch.setattr(store, "cut_off", cut_off)
-    with pytest.raises(CannotMeasure, match="the disk is full"):
-        store._filled([(fills, "few", 1), (fills, "many", 2)])
-    assert cut == ["few", "many"]

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bench import report
-from bench.figures import FIGURES
+from bench.figures import FIGURES, Figure
 from bench.measure import Measurement, MeasurePlan
 from bench.parts import PARTS, Ran
 from bench.servers import POSTGRES_SETTINGS
@@ -15,7 +15,6 @@ from bench.servers import POSTGRES_SETTINGS
 MACHINE: dict[str, str | int] = {
     "machine": "a machine",
     "python": "3.11",
-    "disk": "ext4",
     "disk_syncs_per_second": 900,
     "load_before": "0.10",
     "versions": "Flask 3.1",
@@ -23,12 +22,13 @@ MACHINE: dict[str, str | int] = {
 POSTGRES_FACTS = dict.fromkeys(("server_version", *POSTGRES_SETTINGS), "on")
 
 
+def bar(figure: Figure) -> float:
+    return float(figure.bar.partition(" ")[2] or 2000)
+
+
 def results(*, void: str = "", **changes: float) -> report.Results:
     """A whole run in which each figure is on its bar; `void`: a part that is, with its sentence."""
-    figures = {
-        one.key: float(one.least if one.least is not None else (one.under or 2000) / 2)
-        for one in FIGURES
-    }
+    figures = {one.key: bar(one) / 2 if one.bar.startswith("<") else bar(one) for one in FIGURES}
     ran = {name: Ran(9.0, 1, "0.20", 0.01) for name in PARTS}
     if void:
         name, _, sentence = void.partition(" | ")
@@ -95,9 +95,7 @@ def test_a_bar_that_is_missed_is_named():
 
 def test_the_bars_of_every_part_count():
     worse = {
-        one.key: one.least - 0.01 if one.least is not None else float(one.under or 0)
-        for one in FIGURES
-        if one.bar
+        one.key: bar(one) - (0.01 if one.bar.startswith("≥") else 0.0) for one in FIGURES if one.bar
     }
     assert {one.split()[0] for one in report.missed(results() | worse)} == set(worse)
 
@@ -176,13 +174,15 @@ def test_of_some_parts_alone_their_bars_count_and_only_they_are_shown(tmp_path):
     assert found["parts"] == "booking calls"
     assert not report.counts(found)
     assert report.missed(found) == ["call_ratio_postgres is 0.3, and must be ≥ 0.33"]
-    assert [line.split("  ")[0] for line in report.summary(found).splitlines()] == [
+    assert [line.split("|")[1].strip() for line in report.table(found).splitlines()[2:]] == [
+        f"*calls: {PARTS['calls']}*",
         "floor (b), answers a second",
-        "whole booking calls ÷ those of a usual application",
-        "lone turn ÷ floor (b)",
-        "booking call ÷ floor (b)",
+        "**booking calls ÷ those of a usual application**",
+        "**lone turn ÷ floor (b)**",
+        "**booking call ÷ floor (b)**",
         "web worker after all calls, MiB",
-        "held and confirmed booking ÷ the same SQL by hand",
+        f"*booking: {PARTS['booking']}*",
+        "**held and confirmed booking ÷ the same SQL by hand**",
     ]
     assert "Not measured in this run: tails; visits;" in report.render(found)
     report.write(found, tmp_path / "var" / "results.json", None)

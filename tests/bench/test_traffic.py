@@ -14,7 +14,7 @@ from werkzeug.datastructures import Headers
 
 import config
 
-from bench import floors, load, measure, servers, traffic
+from bench import floors, load, servers, traffic
 from exchange.transport import WsgiTransport
 from tests.support.house import House, mornings
 
@@ -99,14 +99,11 @@ def closed_at_the_end(monkeypatch):
 
 
 @pytest.mark.usefixtures("closed_at_the_end")
-@pytest.mark.parametrize("create", [floors.create_a, floors.create_b])
-def test_a_floor_answers_what_is_signed_and_refuses_the_rest(
-    create, signer, postgres_url, monkeypatch
-):
+def test_the_floor_answers_what_is_signed_and_refuses_the_rest(signer, postgres_url, monkeypatch):
     monkeypatch.setattr(floors, "ROWS", 50)
     floors.fill(postgres_url)
     monkeypatch.setattr(config, "load", lambda: servers.settings(postgres_url, "unix:///nowhere"))
-    app = create()
+    app = floors.create_app()
     raw = signer.call(next(traffic.callers(["75011"], seed=4)))[0]
     assert answer(app, raw).decode() == floors.DOCUMENT
     other = raw.replace(b"+336", b"+337").replace(b"%2B336", b"%2B337")
@@ -122,16 +119,11 @@ def test_the_floors_answer_is_about_as_long_as_the_services_answers(house, signe
 
 
 def test_the_share_of_wrk_and_bad_answers_make_a_run_void():
-    fine = load.LoadRun(100, 1.0, 0, 0, 0, (4,) * 32, 0.1)
+    fine = load.LoadRun(100, 1.0, 0, 0, 0, 0.1)
     assert fine.faults() == []
     assert fine.rate == 100
-    greedy = load.LoadRun(100, 1.0, 0, 2, 1, (4,) * 32, 0.3)
+    greedy = load.LoadRun(100, 1.0, 0, 2, 1, 0.3)
     assert len(greedy.faults()) == 3
-
-
-def test_bookings_are_counted_by_what_each_connection_sent():
-    counted = [measure.bookings(sent, 12, 8) for sent in (-1, 0, 8, 9, 12, 20, 21)]
-    assert counted == [0, 0, 0, 1, 1, 1, 2]
 
 
 def test_requests_are_dealt_to_all_connections():

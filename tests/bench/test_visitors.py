@@ -17,9 +17,10 @@ from werkzeug.serving import make_server
 
 import config
 
-from bench import rush, visitors
+from bench import http, rush, visitors
+from bench.http import Connections
 from bench.peers import form_handler
-from bench.visitors import BOOKED, NOTHING, Connections, Visitor, VisitorFigures, VisitorIdentity
+from bench.visitors import BOOKED, NOTHING, Visitor, VisitorFigures, VisitorIdentity
 from tests.support.house import BASE, house, mornings
 
 PERSON = VisitorIdentity("12031942", "75011", "0612345678", "10.0.0.1")
@@ -51,13 +52,13 @@ def test_a_visitor_books_through_every_page_and_hears_when_nothing_is_free(postg
     with house(postgres_url) as made:
         made.opens_centre("1", starts=mornings(2, first=5), capacity=1)
         with served(made.app) as port:
-            assert visitors.HOST in BASE
+            assert http.SERVICE in BASE
             end, visitor = visit(port)
             assert end == BOOKED
             assert visitor.turned_away == 0
             assert len(made.bookings()) == 1
             # The first two pages and a form for each question: the others come in the answers.
-            assert len(visitor.answers) == 2 + len(visitors.PAGES) - 1
+            assert visitor.answers == 2 + len(visitors.PAGES) - 1
             # Of two places the telephone has its part: nothing is left on the web.
             assert visit(port, VisitorIdentity("13031942", "75011", "0612345679"))[0] in {
                 BOOKED,
@@ -82,7 +83,7 @@ def test_the_same_visitor_books_at_the_peer(peer: Any):
         end, visitor = visit(port)
     assert end == BOOKED
     # A page and a form for each question, and the page at the end.
-    assert len(visitor.answers) == 2 * len(visitors.PAGES) - 1
+    assert visitor.answers == 2 * len(visitors.PAGES) - 1
     peer.extensions["peer_engine"].dispose()
 
 
@@ -145,39 +146,38 @@ def test_whoever_was_not_booked_makes_a_run_count_for_nothing():
 
 def rushed() -> rush.RushObservations:
     return rush.RushObservations(
-        webhooks=[(number / 10, 50.0) for number in range(200)] + [(3.0, 900.0)],
-        rings=[(float(number), 100.0) for number in range(19)] + [(3.0, 2500.0)],
-        came=[(0.0, 1)] * 500,
-        web=[(10.0, 1)] * 90,
-        phone=[(12.0, 1)] * 10,
-        waiting=[(float(second), 500 - 20 * second) for second in range(20)],
+        webhooks=[50.0] * 200 + [900.0],
+        rings=[100.0] * 19 + [2500.0],
+        came=500,
+        booked=[10.0] * 90 + [12.0] * 10,
         recovery=2.04,
     )
 
 
+def alone(share: float = 0.0) -> list[VisitorFigures]:
+    """Visitors before and after the rush: five bookings a second."""
+    return [VisitorFigures(2.0, 80, {BOOKED: count}, 0, 0, share) for count in (8, 12)]
+
+
 def test_the_figures_of_a_rush_are_those_that_have_a_bar():
-    found = rush._figures(rushed(), capacity=5.0, seconds=10.0)
-    assert found["rush_speaks_under_2s"] == 95.0
-    assert found["rush_recovery_seconds"] == 2.0
-    assert 50.0 <= found["rush_call_p99_ms"] <= 900.0
+    found = rush.figures(rushed(), alone(), 10.0)
+    assert found["speaks_under_2s"] == 95.0
+    assert found["recovery_seconds"] == 2.0
+    assert 50.0 <= found["call_p99_ms"] <= 900.0
     # A hundred bookings in the seconds in which there could be any.
-    assert found["rush_goodput_ratio"] == pytest.approx(100 / (20 - 7 * 0.6) / 5, abs=0.001)
-    assert found["rush_goodput"] == pytest.approx(100 / (20 - 7 * 0.6), abs=0.1)
+    assert found["goodput_ratio"] == pytest.approx(100 / (20 - 7 * 0.6) / 5, abs=0.001)
+    assert found["goodput"] == pytest.approx(100 / (20 - 7 * 0.6), abs=0.1)
     # A crowd that has a quarter of the machine leaves three quarters of what the web can book.
     crowd = replace(rushed(), share=0.25)
-    assert rush._figures(crowd, 5.0, 10.0, of_few=0.0)["rush_goodput_ratio"] == pytest.approx(
+    assert rush.figures(crowd, alone(), 10.0)["goodput_ratio"] == pytest.approx(
         100 / (20 - 7 * 0.6) / 5 / 0.75, abs=0.001
     )
-    # What the few had by whom the capacity was measured was not left then either.
-    assert rush._figures(crowd, 5.0, 10.0, of_few=0.25)["rush_goodput_ratio"] == pytest.approx(
-        found["rush_goodput_ratio"]
-    )
-    # Nothing is taken for granted where the crowd had less than those.
-    assert rush._figures(rushed(), 5.0, 10.0, of_few=0.25)["rush_goodput_ratio"] == pytest.approx(
-        found["rush_goodput_ratio"]
-    )
+    # What the few had by whom the capacity was measured was not left then either; and nothing is
+    # taken for granted where the crowd had less than those.
+    for seen in (crowd, rushed()):
+        found_beside = rush.figures(seen, alone(0.25), 10.0)
+        assert found_beside["goodput_ratio"] == pytest.approx(found["goodput_ratio"])
     # Somebody who rang and heard nothing was not answered in time either.
-    silent = rushed()
-    silent.silent = 1
-    assert rush._figures(silent, 5.0, 10.0)["rush_speaks_under_2s"] == 90.0
-    assert rush._figures(rush.RushObservations(), 5.0, 10.0) == {}
+    silent = replace(rushed(), silent=1)
+    assert rush.figures(silent, alone(), 10.0)["speaks_under_2s"] == 90.0
+    assert rush.figures(rush.RushObservations(), alone(), 10.0) == {}
