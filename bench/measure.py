@@ -17,6 +17,7 @@ from pathlib import Path
 from bench import (
     at_work,
     floors,
+    growth,
     guards,
     load,
     lookups,
@@ -114,7 +115,7 @@ def measure(
     run("booking", lambda: ({"allocate_ratio_postgres": store.ratio(new("ratio"))}, []))
     run("outbox", lambda: ({"outbox_ratio_postgres": messages.ratio(new("outbox"))}, []))
     run("look-ups", lambda: ({"known_unknown_gap_ms_postgres": lookups.gap_ms(new("look"))}, []))
-    run("growth", lambda: (store.grown(new), []))
+    run("growth", lambda: (growth.measure(new), []))
 
 
 def _empty_databases(database_url: str) -> Callable[[str], str]:
@@ -287,10 +288,7 @@ class _Service:
             "calls_per_second": calls / seen.seconds,
             "worker_ms_a_webhook": 1000 * worked / seen.answers,
             "database_ms_a_webhook": 1000 * of_database / seen.answers,
-            "wal_bytes_a_call": (now.wal - written.wal) / all_calls,
-            "stored_bytes_a_call": (now.files - written.files) / all_calls,
-            "commits_a_call": (now.commits - written.commits) / all_calls,
-            "writes_a_call": (now.writes - written.writes) / all_calls,
+            **{f"{name}_a_call": (now[name] - written[name]) / all_calls for name in now},
         }
 
     def _milliseconds_a_turn(self, day: Workday | None) -> tuple[float, at_work.WorkdayFigures]:

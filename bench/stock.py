@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 
-from dataclasses import dataclass
-
 from sqlalchemy import func, select, text
 
 from bench import servers
@@ -49,20 +47,6 @@ def choose_postcodes(database_url: str) -> list[str]:
     raise CannotMeasure(f"only {len(chosen)} postcodes have {CENTRES} centres with slots near")
 
 
-@dataclass(frozen=True)
-class Written:
-    """What PostgreSQL has written since it was made: log and files in bytes, and commits.
-
-    A statement that only reads commits, too, and waits for no disk. `writes` are the transactions
-    that wrote something, in all databases of the server.
-    """
-
-    wal: int
-    files: int
-    commits: int
-    writes: int = 0
-
-
 class RowCounts:
     """Counts rows of the service's tables, from outside the service."""
 
@@ -80,19 +64,24 @@ class RowCounts:
         # A turn that was claimed and never answered is none.
         return self._count(select(func.count()).where(turn.c.body_enc.is_not(None)))
 
-    def written(self) -> Written:
-        """Return what the database has written so far."""
+    def written(self) -> dict[str, float]:
+        """Return what PostgreSQL has written since it was made: log and files in bytes.
+
+        A statement that only reads commits, too, and waits for no disk. Only a transaction that
+        writes takes a number: those are `writes`, in all databases of the server.
+        """
         with self._database.statement() as connection:
-            row = connection.execute(
+            rows = connection.execute(
                 text(
-                    "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0') AS wal,"
-                    " pg_database_size(current_database()) AS files, xact_commit AS commits,"
-                    # Only a transaction that writes takes a number.
+                    "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0') AS wal_bytes,"
+                    " pg_database_size(current_database()) AS stored_bytes,"
+                    " xact_commit AS commits,"
                     " pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS writes"
                     " FROM pg_stat_database WHERE datname = current_database()"
                 )
-            ).one()
-        return Written(int(row.wal), int(row.files), int(row.commits), int(row.writes))
+            ).mappings()
+            row = rows.one()
+        return {name: float(value) for name, value in row.items()}
 
     def close(self) -> None:
         self._database.dispose()

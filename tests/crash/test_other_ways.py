@@ -33,7 +33,7 @@ _OLDER = "makes the schema of an older or a newer version"
 OWNERS = {
     "tests/accounts/test_sign_in_races.py": _TRIGGERS,
     "tests/accounts/test_staff_acts.py": _TRIGGERS,
-    "tests/bench/test_bulk.py": "takes indexes away, and makes them anew",
+    "tests/bench/test_growth.py": "takes indexes away, and makes them anew",
     "tests/booking/test_history.py": _TRIGGERS,
     "tests/booking/test_services.py": _GUARDS,
     "tests/booking/test_typed_reasons.py": _OLDER,

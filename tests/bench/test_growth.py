@@ -1,4 +1,4 @@
-"""Tables that are filled with millions of rows are bare meanwhile, and whole afterwards."""
+"""What grows is told of what grows, and tables that are filled are bare meanwhile."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from sqlalchemy import make_url
 
-from bench import bulk, messages, servers, store
+from bench import growth, servers
 from bench.servers import opened
 
 # Tables are changed.
@@ -32,7 +32,7 @@ def count_of_indexes(url: str, *tables: str) -> int:
 def test_tables_have_no_index_while_they_are_filled_and_then_all_that_they_had(postgres_url: str):
     before = rows(postgres_url, INDEXES)
     assert before
-    with bulk.filling(postgres_url, "slot", "place"):
+    with growth.filling(postgres_url, "slot", "place"):
         assert rows(postgres_url, INDEXES) == []
     assert rows(postgres_url, INDEXES) == before
 
@@ -42,24 +42,24 @@ def test_an_index_that_nobody_named_is_not_made_again(postgres_url: str):
     rows_of = "SELECT count(*) FROM pg_indexes WHERE tablename = 'message' AND indexname = 'late'"
     with opened(postgres_url) as database, database.statement() as connection:
         connection.exec_driver_sql("CREATE INDEX late ON message (kind)")
-    messages.fill(postgres_url, messages.FEW)
+    growth.fill_texts(postgres_url, growth.FEW_TEXTS)
     assert rows(postgres_url, rows_of) == [(0,)]
-    assert count_of_indexes(postgres_url, "message") == len(messages._ASKED)
+    assert count_of_indexes(postgres_url, "message") == len(growth.ASKED)
 
 
 @pytest.mark.parametrize("times", [1, 3])
 def test_each_centre_has_a_hundred_days_of_slots_with_a_place_of_its_own(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch, times: int
 ):
-    monkeypatch.setattr(store, "GROWTH_CENTRES", 4)
-    store._fill_many(postgres_url, 4 * store.DAYS * times)
+    monkeypatch.setattr(growth, "CENTRES", 4)
+    growth.fill_slots(postgres_url, 4 * growth.DAYS * times)
     found = rows(
         postgres_url,
         "SELECT centre_id, count(*), count(DISTINCT start_at), count(DISTINCT start_at::date),"
         " count(DISTINCT lot) > 90 FROM place GROUP BY centre_id ORDER BY centre_id",
     )
-    each = store.DAYS * times
-    assert found == [(f"bench{number:04d}", each, each, store.DAYS, True) for number in range(4)]
+    each = growth.DAYS * times
+    assert found == [(f"bench{number:04d}", each, each, growth.DAYS, True) for number in range(4)]
     ((together,),) = rows(
         postgres_url,
         "SELECT count(*) FROM slot JOIN place ON place.slot_id = slot.id"
@@ -80,19 +80,19 @@ def test_what_a_centre_has_lies_together_in_the_order_of_its_moments(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch, rows_of: str
 ):
     """As the service writes it, where there are more moments than centres, too."""
-    monkeypatch.setattr(store, "GROWTH_CENTRES", 4)
-    store._fill_many(postgres_url, 4 * store.DAYS * 20)
+    monkeypatch.setattr(growth, "CENTRES", 4)
+    growth.fill_slots(postgres_url, 4 * growth.DAYS * 20)
     found = rows(postgres_url, rows_of)
-    assert len(found) == 4 * store.DAYS * 20
+    assert len(found) == 4 * growth.DAYS * 20
     assert found == sorted(found)
 
 
 def test_what_is_due_is_spread_among_all_that_is_done(postgres_url: str):
-    messages.fill(postgres_url, messages.FEW)
+    growth.fill_texts(postgres_url, growth.FEW_TEXTS)
     ((due, every),) = rows(
         postgres_url, "SELECT count(*) FILTER (WHERE state = 'pending'), count(*) FROM message"
     )
-    assert (due, every) == (messages.DUE, messages.FEW)
+    assert (due, every) == (growth.DUE, growth.FEW_TEXTS)
     found = rows(
         postgres_url,
         "SELECT DISTINCT bucket FROM (SELECT state, ntile(10) OVER (ORDER BY id) AS bucket"
@@ -109,3 +109,47 @@ def test_a_copy_of_a_database_has_what_that_has(postgres_url: str):
         connection.exec_driver_sql("INSERT INTO filled VALUES (7)")
     copied = servers.beside(postgres_url, f"copy_of_{name}", name)
     assert rows(copied, "SELECT id FROM filled") == [(7,)]
+
+
+def test_the_first_rounds_are_not_counted_and_each_is_asked_all_questions_in_a_row():
+    asked: list[str] = []
+
+    def ask(name: str, seconds: float) -> growth.Ask:
+        def one(question: int) -> float:
+            asked.append(f"{name}{question}")
+            return 9.0 if len(asked) <= 2 * 3 * growth.WARM_ROUNDS else seconds
+
+        return one
+
+    found = growth.compared([ask("few", 0.002), ask("many", 0.003)], 3)
+    assert found == pytest.approx([2.0, 3.0])
+    assert asked[:6] == ["few0", "few1", "few2", "many0", "many1", "many2"]
+
+
+def test_a_slow_question_counts_and_a_slow_moment_does_not():
+    moments = [0]
+
+    def ask(slow: float) -> growth.Ask:
+        def one(question: int) -> float:
+            moments[0] += 1
+            # Of two hundred questions five are slow each time; and one in fifty meets something.
+            met = 0.050 if moments[0] % 49 == 0 else 0.0
+            return (slow if question < 5 else 0.001) + met
+
+        return one
+
+    assert growth.compared([ask(0.004), ask(0.006)], 200) == pytest.approx([4.0, 6.0])
+
+
+def test_the_questions_of_a_search_are_all_different():
+    questions = range(growth.SEARCHES)
+    assert len({(one % 60, one * 7 % 30, one * 11 % 32) for one in questions}) == growth.SEARCHES
+
+
+def test_a_search_among_many_and_a_look_at_the_outbox_are_asked(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    growth.fill_slots(postgres_url, growth.CENTRES * growth.DAYS)
+    growth.fill_texts(postgres_url, growth.FEW_TEXTS)
+    assert growth.searches(postgres_url)(7) > 0
+    assert growth.looks(postgres_url)(0) > 0
