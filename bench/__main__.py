@@ -35,10 +35,10 @@ def main() -> int:
     for unknown in sorted(wanted - parts.ALL):
         parser.error(f"there is no part {unknown}")
     try:
-        with servers.ended_by_signals():
-            rounds, seconds = QUICK if options.quick else SOME if wanted else FULL
-            plan = measure.MeasurePlan(rounds, seconds, wanted or parts.ALL)
-            return run(plan, quick=options.quick)
+        servers.end_by_signals()
+        rounds, seconds = QUICK if options.quick else SOME if wanted else FULL
+        plan = measure.MeasurePlan(rounds, seconds, wanted or parts.ALL)
+        return run(plan, quick=options.quick)
     except KeyboardInterrupt:
         return 130
     except (CannotMeasure, Astray, OSError) as problem:
@@ -58,7 +58,7 @@ def run(plan: measure.MeasurePlan, *, quick: bool) -> int:
             facts = machine.facts(folder)
         if busy := machine.too_busy(machine.others_share(before)):
             say(f"{busy}: what is measured now counts for nothing")
-        runs = parts.PartRuns(plan.parts, say, machine.watching)
+        runs = parts.PartRuns(plan.parts, say)
         measure.measure(folder, redis_url, plan, runs, seen)
     results = report.flatten(seen, plan, facts, time.monotonic() - began, runs.ran)
     if report.counts(results) and not quick:

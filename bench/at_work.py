@@ -1,13 +1,8 @@
 """People at work: screens that ask each second, and a long line with agents who talk.
 
-`python -m bench.at_work FILE` is all of them, and the provider between them, in a process of its
-own, for the `Workday` in FILE. It says when the provider can be asked and, after a word on its
-input, when the line is as long as it should be; from the second word to the third it measures, and
-then writes what it saw.
-
 An agent does something every few seconds, over and over: hold, search for slots, take back, hang
 up, wrap up; the next caller comes. Callers ask for what they hear as the provider would, each half
-minute. The provider does what it is asked at once.
+minute. The provider between them does what it is asked at once.
 """
 
 from __future__ import annotations
@@ -18,21 +13,18 @@ import html
 import json
 import re
 import secrets
-import sys
 import time
 
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
 from twilio.request_validator import RequestValidator
 
 from bench import http, traffic
-from bench.helpers import PATIENCE_SECONDS, helper, tell, word
-from bench.http import BAD, BUSY, Connections
+from bench.http import BAD, BUSY, Connections, loop_apart
 from bench.servers import CannotMeasure
 from bench.timing import p99
 from bench.visitors import CSRF
@@ -63,8 +55,6 @@ JOIN_AT_ONCE = 12
 SETTLES_SECONDS = STEPS_SECONDS + len(Level)
 # Connections beside those of screens.
 CONNECTIONS = 64
-# Passwords that are tried before it begins, for what a hash leaves behind in a worker.
-SIGN_INS = 12
 REASONS = ("lunch", "training")
 # The key of whoever is offered a call back and stays.
 STAYS = "3"
@@ -136,28 +126,26 @@ class WorkdayFigures:
 
 @contextmanager
 def opened(
-    day: Workday, file: Path, prepare: Callable[[], object] = bool
-) -> Iterator[list[WorkdayFigures]]:
-    """Everybody is there; the list has what they saw once the block is over.
+    day: Workday, seen: list[WorkdayFigures], prepare: Callable[[], object] = bool
+) -> Iterator[None]:
+    """Everybody is there; what they saw in the block is added to `seen` once it is over.
 
     `prepare` is called when the provider can be asked. Raises CannotMeasure when no line forms, and
     where what they saw counts for nothing.
     """
-    file.write_text(json.dumps(asdict(day)), "utf-8")
-    seen: list[WorkdayFigures] = []
-    with helper("bench.at_work", str(file)) as house:
-        house.hear()
+    house = WorkdayHouse(day)
+    with loop_apart() as run:
+        run(house.provide())
         prepare()
-        missing = house.ask("come", FORMS_SECONDS + PATIENCE_SECONDS)["missing"]
-        if missing:
-            raise CannotMeasure(missing)
+        run(house.come())
         # Until each screen has asked, and screens are let in again where callers came all at once.
         time.sleep(SETTLES_SECONDS if day.agents else 2 * SCREEN_EVERY)
-        house.tell("go")
-        yield seen
-        seen.append(WorkdayFigures(**house.ask("stop")))
-        if faults := seen[0].faults():
-            raise CannotMeasure("; ".join(faults))
+        house.go()
+        yield
+        house.stop()
+    seen.append(house.seen)
+    if faults := house.seen.faults():
+        raise CannotMeasure("; ".join(faults))
 
 
 def figures(seen: WorkdayFigures, more_webhooks: Sequence[float]) -> dict[str, float]:
@@ -212,21 +200,13 @@ class WorkdayHouse:
         if self._waiting >= WAITING and self._talking >= len(self._day.agents) * BUSY_PART:
             self.is_full.set()
 
-    def missing(self) -> str:
-        """Return "", or a sentence where the line has not formed in its time."""
-        if self.is_full.is_set():
-            return ""
-        bad = "".join(f"; {count} × {what}" for what, count in self.seen.bad.items())
-        return f"no line formed: {self._waiting} waited, {self._talking} talked{bad}"
-
     def go(self) -> None:
         self._counts, self._began = True, time.monotonic()
 
-    def stop(self) -> WorkdayFigures:
+    def stop(self) -> None:
         self._counts = False
         seconds = time.monotonic() - self._began
         self.seen.wanted = len(self._day.screens) * seconds / SCREEN_EVERY
-        return self.seen
 
     def begin(self, what: Coroutine[Any, Any, None]) -> None:
         """Let something go on by itself; what fails is told, and is a fault."""
@@ -247,12 +227,11 @@ class WorkdayHouse:
             await asyncio.start_server(self._provider, HOST, self._day.provider)
 
     async def come(self) -> None:
+        """Let everybody come. Raises CannotMeasure where the line has not formed in its time."""
         for number, (path, cookie) in enumerate(self._day.screens):
             self.begin(self._screen(number, path, cookie))
         if not self._day.agents:
-            self.is_full.set()
             return
-        await self._sign_ins()
         for number, (staff_id, cookie) in enumerate(self._day.agents):
             self.begin(self._agent(number, staff_id, cookie))
         for _ in range(WAITING + len(self._day.agents)):
@@ -260,6 +239,13 @@ class WorkdayHouse:
         self.begin(self._probe())
         for number, cookie in enumerate(self._day.boards):
             self.begin(self._board(number, cookie))
+        try:
+            await asyncio.wait_for(self.is_full.wait(), FORMS_SECONDS)
+        except TimeoutError:
+            bad = "".join(f"; {count} × {what}" for what, count in self.seen.bad.items())
+            raise CannotMeasure(
+                f"no line formed: {self._waiting} waited, {self._talking} talked{bad}"
+            ) from None
 
     # Staff
 
@@ -293,17 +279,6 @@ class WorkdayHouse:
     ) -> StaffAnswer:
         headers = {"HX-Request": "true", "X-CSRFToken": token, "Sec-Fetch-Site": "same-origin"}
         return await self._asks(path, cookie, form, **headers)
-
-    async def _sign_ins(self) -> None:
-        """A login that nobody has costs the same hash as any."""
-        for number in range(SIGN_INS):
-            asked = http.request("/connexion", None, {"Accept": "text/html"})
-            _, headers, page = await self._connections.send(asked)
-            cookie = headers.get("set-cookie", [""])[-1].partition(";")[0]
-            found = CSRF.search(page.decode())
-            form = {"login": f"nobody{number}", "password": "none of anybody"}
-            token = {"X-CSRFToken": found.group(1) if found else "", "Cookie": cookie}
-            await self._connections.send(http.request("/connexion", form, token))
 
     async def _screen(self, number: int, path: str, cookie: str) -> None:
         # Not all in the same moment.
@@ -520,23 +495,3 @@ class WorkdayHouse:
 
     async def _ended_leg(self, path: str, call_id: str) -> None:
         await self._webhook(path, call_id, CallStatus="completed")
-
-
-async def _main(day: Workday) -> None:
-    house = WorkdayHouse(day)
-    await house.provide()
-    tell()
-    await word()
-    await house.come()
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(house.is_full.wait(), FORMS_SECONDS)
-    tell(missing=house.missing())
-    await word()
-    house.go()
-    await word()
-    tell(**asdict(house.stop()))
-
-
-if __name__ == "__main__":
-    _given = json.loads(Path(sys.argv[1]).read_text("utf-8"))
-    asyncio.run(_main(Workday(**_given)))

@@ -130,46 +130,33 @@ def replay(
         *("--script", str(SCRIPT), f"http://{HOST}:{port}/", "--"),
         *(str(script.file), "0" if again else "1", repr(rate / CONNECTIONS), str(CONNECTIONS)),
     ]
+    used = os.times()
     process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     try:
-        return _wait(process)
+        _wake(process)
+        said = process.communicate()[1].decode("utf-8", "replace").strip()
     finally:
-        if process.returncode is None:
-            process.kill()
-            process.wait()
-
-
-def _wait(process: subprocess.Popen[bytes]) -> LoadRun:
-    assert process.stderr is not None  # noqa: S101 - it was asked for
-    # wrk sleeps to the end of its duration although its threads have stopped: wake it then.
-    threads = Path(f"/proc/{process.pid}/task")
-    most = 0
-    while not _ended(process.pid):
-        with contextlib.suppress(OSError):
-            alive = len(list(threads.iterdir()))
-            if alive == 1 and most > 1:
-                # Not process.send_signal(), which would collect a process that just ended.
-                os.kill(process.pid, signal.SIGINT)
-                break
-            most = max(most, alive)
-        time.sleep(0.02)
-    said = process.stderr.read().decode("utf-8", "replace").strip()
-    _pid, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+        process.kill()
+        process.wait()
     if process.returncode != 0 or not said.endswith("}"):
         raise CannotMeasure(f"wrk failed: {said or process.returncode}")
     result: dict[str, Any] = json.loads(said.splitlines()[-1])
     # All that wrk used, reading its files included, so the share is rather too large.
-    used = usage.ru_utime + usage.ru_stime
-    share = used / (result["seconds"] * (os.cpu_count() or 1))
-    return LoadRun(**result, share=share)
+    now = os.times()
+    spent = now.children_user + now.children_system - used.children_user - used.children_system
+    return LoadRun(**result, share=spent / (result["seconds"] * (os.cpu_count() or 1)))
 
 
-def _ended(pid: int) -> bool:
-    # Without collecting it: wait4() must still be able to ask what it used.
-    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+def _wake(process: subprocess.Popen[bytes]) -> None:
+    """End wrk when its threads have stopped: it would sleep to the end of its duration."""
+    most = 0
+    while process.poll() is None:
+        with contextlib.suppress(OSError):
+            alive = len(list(Path(f"/proc/{process.pid}/task").iterdir()))
+            if alive == 1 and most > 1:
+                process.send_signal(signal.SIGINT)
+                return
+            most = max(most, alive)
+        time.sleep(0.02)

@@ -15,7 +15,7 @@ import platform
 import threading
 import time
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,8 +23,8 @@ from typing import Final
 
 # Others may have so much of all processors together while a part is measured; else it is void.
 MOST_OF_OTHERS: Final = 0.15
-# Seconds between two looks.
-LOOK_EVERY: Final = 1.0
+# Seconds between two looks, each of which takes some milliseconds of who measures.
+LOOK_EVERY: Final = 4.0
 SYNC_SECONDS: Final = 1.0
 # Whose version decides how fast something is.
 PACKAGES: Final = ("Flask", "Werkzeug", "SQLAlchemy", "psycopg", "granian", "redis", "rq", "twilio")
@@ -86,7 +86,7 @@ def _own_ticks(proc: Path) -> int:
 
 @contextmanager
 def watching() -> Iterator[OthersShare]:
-    """Look every second until the block is over; what was seen is complete then."""
+    """Look now and then until the block is over; what was seen is complete then."""
     os.environ[MARK] = "1"  # noqa: TID251 - no setting: what it starts inherits it
     seen, over = OthersShare([look()]), threading.Event()
 
@@ -127,14 +127,9 @@ def facts(folder: Path) -> dict[str, str | int]:
         "machine": f"{processor}, {os.cpu_count()} cores, {memory:.0f} GiB, {system}",
         "python": platform.python_version(),
         "disk_syncs_per_second": _syncs_per_second(folder),
-        "load_before": load(),
+        "load_before": f"{os.getloadavg()[0]:.2f}",
         "versions": ", ".join(f"{one} {importlib.metadata.version(one)}" for one in PACKAGES),
     }
-
-
-def load() -> str:
-    """How many processes wanted a processor in the minute before, on average."""
-    return f"{os.getloadavg()[0]:.2f}"
 
 
 def _syncs_per_second(folder: Path) -> int:
@@ -146,6 +141,3 @@ def _syncs_per_second(folder: Path) -> int:
             os.fdatasync(file.fileno())
             count += 1
         return round(count / (time.perf_counter() - started))
-
-
-Watch = Callable[[], contextlib.AbstractContextManager[OthersShare]]

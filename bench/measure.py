@@ -8,8 +8,8 @@ import math
 import statistics
 import time
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,6 @@ from bench import (
     at_work,
     floors,
     growth,
-    guards,
     load,
     lookups,
     messages,
@@ -39,11 +38,14 @@ from bench.timing import Say, p99
 from bench.weight import weights
 from exchange.transport import HttpTransport
 from launcher.ports import HOST
+from models.migrations.runner import upgrade
 
 # Three times what a run is expected to need: connections are not served alike.
 RESERVE = 3.0
 # A lone turn is one of this many of its call.
 TURNS_OF_A_CALL = 16
+# Requests of calls that the floor is asked again and again.
+SAMPLE = 3200
 # Seconds to find out roughly how fast everything is; not counted.
 TRIAL_SECONDS = 2.0
 # First guesses, answers a second, for the trial itself.
@@ -53,7 +55,6 @@ HALF = 0.5
 AT_WORK = 0.1
 # Pairs of runs with and without screens, and their seconds.
 WATCHED_ROUNDS, WATCHED_SECONDS = 2, 5.0
-SERVICE = "wiring:create_server"
 # What stands beside the service under the same line of Procfile.dev.
 BESIDE = {
     "floor_b": "bench.floors:create_server",
@@ -104,12 +105,11 @@ def measure(
     with runs.together(*AT_CENTRES):
         if plan.parts.intersection(AT_CENTRES):
             runs.say("preparing the database")
-            env = servers.environment(house.database_url, redis_url)
             for step in ("migrate", "demo"):
-                servers.command(step, environment=env)
+                house.command(step)
             if plan.parts.intersection(WITH_SERVICE):
                 _with_service(house, plan, seen, runs)
-            run("guards", lambda: guards.measure(house, runs.say))
+            run("guards", lambda: visits.guards(house))
     seconds = rush.COMES if plan.rounds > 1 else rush.SHORT
     run("rush", lambda: rush.measure(folder, redis_url, runs.say, seconds=seconds))
     run("booking", lambda: ({"allocate_ratio_postgres": store.ratio(new("ratio"))}, []))
@@ -127,7 +127,7 @@ def _empty_databases(database_url: str) -> Callable[[str], str]:
 
     def new(name: str) -> str:
         if not made:
-            servers.migrate(servers.beside(database_url, "bench_empty"))
+            upgrade(servers.beside(database_url, "bench_empty"))
             made.append("bench_empty")
         return servers.beside(database_url, f"bench_{name}", made[0])
 
@@ -142,7 +142,7 @@ def _with_service(house: House, plan: MeasurePlan, seen: Measurement, runs: Part
     servers.settle(url)
     with ExitStack() as stack:
         counts = stack.enter_context(contextlib.closing(stock.RowCounts(url)))
-        webs = {"service": stack.enter_context(servers.web(house, "service", SERVICE))}
+        webs = {"service": stack.enter_context(servers.web(house, "service"))}
         # They end before visitors come and people work: threads of theirs keep connections.
         beside = stack.enter_context(ExitStack())
         for name, factory in BESIDE.items():
@@ -189,8 +189,7 @@ class _Service:
 
     def trial(self, say: Say) -> None:
         """Warm everything up, and learn how many requests a run will need."""
-        some = [self._signers["service"].call(caller) for caller in self._some(320)]
-        self._sample = Script.of_calls(self._folder / "sample", some)
+        self._sample = self._call_script("service", SAMPLE, "sample")
         say(f"trial: {_shown(self._round(min(TRIAL_SECONDS, self._plan.seconds)))}")
 
     def rounds(self, say: Say) -> Given:
@@ -205,15 +204,13 @@ class _Service:
 
     def tails(self) -> Given:
         """The slowest of a hundred at half the load, with requests that leave on time."""
-        found: dict[str, float] = {}
-        for name, rate, prepare in (
-            ("turn", self._rates["turn"] * HALF, self._turn_script),
-            ("call", self._rates["service"] * HALF, partial(self._call_script, "service")),
-        ):
-            script = prepare(math.ceil(rate * self._plan.seconds))
-            self._replay("service", script, rate=rate)
-            found[f"{name}_p99_ms"] = round(p99(script.times_ms(), f"{name}s"), 1)
-        return _named(found), []
+        turns, calls = self._rates["turn"] * HALF, self._rates["service"] * HALF
+        script = self._turn_script(math.ceil(turns * self._plan.seconds))
+        self._replay("service", script, rate=turns)
+        found = {"turn_p99_ms": round(p99(script.times_ms(), "turns"), 1)}
+        script = self._call_script("service", math.ceil(calls * self._plan.seconds))
+        self._replay("service", script, rate=calls)
+        return _named(found | {"call_p99_ms": round(p99(script.times_ms(), "calls"), 1)}), []
 
     def work(self) -> Given:
         """Screens that are open, and then people at work behind them, as in production."""
@@ -230,16 +227,14 @@ class _Service:
             boards=[one.cookie for one in watchers[:-1]],
             form=self._signers["service"].form,
         )
-        answers, later = 0, 0
+        watched, ratios = list[at_work.WorkdayFigures](), list[float]()
         with screens.dispatcher(self._house):
-            ratios = list[float]()
             for _ in range(min(self._plan.rounds, WATCHED_ROUNDS)):
-                alone, _ = self._milliseconds_a_turn(None)
-                watched, seen = self._milliseconds_a_turn(day)
-                answers, later = answers + seen.staff, later + seen.later
-                ratios.append(alone / watched)
-            figures, seen = self._at_work(busy)
-        answers, later = answers + seen.staff, later + seen.later
+                alone = self._milliseconds_a_turn(contextlib.nullcontext())
+                with_screens = self._milliseconds_a_turn(at_work.opened(day, watched))
+                ratios.append(alone / with_screens)
+            figures = self._at_work(busy, watched)
+        answers, later = sum(one.staff for one in watched), sum(one.later for one in watched)
         if later > answers * at_work.MOST_LATER:
             raise CannotMeasure(f"{later} of {answers} answers to screens and agents were: later")
         figures["board_cost_ratio"] = round(statistics.median(ratios), 3)
@@ -291,8 +286,8 @@ class _Service:
             **{f"{name}_a_call": (now[name] - written[name]) / all_calls for name in now},
         }
 
-    def _milliseconds_a_turn(self, day: Workday | None) -> tuple[float, at_work.WorkdayFigures]:
-        """Processor time of workers for a lone turn, at half their rate; with screens or without.
+    def _milliseconds_a_turn(self, screens_are_open: AbstractContextManager[object]) -> float:
+        """Processor time of workers for a lone turn, at half their rate, with screens or without.
 
         At the full rate screens give way to callers, as they must.
         """
@@ -300,23 +295,21 @@ class _Service:
         # Those calls begin at the full rate, so that no screen is open yet.
         script = self._turn_script(math.ceil(rate * min(self._plan.seconds, WATCHED_SECONDS)))
         web = self._webs["service"]
-        with ExitStack() as stack:
-            watch = stack.enter_context(at_work.opened(day, self._folder / "day")) if day else []
+        with screens_are_open:
             before = servers.workers_seconds(web)
             seen = self._replay("service", script, rate=rate)
             spent = servers.workers_seconds(web) - before
-        return spent * 1000 / seen.answers, watch[0] if watch else at_work.WorkdayFigures()
+        return spent * 1000 / seen.answers
 
-    def _at_work(self, day: Workday) -> tuple[dict[str, float], at_work.WorkdayFigures]:
+    def _at_work(self, day: Workday, seen: list[at_work.WorkdayFigures]) -> dict[str, float]:
         """The slowest of a hundred webhooks and acts, and boards, with a long line."""
-        env = self._house.environment("queues")
-        make_queues = partial(servers.command, "queues", "create", environment=env)
+        make_queues = partial(self._house.command, "queues", "create")
         rate = self._rates["service"] * AT_WORK
         requests = math.ceil(rate * max(self._plan.seconds, WORK_SECONDS))
         script = self._call_script("service", requests)
-        with at_work.opened(day, self._folder / "day", make_queues) as work:
+        with at_work.opened(day, seen, make_queues):
             self._replay("service", script, rate=rate)
-        return at_work.figures(work[0], script.times_ms()), work[0]
+        return at_work.figures(seen[-1], script.times_ms())
 
     def _replay(
         self,
@@ -341,19 +334,16 @@ class _Service:
 
     # Requests
 
-    def _some(self, count: int) -> Iterator[traffic.TrafficCaller]:
-        return itertools.islice(self._callers, count)
-
-    def _call_script(self, name: str, requests: int) -> Script:
+    def _call_script(self, name: str, requests: int, file: str = "calls") -> Script:
         signer = self._signers[name]
-        each = math.ceil(requests / signer.webhooks / CONNECTIONS)
-        calls = [signer.call(caller) for caller in self._some(each * CONNECTIONS)]
-        return Script.of_calls(self._folder / "calls", calls)
+        count = math.ceil(requests / signer.webhooks / CONNECTIONS) * CONNECTIONS
+        calls = [signer.call(caller) for caller in itertools.islice(self._callers, count)]
+        return Script.of_calls(self._folder / file, calls)
 
     def _turn_script(self, requests: int) -> Script:
         """Bring calls to the question for the date of birth; return the turns from there on."""
-        each = math.ceil(requests / TURNS_OF_A_CALL / CONNECTIONS)
-        some, signer = list(self._some(each * CONNECTIONS)), self._signers["service"]
+        count = math.ceil(requests / TURNS_OF_A_CALL / CONNECTIONS) * CONNECTIONS
+        some, signer = list(itertools.islice(self._callers, count)), self._signers["service"]
         starts = Script.of_calls(self._folder / "starts", [signer.start(one) for one in some])
         if self._replay("service", starts).answers != starts.requests:
             raise CannotMeasure("calls could not be begun")

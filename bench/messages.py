@@ -15,7 +15,6 @@ from bench import timing, traffic
 from bench.servers import (
     PLENTY,
     CannotMeasure,
-    migrate,
     responds,
     running,
     wait_until,
@@ -30,6 +29,7 @@ from models.database import Database
 from models.messages import outbox
 from models.messages.outbox import NewMessage
 from models.messages.tables import message
+from models.migrations.runner import upgrade
 from services import logs
 from services.messages.deliver_message import DeliveryDependencies
 from services.messages.spend import Budgets, BudgetSettings
@@ -49,7 +49,7 @@ def ratio(url: str) -> float:
 
     On a database of its own at `url`. Raises CannotMeasure.
     """
-    migrate(url)
+    upgrade(url)
     store = Store(Database(url), Vault([bytes(range(32))]))
     logs.configure("ERROR")
     with _provider() as base:
@@ -130,7 +130,7 @@ def _provider() -> Iterator[str]:
     }
     command = (sys.executable, "-m", "simulator", "--port", str(port))
     with running(*command, environment=environment) as process:
-        wait_until(lambda: responds(port), process, "the provider's stand-in did not start")
+        wait_until(lambda: responds(port), process, "the provider's stand-in")
         with local_session((traffic.ACCOUNT, traffic.TOKEN)) as session:
             session.post(
                 f"{base}/_faults",

@@ -7,14 +7,13 @@ all others count.
 
 from __future__ import annotations
 
-import contextlib
 import time
 import traceback
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from bench import machine
 from bench.servers import CannotMeasure
@@ -23,7 +22,7 @@ from bench.traffic import Astray
 
 # In the order in which they are measured, and of the table.
 PARTS: Final[Mapping[str, str]] = {
-    "calls": "lone turns and booking calls beside floors (a) and (b) and a usual application",
+    "calls": "lone turns and booking calls beside floor (b) and a usual application",
     "tails": "the same at half their rate: the slowest of a hundred",
     "visits": "booking on the web beside a usual application",
     "work": "70 screens, agents and a long line",
@@ -49,23 +48,12 @@ def sentence_of(problem: Exception) -> str:
 
 @dataclass
 class Ran:
-    """How a part went; `void` is why it counts for nothing."""
+    """How a part went; `void` is why it counts for nothing, `others` what they had meanwhile."""
 
     seconds: float = 0.0
     tries: int = 0
-    load: str = ""
     others: float = 0.0
     void: list[str] = field(default_factory=list)
-
-    def told(self) -> dict[str, Any]:
-        """For the results."""
-        return {
-            "seconds": round(self.seconds, 1),
-            "tries": self.tries,
-            "load": self.load,
-            "others": round(self.others, 3),
-            "void": "; ".join(self.void),
-        }
 
 
 @dataclass
@@ -74,36 +62,33 @@ class PartRuns:
 
     wanted: frozenset[str]
     say: Say
-    watch: machine.Watch | None = None
     ran: dict[str, Ran] = field(default_factory=dict)
 
     def run(self, name: str, part: Callable[[], Given]) -> Mapping[str, float]:
         """Return the figures of a part; none where it is not wanted or does not count."""
         if name not in self.wanted:
             return {}
-        ran = self.ran[name] = Ran(load=machine.load())
+        ran = self.ran[name] = Ran()
         began = time.monotonic()
         figures = self._tried(name, part, ran)
         if ran.void:
-            ran.load, ran.void = machine.load(), []
             figures = self._tried(name, part, ran)
-        ran.seconds = time.monotonic() - began
+        ran.seconds = round(time.monotonic() - began, 1)
         for key, value in figures.items():
             self.say(f"{name}: {key} {value:g}")
         self.say(f"({name}: {ran.seconds:.0f} s, others had {ran.others:.0%} of the machine)")
         return figures
 
     def _tried(self, name: str, part: Callable[[], Given], ran: Ran) -> Mapping[str, float]:
-        ran.tries += 1
         figures: Mapping[str, float] = {}
-        watching = self.watch() if self.watch else contextlib.nullcontext(machine.OthersShare())
-        with watching as others:
+        ran.tries, ran.void = ran.tries + 1, []
+        with machine.watching() as others:
             try:
                 figures, void = part()
                 ran.void += void
             except Exception as problem:  # noqa: BLE001 - whatever it is, the parts that follow count
                 ran.void.append(sentence_of(problem))
-        ran.others = machine.others_share(others)
+        ran.others = round(machine.others_share(others), 3)
         if busy := machine.too_busy(ran.others):
             ran.void.append(busy)
         for sentence in ran.void:
@@ -122,5 +107,5 @@ class PartRuns:
             missing = [name for name in names if name in self.wanted and name not in self.ran]
             sentence = sentence_of(problem)
             for name in missing:
-                self.ran[name] = Ran(load=machine.load(), void=[sentence])
+                self.ran[name] = Ran(void=[sentence])
                 self.say(f"void: {name}: {sentence}")

@@ -7,6 +7,7 @@ import subprocess
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -43,7 +44,7 @@ def flatten(
         **seen.figures,
         "wrk_cpu_share": round(seen.wrk_share, 3),
         "webhooks_of_a_call": seen.webhooks_of_a_call,
-        "went": {name: one.told() for name, one in ran.items()},
+        "went": {name: asdict(one) for name, one in ran.items()},
         "parts": "all" if plan.parts == ALL else " ".join(sorted(plan.parts)),
         "connections": CONNECTIONS,
         "runs": plan.rounds,
@@ -64,7 +65,8 @@ def missed(results: Results) -> list[str]:
 
 def void(results: Results) -> list[str]:
     """Return which parts count for nothing, or not in all of their runs, and why."""
-    return [f"{name}: {told}" for name, one in results["went"].items() if (told := one["void"])]
+    went = results["went"].items()
+    return [f"{name}: {'; '.join(one['void'])}" for name, one in went if one["void"]]
 
 
 def bars_missed(results: Results) -> list[str]:

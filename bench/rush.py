@@ -2,8 +2,7 @@
 
 `measure` finds out what the web alone can book, lets the rush come over the service with its
 dispatcher on a PostgreSQL of its own, and once more with that server stopped hard in the middle and
-started again. `python -m bench.rush FILE` is the rush, in a process of its own (see `RushPlan`):
-no visitor waits for the answer of the one before.
+started again. No visitor waits for the answer of the one before.
 
 Few places are free in one territory, far from all others, and more people of there want one than
 the web may give: what is left of them is the telephone's share.
@@ -13,16 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import random
 import statistics
-import sys
 import threading
 import time
 
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,7 +27,6 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 
 from bench import screens, servers, stock, traffic
-from bench.helpers import outcome_of
 from bench.http import OK, SEE_OTHER, Connections
 from bench.load import Script
 from bench.parts import Given
@@ -58,7 +54,6 @@ from models.supervision.tables import snapshot
 from services.admission import waiting_room
 from tests.support.postgres import OwnServer, own_server
 
-CREATE_APP = "wiring:create_server"
 TIMES, WEB_FOR_ONE_CALL = 10, 50
 # Seconds: people come, then those who wait give up, then it is looked at whether it is over.
 COMES, STAYS, AFTER = 15.0, 10.0, 30.0
@@ -126,16 +121,16 @@ def measure(folder: Path, redis_url: str, say: Say, *, seconds: float = COMES) -
     """Return flat results, and sentences about what does not count. Raises CannotMeasure."""
     with own_server(folder, prefix="rush", environment=environment.inherited()) as server:
         house = House(folder, "rush", server.create(), redis_url)
-        url, env = house.database_url, servers.environment(house.database_url, redis_url)
+        url = house.database_url
         for step in ("migrate", "demo"):
-            servers.command(step, environment=env)
+            house.command(step)
         few = _leave_few_places(url)
         servers.settle(url)
         postcodes = stock.choose_postcodes(url)
         before = _capacity(house, postcodes)
         with _open_house(house) as service:
             # Visitors come as on any day: by them the service learns what a visitor costs.
-            _visitors(service, house, postcodes, 1, USUAL_SECONDS)
+            _visitors(service, postcodes, 1, USUAL_SECONDS)
             quiet = _rush(service, house, postcodes, before, seconds)
             say(f"rush: {_told(quiet)}")
         phone_share = _phone_share(url, few)
@@ -157,7 +152,7 @@ def measure(folder: Path, redis_url: str, say: Say, *, seconds: float = COMES) -
         say(f"rush, restart: {_told(broken)}")
         restarted = figures(broken, [before, after], seconds)
         found |= {f"restart_{name}": restarted[name] for name in RESTARTED if name in restarted}
-        sound = servers.command("store", "verify", environment=env).strip().rpartition("\n")[2]
+        sound = house.command("store", "verify").strip().rpartition("\n")[2]
     void = [f"rush: {what}: {count}" for what, count in quiet.bad.items()]
     if not sound.endswith(" 0 contradictions"):
         void.append(f"rush: the store after the restart: {sound}")
@@ -169,7 +164,7 @@ def _open_house(house: House, room: str = "auto") -> Iterator[Web]:
     """The service behind a proxy, with the process that lets visitors in."""
     # The proxy says where each visitor is from.
     proxied = replace(house, settings={"proxy_hops": "1", "web_room": room})
-    with servers.web(proxied, "rush", CREATE_APP) as service, screens.dispatcher(house):
+    with servers.web(proxied, "rush") as service, screens.dispatcher(house):
         yield service
 
 
@@ -224,11 +219,9 @@ def _phone_share(url: str, few: Sequence[int]) -> float:
     return 100 * (1 - web / len(few))
 
 
-def _visitors(
-    service: Web, house: House, postcodes: list[str], at_once: int, seconds: float
-) -> VisitorFigures:
+def _visitors(service: Web, postcodes: list[str], at_once: int, seconds: float) -> VisitorFigures:
     seed = time.time_ns() % 2**32
-    return seen_by(VisitorsPlan(service.port, at_once, seconds, seed, postcodes), house.folder)
+    return seen_by(VisitorsPlan(service.port, at_once, seconds, seed, postcodes))
 
 
 def _capacity(house: House, postcodes: list[str]) -> VisitorFigures:
@@ -239,8 +232,8 @@ def _capacity(house: House, postcodes: list[str]) -> VisitorFigures:
     """
     with _open_house(house, room="never") as service:
         # Once to warm up.
-        _visitors(service, house, postcodes, AT_ONCE, CAPACITY_SECONDS)
-        seen = _visitors(service, house, postcodes, AT_ONCE, CAPACITY_SECONDS)
+        _visitors(service, postcodes, AT_ONCE, CAPACITY_SECONDS)
+        seen = _visitors(service, postcodes, AT_ONCE, CAPACITY_SECONDS)
     if not seen.bookings:
         raise CannotMeasure("no visitor was booked on the web beside the rush")
     return seen
@@ -262,8 +255,7 @@ def _rush(  # noqa: PLR0917 (all of the same measurement)
     calls = house.folder / "rush-calls"
     Script.write(calls, [signer.call(next(some)) for _ in range(int(callers * seconds) + 1)])
     plan = RushPlan(service.port, visitors_a_second, callers, seconds, after, postcodes, str(calls))
-    file = house.folder / "rush.json"
-    return RushObservations(**outcome_of("bench.rush", plan, file, seconds + STAYS + after + 120))
+    return asyncio.run(_Rush(plan).comes())
 
 
 def _told(seen: RushObservations) -> str:
@@ -332,6 +324,8 @@ class _Rush:
         await asyncio.sleep(max(plan.comes + STAYS - self._now(), 0))
         self._seen.share = share()
         await self._recovers()
+        await self._web.close()
+        await self._phone.close()
         if self._web.broken:
             self._seen.bad["connections broke"] = self._web.broken
         return self._seen
@@ -395,8 +389,3 @@ class _Rush:
                 fine = at
             await asyncio.sleep(PROBE_EVERY)
         self._seen.recovery = fine
-
-
-if __name__ == "__main__":
-    _plan = RushPlan(**json.loads(Path(sys.argv[1]).read_text("utf-8")))
-    print(json.dumps(asdict(asyncio.run(_Rush(_plan).comes()))))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import subprocess
 import sys
 
 from collections.abc import Iterator
@@ -95,23 +94,22 @@ def send_home(database_url: str) -> None:
 
 
 @contextmanager
-def dispatcher(house: House) -> Iterator[subprocess.Popen[bytes]]:
+def dispatcher(house: House) -> Iterator[None]:
     """The process that writes for screens, and brings agents and callers together."""
     log = house.folder / f"{house.name}-dispatcher.log"
     began = datetime.now(UTC)
     command = (sys.executable, "-m", "flask", "dispatcher")
     environment = house.environment("dispatcher")
-    with servers.running(*command, environment=environment, log=log) as writer:
-        _wait_until_written(house, began, writer)
-        yield writer
 
-
-def _wait_until_written(house: House, began: datetime, writer: subprocess.Popen[bytes]) -> None:
-    with servers.opened(house.database_url) as database:
+    with (
+        servers.running(*command, environment=environment, log=log) as writer,
+        servers.opened(house.database_url) as database,
+    ):
 
         def is_written() -> bool:
             with database.statement() as connection:
                 found = snapshots.get(connection, NAME)
             return found is not None and found.at >= began
 
-        servers.wait_until(is_written, writer, "flask dispatcher wrote no board: see its log")
+        servers.wait_until(is_written, writer, "flask dispatcher", log)
+        yield

@@ -35,22 +35,15 @@ from launcher.processes import signal_group
 from launcher.redis_server import find_redis_server, redis_answers, redis_arguments
 from models.crypto import Vault
 from models.database import Database
-from models.migrations.runner import upgrade
 from services.store import NO_LIMITS, Store
 from tests.support.keeper import held, wait_for_keepers
 from tests.support.postgres import shared_server
 
 START_SECONDS = 40.0
+SERVICE = "wiring:create_server"
 CAMPAIGN = Path(__file__).with_name("one_dose.toml")
-# What decides how long a commit takes, and how much is kept in memory.
-POSTGRES_SETTINGS = (
-    "fsync",
-    "synchronous_commit",
-    "full_page_writes",
-    "wal_sync_method",
-    "shared_buffers",
-    "max_connections",
-)
+# What decides how long a commit takes.
+POSTGRES_SETTINGS = ("fsync", "synchronous_commit", "full_page_writes", "wal_sync_method")
 
 
 class CannotMeasure(Exception):
@@ -64,7 +57,6 @@ class Web:
     name: str
     port: int
     process: subprocess.Popen[bytes]
-    log: Path
 
     def workers(self) -> list[int]:
         """Process ids of the workers, which are the children of the server."""
@@ -85,13 +77,34 @@ class House:
     redis_url: str
     settings: Mapping[str, str] = field(default_factory=dict)
 
-    def environment(self, name: str) -> dict[str, str]:
-        """Every setting, as `make run` writes them out; the same for the service and the floors."""
-        metrics = self.folder / f"metrics-{self.name}-{name}"
-        metrics.mkdir(exist_ok=True)
-        changed = {setting.upper(): value for setting, value in self.settings.items()}
-        made = environment(self.database_url, self.redis_url)
-        return made | {"PROMETHEUS_MULTIPROC_DIR": str(metrics)} | changed
+    def environment(self, name: str = "") -> dict[str, str]:
+        """Every setting, as `make run` writes them out; the same for the service and the floor.
+
+        Without a name, for a command alone, there is no folder of counters.
+        """
+        made = settings(self.database_url, self.redis_url)
+        env = exports(made, redis_url=self.redis_url, base=inherited())
+        del env["PROMETHEUS_MULTIPROC_DIR"]
+        if name:
+            metrics = self.folder / f"metrics-{self.name}-{name}"
+            metrics.mkdir(exist_ok=True)
+            env["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
+        return env | {setting.upper(): value for setting, value in self.settings.items()}
+
+    def command(self, *arguments: str) -> str:
+        """Run one of the service's own commands to its end. Raises CannotMeasure."""
+        done = subprocess.run(
+            [sys.executable, "-m", "flask", *arguments],
+            cwd=config.ROOT,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            last = (done.stderr or done.stdout).strip().splitlines()[-1:]
+            raise CannotMeasure(f"flask {' '.join(arguments)} failed: {''.join(last)}")
+        return done.stdout
 
 
 # Parts and calls that no measurement comes near.
@@ -137,63 +150,38 @@ def provider_port() -> int:
     return free_port()
 
 
-def environment(database_url: str, redis_url: str) -> dict[str, str]:
-    """Return the same for a process of its own, as `make run` writes it out.
-
-    But for the folder of counters, which `make run` makes and a command alone has no use for.
-    """
-    made = settings(database_url, redis_url)
-    env = exports(made, redis_url=redis_url, base=inherited())
-    return {name: value for name, value in env.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
-
-
-def processor_seconds(pid: int) -> float:
-    """Return what a process has had of a core since it began, its threads together."""
-    return _ticks(pid, 2) / os.sysconf("SC_CLK_TCK")
+def tree_seconds(pid: int) -> float:
+    """Return what a process and all that it started have had of a core; 0 where it has ended."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+        # The name in brackets may have blanks in it; what follows it has not.
+        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    own = sum(map(int, stat[11:15])) / os.sysconf("SC_CLK_TCK")
+    return own + sum(tree_seconds(int(child)) for child in children)
 
 
 def workers_seconds(web: Web) -> float:
     """Return the same of all workers of a server."""
-    return sum(map(processor_seconds, web.workers()))
-
-
-def tree_seconds(pid: int) -> float:
-    """Return the same of a process and of all that it started; of those that ended it knows."""
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
-        own = _ticks(pid, 4) / os.sysconf("SC_CLK_TCK")
-    except OSError:
-        return 0.0
-    return own + sum(tree_seconds(int(one)) for one in children)
+    return sum(map(tree_seconds, web.workers()))
 
 
 def server_seconds(database_url: str) -> float:
-    """Return the same of all processes that a PostgreSQL on this machine has or had."""
+    """Return the same of a PostgreSQL on this machine."""
     with psycopg.connect(floors.libpq(make_url(database_url)), autocommit=True) as connection:
         (folder,) = connection.execute("SHOW data_directory").fetchone() or ("",)
     return tree_seconds(int(Path(folder, "postmaster.pid").read_text("ascii").split()[0]))
 
 
-def _ticks(pid: int, fields: int) -> int:
-    # The name in brackets may have blanks in it; what follows it has not.
-    after_name = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
-    return sum(map(int, after_name[11 : 11 + fields]))
-
-
-@contextmanager
-def ended_by_signals() -> Iterator[None]:
+def end_by_signals() -> None:
     """Make SIGTERM and SIGHUP unwind the blocks, as Ctrl-C does."""
 
     def leave(number: int, _frame: FrameType | None) -> NoReturn:
         raise SystemExit(128 + number)
 
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, leave) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, leave)
 
 
 @contextmanager
@@ -227,11 +215,6 @@ def beside(database_url: str, name: str, template: str = "") -> str:
         of = sql.SQL(" TEMPLATE {}").format(sql.Identifier(template)) if template else sql.SQL("")
         server.execute(sql.SQL("CREATE DATABASE {}{}").format(sql.Identifier(name), of))
     return url.set(database=name).render_as_string(hide_password=False)
-
-
-def migrate(database_url: str) -> None:
-    """Make all tables."""
-    upgrade(database_url)
 
 
 @contextmanager
@@ -270,11 +253,9 @@ def settle(database_url: str) -> None:
 def postgres_facts(database_url: str) -> dict[str, str]:
     """Return the version, and the settings that say what a commit means."""
     with psycopg.connect(floors.libpq(make_url(database_url))) as connection:
-        facts = {}
-        for name in ("server_version", *POSTGRES_SETTINGS):
-            row = connection.execute("SELECT current_setting(%s)", (name,)).fetchone()
-            facts[name] = str(row[0]) if row else ""
-    return facts
+        query = "SELECT name, setting FROM pg_settings WHERE name = ANY(%s)"
+        rows = connection.execute(query, (["server_version", *POSTGRES_SETTINGS],)).fetchall()
+    return {name: str(value) for name, value in rows}
 
 
 @contextmanager
@@ -308,87 +289,42 @@ def redis(folder: Path) -> Iterator[str]:
     socket_path = folder / "redis.sock"
     url = f"unix://{socket_path}"
     with running(str(server), *redis_arguments(socket_path)) as process:
-        wait_until(lambda: redis_answers(url), process, f"{server} did not start")
+        wait_until(lambda: redis_answers(url), process, str(server))
         yield url
 
 
-def command(*arguments: str, environment: Mapping[str, str]) -> str:
-    """Run one of the service's own commands to its end. Raises CannotMeasure."""
-    done = subprocess.run(
-        [sys.executable, "-m", "flask", *arguments],
-        cwd=config.ROOT,
-        env=dict(environment),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        last = (done.stderr or done.stdout).strip().splitlines()[-1:]
-        raise CannotMeasure(f"flask {' '.join(arguments)} failed: {''.join(last)}")
-    return done.stdout
-
-
-@contextmanager
-def web(house: House, name: str, factory: str) -> Iterator[Web]:
-    """Run an application as Procfile.dev runs the service. Raises CannotMeasure."""
-    line = web_line().replace("wiring:create_server", factory)
-    if factory not in line:
-        raise CannotMeasure("the web line of Procfile.dev does not start wiring:create_server")
-    with _served(house, name, line) as server:
-        yield server
-
-
 # Two workers as the service has; eight threads each, as many as have a connection to the database.
-_USUAL = (
-    "granian --interface wsgi --factory {factory} --workers 2 --blocking-threads 8"
+USUAL = (
+    "granian --interface wsgi --factory wiring:create_server --workers 2 --blocking-threads 8"
     ' --port "$SERVICE_PORT" --http 1 --log-level error'
 )
 
 
 @contextmanager
-def usual(house: House, name: str, factory: str) -> Iterator[Web]:
-    """Run a Flask application as its author would: by a server's threads. Raises CannotMeasure."""
-    with _served(house, name, _USUAL.format(factory=factory)) as server:
-        yield server
-
-
-@contextmanager
-def _served(house: House, name: str, line: str) -> Iterator[Web]:
+def web(house: House, name: str, factory: str = SERVICE, line: str = "") -> Iterator[Web]:
+    """Run an application by a line, or as Procfile.dev runs the service. Raises CannotMeasure."""
+    lines = (config.ROOT / "Procfile.dev").read_text("utf-8").splitlines()
+    (of_service,) = (one.removeprefix("web:") for one in lines if one.startswith("web:"))
     port = free_port()
     env = house.environment(name) | {"SERVICE_PORT": str(port)}
     log = house.folder / f"{house.name}-{name}.log"
-    with running("/bin/sh", "-c", f"exec {line}", environment=env, log=log) as process:
-        server = Web(name, port, process, log)
-        _wait_until_served(server)
-        yield server
-
-
-def web_line() -> str:
-    """Return the web line of Procfile.dev."""
-    for line in (config.ROOT / "Procfile.dev").read_text("utf-8").splitlines():
-        if line.startswith("web:"):
-            return line.removeprefix("web:").strip()
-    raise CannotMeasure("Procfile.dev has no web line")
+    command = f"exec {(line or of_service.strip()).replace(SERVICE, factory)}"
+    with running("/bin/sh", "-c", command, environment=env, log=log) as process:
+        # A floor knows no /healthz; any answer at all shows that it serves.
+        wait_until(lambda: responds(port), process, f"the web server of {name}", log)
+        yield Web(name, port, process)
 
 
 def wait_until(
-    ready: Callable[[], bool], process: subprocess.Popen[Any], sentence: Callable[[], str] | str
+    ready: Callable[[], bool], process: subprocess.Popen[Any], what: str, log: Path | None = None
 ) -> None:
-    """Raise CannotMeasure with the sentence where the process ends, or is not ready in its time."""
+    """Raise CannotMeasure where the process ends, or `what` is not ready in its time."""
     deadline = time.monotonic() + START_SECONDS
     while not ready():
         if process.poll() is not None or time.monotonic() > deadline:
-            raise CannotMeasure(sentence if isinstance(sentence, str) else sentence())
+            last = log.read_text("utf-8", "replace").strip().splitlines()[-3:] if log else []
+            raise CannotMeasure(f"{what} did not start: {' / '.join(last)}")
         time.sleep(0.1)
-
-
-def _wait_until_served(server: Web) -> None:
-    def sentence() -> str:
-        last = server.log.read_text("utf-8", "replace").strip().splitlines()[-3:]
-        return f"the web server of {server.name} did not start: {' / '.join(last)}"
-
-    # A floor knows no /healthz; any answer at all shows that it serves.
-    wait_until(lambda: responds(server.port), server.process, sentence)
 
 
 def responds(port: int) -> bool:

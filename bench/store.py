@@ -12,10 +12,11 @@ from zoneinfo import ZoneInfo
 
 from bench import servers, timing
 from bench.by_hand import ByHand
-from bench.servers import CannotMeasure, migrate, store_of
+from bench.servers import CannotMeasure, store_of
 from models.booking.reach import Proof
 from models.centres.centres import CentreState, insert_new
 from models.database import Database
+from models.migrations.runner import upgrade
 from models.slots.slots import SlotsToOpen, open_slots
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
@@ -43,7 +44,7 @@ CAMPAIGN = Campaign(
 
 def fill(url: str, centres: int, starts: int, capacity: int) -> list[str]:
     """Centres of the bench, with slots an hour apart from tomorrow on."""
-    migrate(url)
+    upgrade(url)
     database = Database(url, pool_size=2)
     ids = [f"bench{number}" for number in range(centres)]
     found_centres(database, ids)

@@ -1,8 +1,5 @@
 """Visitors of the web: each plays public booking from page to page, as a browser would.
 
-`python -m bench.visitors FILE` is some of them at a time for some seconds (see `VisitorsPlan`), in
-a process of its own; it writes what it saw as one line of JSON.
-
 A page is read as far as a visit needs it: the hidden fields, the offers, where it leads to. Those
 of the peer (bench/peers/form_handler.py) have the same names. Where a page wants its form sent by a
 script (`hx-boost`), it is, as by the browsers of nearly all: the next page comes in the answer.
@@ -14,15 +11,12 @@ import asyncio
 import json
 import random
 import re
-import sys
 import time
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 from bench import http, traffic
-from bench.helpers import outcome_of
 from bench.http import BAD, BUSY, OK, SEE_OTHER, Connections
 from bench.timing import own_share
 
@@ -253,14 +247,12 @@ class VisitorFigures:
         return found
 
 
-def seen_by(plan: VisitorsPlan, folder: Path) -> VisitorFigures:
-    """Let them come. Raises CannotMeasure."""
-    file = folder / "visitors.json"
-    return VisitorFigures(**outcome_of("bench.visitors", plan, file, plan.seconds + 60))
+def seen_by(plan: VisitorsPlan) -> VisitorFigures:
+    """Let them come, and return what they saw."""
+    return asyncio.run(come(plan))
 
 
 async def come(plan: VisitorsPlan) -> VisitorFigures:
-    """Let them come from this process."""
     # More of them than people, in turn: else a handful may all have met the same worker.
     connections = Connections(plan.port, SPREAD * plan.visitors)
     waiting = people(plan.postcodes, plan.seed)
@@ -280,10 +272,5 @@ async def come(plan: VisitorsPlan) -> VisitorFigures:
 
     await asyncio.gather(*(one_after_the_other() for _ in range(plan.visitors)))
     seconds = time.monotonic() - began
+    await connections.close()
     return VisitorFigures(seconds, answers, ends, turned_away, connections.broken, share())
-
-
-if __name__ == "__main__":
-    print(json.dumps(asdict(asyncio.run(
-        come(VisitorsPlan(**json.loads(Path(sys.argv[1]).read_text("utf-8"))))
-    ))))  # fmt: skip

@@ -8,9 +8,9 @@ import pytest
 
 import config
 
-from bench import guards, servers
-from bench.guards import OFF, ON, SHIPPED
+from bench import servers, visits
 from bench.servers import House
+from bench.visits import OFF, ON, SHIPPED
 
 
 def test_the_guards_are_settings_that_there_are():
@@ -30,10 +30,10 @@ def test_a_house_has_the_settings_that_it_is_given(tmp_path: Path, given: dict[s
 
 def test_a_cost_is_the_workers_time_for_what_was_done(monkeypatch: pytest.MonkeyPatch):
     clock = iter([10.0, 4.0, 11.0, 5.0])
-    monkeypatch.setattr(servers, "processor_seconds", lambda _pid: next(clock))
+    monkeypatch.setattr(servers, "tree_seconds", lambda _pid: next(clock))
 
     class Web:
         def workers(self) -> list[int]:
             return [1, 2]
 
-    assert guards._cost(Web(), lambda _web: 40.0) == 0.05  # type: ignore[arg-type]
+    assert visits.cost(Web(), lambda _web: 40.0) == 0.05  # type: ignore[arg-type]

@@ -61,7 +61,8 @@ def test_a_board_that_is_refused_asks_again_and_shows_the_event(
             house.go()
         with pytest.raises(asyncio.CancelledError):
             await house._board(0, "cookie")
-        return house.stop()  # type: ignore[no-any-return]
+        house.stop()
+        return house.seen  # type: ignore[no-any-return]
 
     seen = asyncio.run(looks())
     assert len(seen.boards) == 1
@@ -77,7 +78,8 @@ def acts(*answers: tuple[int, str], counts: bool) -> at_work.WorkdayFigures:
             house.go()
         for _ in answers:
             await house._act("/poste/attente", "cookie", "token", {})
-        return house.stop()  # type: ignore[no-any-return]
+        house.stop()
+        return house.seen  # type: ignore[no-any-return]
 
     return asyncio.run(all_of_them())
 

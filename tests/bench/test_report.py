@@ -29,7 +29,7 @@ def bar(figure: Figure) -> float:
 def results(*, void: str = "", **changes: float) -> report.Results:
     """A whole run in which each figure is on its bar; `void`: a part that is, with its sentence."""
     figures = {one.key: bar(one) / 2 if one.bar.startswith("<") else bar(one) for one in FIGURES}
-    ran = {name: Ran(9.0, 1, "0.20", 0.01) for name in PARTS}
+    ran = {name: Ran(9.0, 1, 0.01) for name in PARTS}
     if void:
         name, _, sentence = void.partition(" | ")
         ran[name].void.append(sentence)
@@ -46,9 +46,8 @@ def test_a_run_with_all_its_bars_is_told_whole():
     assert found["went"]["calls"] == {
         "seconds": 9.0,
         "tries": 1,
-        "load": "0.20",
         "others": 0.01,
-        "void": "",
+        "void": [],
     }
     page = report.render(found)
     assert "Not measured" not in page
@@ -131,7 +130,7 @@ def test_a_bar_counts_where_some_runs_of_its_part_do():
 def test_a_run_of_a_busy_machine_replaces_nothing():
     found = results()
     for name in list(found["went"])[::2]:
-        found["went"][name]["void"] = "the machine was busy"
+        found["went"][name]["void"] = ["the machine was busy"]
     assert not report.counts(found)
 
 
