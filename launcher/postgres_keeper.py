@@ -178,6 +178,7 @@ def keep(data: Path, sockets: Path) -> int:
     with beside(data, "keeper").open("ab") as keeper, beside(data, "users").open("ab") as users:
         if not _takes(keeper):
             return 0
+        keeper.truncate(0)
         with beside(data, "log").open("wb") as log:
             try:
                 stop_left_behind(data)
@@ -187,6 +188,9 @@ def keep(data: Path, sockets: Path) -> int:
             except (CannotStart, OSError) as problem:
                 log.write(f"error: {problem}\n".encode())
                 return 1
+        # So its users know that they meet this server, and none that was left behind.
+        keeper.write(b"started\n")
+        keeper.flush()
         is_left = threading.Event()
 
         def stop_when_left() -> None:

@@ -87,7 +87,7 @@ class OwnPostgres:
     def _start(self, database: str) -> None:
         keeper: subprocess.Popen[bytes] | None = None
         deadline = time.monotonic() + START_DEADLINE
-        while not self._has(database):
+        while not (self._is_kept() and self._has(database)):
             # One that ends well has found another, which may be gone since.
             if not self._is_kept() and (keeper is None or keeper.poll() == 0):
                 keeper = self._start_keeper()
@@ -110,20 +110,24 @@ class OwnPostgres:
         return keeper
 
     def _has(self, database: str) -> bool:
-        """Whether the server answers; a database that is not there yet is made."""
+        """Whether the keeper's server answers; a database that is not there yet is made.
+
+        One that has lost its keeper answers too, until the next keeper stops it.
+        """
+        if not beside(self._data, "keeper").stat().st_size:
+            return False
+        found = "SELECT 1 FROM pg_database WHERE datname = %s"
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(database))
         try:
-            connection = psycopg.connect(
+            with psycopg.connect(
                 self.url("postgres"), autocommit=True, connect_timeout=CONNECT_SECONDS
-            )
+            ) as connection:
+                if not connection.execute(found, [database]).fetchone():
+                    # Another process may be as quick.
+                    with suppress(errors.DuplicateDatabase, errors.UniqueViolation):
+                        connection.execute(create)
         except psycopg.OperationalError:
             return False
-        with connection:
-            found = "SELECT 1 FROM pg_database WHERE datname = %s"
-            if not connection.execute(found, [database]).fetchone():
-                statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0")
-                # Another process may be as quick.
-                with suppress(errors.DuplicateDatabase, errors.UniqueViolation):
-                    connection.execute(statement.format(sql.Identifier(database)))
         return True
 
     def _is_kept(self) -> bool:
@@ -132,7 +136,10 @@ class OwnPostgres:
     def _is_used(self) -> bool:
         """Whether somebody has a share; a keeper that stops the server has all of it."""
         users = beside(self._data, "users")
-        return _is_held(users, fcntl.LOCK_EX) and not _is_held(users, fcntl.LOCK_SH)
+        # Looked at twice: a keeper may take or give back all of it in between.
+        return all(
+            _is_held(users, fcntl.LOCK_EX) and not _is_held(users, fcntl.LOCK_SH) for _ in range(2)
+        )
 
     def _cannot_start(self) -> CannotStart:
         log = beside(self._data, "log")

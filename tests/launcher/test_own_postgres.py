@@ -169,6 +169,26 @@ def test_a_server_that_lost_its_keeper_is_followed_by_another(data):
     assert not (data / "postmaster.pid").exists()
 
 
+def test_a_server_that_outlived_its_keeper_is_followed_by_one_that_ends(data):
+    # As on a machine whose kernel tells nobody that a parent is gone.
+    sockets = config.socket_folder(data, ".s.PGSQL.5432")
+    sockets.mkdir(mode=0o700)
+    os.chown(sockets, *postgres_keeper.account_of(data))
+    way = postgres_keeper.run_as(*postgres_keeper.account_of(data))
+    options = ("-o", f'-h "" -k {sockets}', "-l", "/dev/null", "-w")
+    subprocess.run(  # noqa: S603 (the server's own program)
+        [*way, postgres_keeper.program("pg_ctl"), "start", "-D", str(data), *options],
+        cwd=data,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    first = process_of(data)
+    with using(data) as own:
+        assert ask(own, "SELECT 1") == "1"
+        assert process_of(data) != first
+    assert not (data / "postmaster.pid").exists()
+
+
 def test_a_note_of_a_process_that_is_another_by_now_is_not_believed(data):
     # After a crash and a restart of the machine its number is soon taken.
     with subprocess.Popen(["/bin/sleep", "600"], user=data.stat().st_uid) as other:
