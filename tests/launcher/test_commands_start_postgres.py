@@ -46,7 +46,10 @@ def copy(tmp_path: Path) -> Path:
     folder = tmp_path / "a copy"
     folder.mkdir()
     for entry in ROOT.iterdir():
-        if entry.suffix == ".py" or entry.name in {".flaskenv", "pyproject.toml"}:
+        if entry.name == "config":
+            # It says where a copy is by where it lies itself.
+            shutil.copytree(entry, folder / "config")
+        elif entry.suffix == ".py" or entry.name in {".flaskenv", "pyproject.toml"}:
             shutil.copy(entry, folder)
         elif entry.name not in {"var", ".env"} and not entry.name.startswith(".git"):
             (folder / entry.name).symlink_to(entry)
