@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 import structlog
 
@@ -159,9 +158,6 @@ def make_around(
 ) -> Around:
     """What the doctor looks at; with `ask_provider` the provider, too, which takes its time."""
     folders = [config.VAR]
-    file = store.database.url.database
-    if store.database.is_sqlite and file:
-        folders.append(Path(file).absolute().parent)
     return Around(
         store,
         lambda: service.campaign,

@@ -85,8 +85,4 @@ def begin(endpoint: str, part: str, database: Database) -> None:
 def use(provider: TracerProvider, database: Database) -> None:
     """Trace with this provider, the statements of `database` among the rest."""
     tracing.begin(OpenTelemetry(provider))
-    database.around_statements(lambda name: tracing.span(name, db_system=_system(database)))
-
-
-def _system(database: Database) -> str:
-    return "sqlite" if database.is_sqlite else "postgresql"
+    database.around_statements(lambda name: tracing.span(name, db_system="postgresql"))

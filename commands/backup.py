@@ -83,17 +83,14 @@ def make(
         epilog="Example: flask backup verify FILE --into postgresql://allo_owner@/scratch",
     )
     @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-    @click.option(
-        "--into", metavar="URL", default="", help="An empty database to restore it to (PostgreSQL)."
-    )
+    @click.option("--into", metavar="URL", default="", help="An empty database to restore it to.")
     @_BIN
     @_TEXTFILE
     def verify(*, file: Path, into: str, programs: str, textfile: Path | None) -> None:
         """Compare a back-up with its manifest, restore it, recount it: exit status 1 on anything.
 
-        One of PostgreSQL is restored where --into names an empty database, as the owner of the
-        tables reaches it (createdb -O allo_owner scratch); else only its file is looked at. One of
-        SQLite is always opened, as a copy.
+        It is restored where --into names an empty database, as the owner of the tables reaches it
+        (createdb -O allo_owner scratch); else only its file is looked at.
         """
         with refusals(BackupRefused):
             looked = backups.verify(

@@ -134,7 +134,7 @@ def _add_erase(
             request_id = person_rights.erase(store, campaign_of, given, by=_by(), reason=reason)
             click.echo(f"erased: request {request_id}")
             done = person_rights.finish(store, request_id, provider(), rewrite=rewrite)
-        _tell(context, request_id, done, sqlite=store.database.is_sqlite)
+        _tell(context, request_id, done)
 
     erase.help = f"{erase.help}\n\n{_ASKS}"
 
@@ -153,7 +153,7 @@ def _add_finish(group: click.Group, store: Store, provider: Callable[[], Provide
         for one in ids:
             with _refusals():
                 done = person_rights.finish(store, one, provider(), rewrite=rewrite)
-            _tell(context, one, done, sqlite=store.database.is_sqlite)
+            _tell(context, one, done)
         if not ids:
             click.echo("nothing is left to do")
 
@@ -162,7 +162,7 @@ def _unfinished(store: Store) -> list[str]:
     return [one.id for one in person_rights.open_requests(store) if one.decided_at]
 
 
-def _tell(context: click.Context, request_id: str, done: Finished, *, sqlite: bool) -> None:
+def _tell(context: click.Context, request_id: str, done: Finished) -> None:
     """What is left, a line each; exit status LEFT where anything is."""
     if done.at_provider:
         click.echo(f"request {request_id}: {done.at_provider} records are left at the provider")
@@ -173,11 +173,7 @@ def _tell(context: click.Context, request_id: str, done: Finished, *, sqlite: bo
             f"request {request_id}: an older transaction, as of a back-up, still reads what was"
             f" erased, so its bytes were kept; run `flask person finish {request_id}` when it ended"
         )
-    if sqlite and not done.scrubbed.log_emptied:
-        click.echo(
-            f"request {request_id}: somebody reads the database; its log has old bytes still"
-        )
-    if done.done and (done.scrubbed.log_emptied or not sqlite):
+    if done.done:
         click.echo(f"request {request_id}: done")
     else:
         context.exit(LEFT)

@@ -88,10 +88,8 @@ def tasks(
 ) -> list[Task]:
     """What happens by itself. A sweep ends between two messages where it no longer `goes_on`.
 
-    Messages, and the parts of a day of reminders, are shared by all schedulers. With SQLite, which
-    has one writer at a time, one does it all.
+    Messages, and the parts of a day of reminders, are shared by all schedulers.
     """
-    is_shared = not store.database.is_sqlite
 
     def sweeps() -> int:
         return sweep(store, messenger, means, goes_on=goes_on)
@@ -100,8 +98,8 @@ def tasks(
         return reminders.plan(store, campaigns(), goes_on=goes_on)
 
     return [
-        Task(_SWEEP, SWEEP_EVERY, sweeps, is_shared=is_shared),
-        Task(_REMINDERS, REMIND_EVERY, plans, is_shared=is_shared),
+        Task(_SWEEP, SWEEP_EVERY, sweeps, is_shared=True),
+        Task(_REMINDERS, REMIND_EVERY, plans, is_shared=True),
         Task("spend", SPEND_EVERY, lambda: spend.watch(store, means.budgets)),
         Task("late", LATE_EVERY, lambda: late_texts.look_after(store, messenger, means)),
         Task("cancellations", CANCELLATIONS_EVERY, WatchCancellations(store)),
@@ -135,7 +133,7 @@ def run(  # noqa: PLR0917 (what the process is made of)
     lead = Leadership(store, SCHEDULER)
 
     def goes_on() -> bool:
-        return not stop.is_set() and (not store.database.is_sqlite or lead.is_ours())
+        return not stop.is_set()
 
     with lead.kept():
         planned = tasks(store, messenger, campaign_of, means, campaigns, goes_on=goes_on)

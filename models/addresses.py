@@ -21,7 +21,7 @@ def read_url(url: str) -> URL:
 
     Several hosts, as libpq takes them: `postgresql://name@one:5432,two:5433/allo?…`, or in the
     query: `?host=one,two&port=5432,5433`. Raises ValueError or SQLAlchemy's ArgumentError for what
-    is none.
+    is none, and ValueError for another kind of database.
     """
     found = _SEVERAL.fullmatch(url)
     if found is None:
@@ -36,6 +36,9 @@ def read_url(url: str) -> URL:
         parsed = parsed.update_query_dict(several)
     if parsed.drivername in {"postgresql", "postgres"}:
         parsed = parsed.set(drivername=_DRIVER)
+    if parsed.drivername != _DRIVER:
+        kind = parsed.get_backend_name()
+        raise ValueError(f"the address of a database begins with postgresql://, not with {kind}")
     return parsed
 
 

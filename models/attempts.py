@@ -12,20 +12,11 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import (
-    Boolean,
-    Connection,
-    String,
-    Table,
-    bindparam,
-    delete,
-    func,
-    select,
-    update,
-)
+from sqlalchemy import Boolean, Connection, String, Table, bindparam, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 
+from models.advisory_locks import ask_alone, one_after_another
 from models.clock import Clock
-from models.dialects import ask_alone, insert, insert_for, one_after_another
 from models.prepared import Asked, Prepared, ask
 from models.tables import RowId, index, key, metadata, must
 from models.types import Instant, LookUp, LookUpWay
@@ -191,11 +182,11 @@ def add_each(connection: Connection, clock: Clock, tries: Sequence[tuple[Subject
     values: dict[str, Any] = {}
     for at, (one, good) in enumerate(tries):
         values |= {f"kind_{at}": one.kind, f"subject_{at}": one.idx, f"good_{at}": good}
-    ask(connection, _add(connection.dialect.name, clock, len(tries)), values)
+    ask(connection, _add(clock, len(tries)), values)
 
 
 @lru_cache
-def _add(dialect: str, clock: Clock, count: int) -> Prepared:
+def _add(clock: Clock, count: int) -> Prepared:
     kinds = attempt.c
     rows = [
         {
@@ -206,7 +197,7 @@ def _add(dialect: str, clock: Clock, count: int) -> Prepared:
         }
         for at in range(count)
     ]
-    return Prepared(insert_for(dialect, attempt).values(rows).inline())
+    return Prepared(insert(attempt).values(rows).inline())
 
 
 def begin(connection: Connection, clock: Clock, subjects: Sequence[Subject]) -> list[int]:
@@ -223,7 +214,7 @@ def _new(connection: Connection, clock: Clock, subjects: Sequence[Subject], *, g
         {"kind": subject.kind, "subject_idx": subject.idx, "at": clock.at(), "good": good}
         for subject in subjects
     ]
-    return insert(connection, attempt).values(rows)
+    return insert(attempt).values(rows)
 
 
 def succeed(connection: Connection, ids: Sequence[int]) -> None:

@@ -11,8 +11,8 @@ from sqlalchemy import String, bindparam, func, select
 
 from models.booking.tables import booking
 from models.call.tables import call, turn
-from models.dialects import LookedUp
 from models.messages.tables import message
+from models.writes import LookedUp
 
 _CALL, _BOOKING, _MESSAGE, _GIVEN = (
     bindparam(name, type_=String)

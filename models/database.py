@@ -6,55 +6,29 @@ effect needs. `Database.transaction()` commits when its block ends and rolls bac
 
 from __future__ import annotations
 
-import fcntl
-import math
 import os
 import re
 import socket
-import sqlite3
-import stat
 import threading
-import time
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoneLeft
-from sqlalchemy.pool import Pool, PoolProxiedConnection
+from sqlalchemy.pool import Pool
 
+from models import libpq
 from models.addresses import read_url
-from models.clock import LOCAL_MIDNIGHT, local_midnight_text
 from models.replica import Replica
 from models.time_left import NotInTime, TimeLeft
 
 # Use cases hand connections on without knowing SQLAlchemy.
 __all__ = ["Connection", "Database", "NotDurable"]
 
-# SQLite waits this long for another writer (milliseconds) before it gives up, the wait in the queue
-# of this machine's writers included; and this long in any case.
-SQLITE_BUSY_TIMEOUT_MS = 5000
-SQLITE_LEAST_BUSY_MS = 100
-# In a connection's `info`: how long it waits for another writer, where it is not that.
-_BUSY = "busy_timeout"
-# Who has a limit of time looks so often (seconds) whether it is their turn, less and less often. A
-# writer is done within two or three milliseconds, and of each process one thread looks.
-_LOOKS = (0.0003, 0.003)
-# Of the file, for each connection (KiB): a web worker has a dozen of them, and the system keeps
-# what is read often anyway. SQLite's own is 2000, and a writer's is that: a process has one at a
-# time. With less, each booking would read eight pages again that those before it had read.
-SQLITE_CACHE_KIB = 512
-SQLITE_WRITER_CACHE_KIB = 2000
-# Pages that lie in the log of the file before the process that commits just then writes them into
-# the file itself, while all other writers wait. A page that changes all the time is written there
-# once for all its changes. So many are 16 MiB, and the first block of the log's index holds them.
-# SQLite's own is 1000.
-SQLITE_LOG_PAGES = 4000
 # At least as many as a web worker has threads; half as many come on top for transactions. Five
 # processes must fit into the hundred that PostgreSQL admits by itself.
 POOL_SIZE = 12
@@ -91,12 +65,10 @@ _REMEDY = "ALTER SYSTEM SET {name} = on, then SELECT pg_reload_conf()"
 class Scrubbed:
     """What `Database.scrub` did.
 
-    `log_emptied`: no older bytes are in the log beside the file, which only SQLite can say.
-    `not_owned` are tables that the role may not look after. `still_seen`: an older transaction of
-    PostgreSQL, as of a back-up, may still read what was erased, so that its bytes were kept.
+    `not_owned` are tables that the role may not look after. `still_seen`: an older transaction, as
+    of a back-up, may still read what was erased, so that its bytes were kept.
     """
 
-    log_emptied: bool
     not_owned: tuple[str, ...] = ()
     still_seen: bool = False
 
@@ -133,10 +105,7 @@ _NO_RIGHT = "42501"
 
 
 def lacks_right(error: BaseException) -> bool:
-    """Whether the database's role may not do what it asked for, so that nothing but a grant helps.
-
-    SQLite knows no roles.
-    """
+    """Whether the role may not do what it asked for, so that nothing but a grant helps."""
     return getattr(getattr(error, "orig", None), "sqlstate", None) == _NO_RIGHT
 
 
@@ -148,8 +117,7 @@ def first_line(error: BaseException) -> str:
 
 def unhurried(connection: Connection) -> None:
     """Lift the statement timeout for this transaction: no caller or visitor waits for its work."""
-    if connection.dialect.name != "sqlite":
-        connection.execute(text("SET LOCAL statement_timeout = 0"))
+    connection.execute(text("SET LOCAL statement_timeout = 0"))
 
 
 def does_not_answer(error: BaseException) -> bool:
@@ -161,18 +129,15 @@ def does_not_answer(error: BaseException) -> bool:
         return True
     if not isinstance(error, DBAPIError):
         return False
-    original: Any = error.orig
-    if getattr(original, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
-        return False
     return (
         isinstance(error, OperationalError)
         or error.connection_invalidated
-        or getattr(original, "sqlstate", None) in {_READ_ONLY, *_IN_THE_WAY}
+        or getattr(error.orig, "sqlstate", None) in {_READ_ONLY, *_IN_THE_WAY}
     )
 
 
 class Database:
-    """One database, PostgreSQL or SQLite.
+    """One database.
 
     `url` is one of models.addresses. Up to `pool_size` connections are kept for single statements,
     and half as many for transactions. With `durable` no connection is used on which a commit could
@@ -193,22 +158,16 @@ class Database:
         parsed = read_url(url)
         self.url = parsed
         self._replica = replica
-        self.is_sqlite = parsed.get_backend_name() == "sqlite"
         pooler = _pooler_of(parsed)
-        self.is_pooled = not self.is_sqlite and pooler != NOT_POOLED
+        self.is_pooled = pooler != NOT_POOLED
         parsed = parsed.difference_update_query([POOLER])
-        options: dict[str, Any] = {"max_overflow": 0, "pool_timeout": 4}
-        if self.is_sqlite:
-            if parsed.database:
-                _make_private(Path(parsed.database))
-            options["connect_args"] = {
-                "timeout": SQLITE_BUSY_TIMEOUT_MS / 1000,
-                "check_same_thread": False,
-            }
-        else:
-            options["connect_args"] = _of_postgresql(pooler)
-            options["pool_use_lifo"] = True
-            options["isolation_level"] = "READ COMMITTED"
+        options: dict[str, Any] = {
+            "max_overflow": 0,
+            "pool_timeout": 4,
+            "pool_use_lifo": True,
+            "isolation_level": "READ COMMITTED",
+            "connect_args": _how_to_connect(pooler),
+        }
         # Half as many: one turn in four needs a transaction, and a transaction is short.
         self.engine: Engine = create_engine(parsed, pool_size=max(pool_size // 2, 1), **options)
         # Connections of their own: switching one between the two modes costs more than the turn's
@@ -227,39 +186,21 @@ class Database:
         self._taken: dict[int, Connection | None] = {}
         self._making: dict[int, Any] = {}
         self._time_left = TimeLeft()
-        self._queue: WriterQueue | None = None
-        # On SQLite a connection that comes back stays out of its pool, which is named beside it.
-        # The next thread gets it: to put it back and take it out costs as much as a statement.
-        self._kept: dict[Engine, list[tuple[Connection, Pool]]] = {one: [] for one in self.engines}
-        # Threads that found none there, and may wait for the pool: what comes back goes to it then.
-        self._wanting: set[int] = set()
-        if self.is_sqlite:
-            if parsed.database:
-                self._queue = WriterQueue(Path(f"{parsed.database}-writer"))
-            caches = (SQLITE_WRITER_CACHE_KIB, SQLITE_CACHE_KIB)
-            for engine, cache in zip(self.engines, caches, strict=True):
-                prepare = partial(_prepare_sqlite, durable=durable, cache=cache)
-                event.listen(engine, "connect", prepare)
-            # An event of the engine would say the same, and have each connection look for others.
-            self.engine.dialect.do_begin = _begin_immediate  # type: ignore[method-assign]
-            self.engine.dialect.do_commit = _commit  # type: ignore[method-assign]
-        elif durable:
-            for engine in self.engines:
+        for engine in self.engines:
+            if durable:
                 event.listen(engine, "connect", _refuse_haste)
-        if not self.is_sqlite:
-            for engine in self.engines:
-                # Behind a pool that gives each transaction another connection nothing is prepared.
-                _ask_in_one_call(engine, prepared=pooler != POOLED)
-                event.listen(engine, "handle_error", _leave_a_standby)
-                event.listen(engine, "do_connect", self._connect)
-                # Before anything is asked on it, which may never be answered.
-                event.listen(engine, "connect", self._made, insert=True)
+            # Behind a pool that gives each transaction another connection nothing is prepared.
+            _ask_in_one_call(engine, prepared=pooler != POOLED)
+            event.listen(engine, "handle_error", _leave_a_standby)
+            event.listen(engine, "do_connect", self._connect)
+            # Before anything is asked on it, which may never be answered.
+            event.listen(engine, "connect", self._made, insert=True)
 
     def within(self, seconds: float) -> AbstractContextManager[None]:
         """Let this thread wait for the store no longer than this in all, whatever it asks.
 
         A wait that would take longer raises NotInTime, or what the driver says. A question that
-        PostgreSQL has already is ended from outside, by `set_free`.
+        the server has already is ended from outside, by `set_free`.
         """
         return self._time_left.within(seconds)
 
@@ -288,22 +229,12 @@ class Database:
             return work(connection)
 
     def transaction(self) -> AbstractContextManager[Connection]:
-        """A transaction: BEGIN IMMEDIATE on SQLite, READ COMMITTED on PostgreSQL."""
-        return _InTransaction(self.one_writer(), self._connection(self.engine))
+        """A transaction, READ COMMITTED."""
+        return _InTransaction(self._connection(self.engine))
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """To read several times of one and the same moment; it holds up no writer."""
-        if self.is_sqlite:
-            with self.statement() as connection:
-                driver: Any = connection.connection.driver_connection
-                # A deferred one: a reader in WAL mode waits for no writer, and none for it.
-                driver.execute("BEGIN")
-                try:
-                    yield connection
-                finally:
-                    driver.execute("ROLLBACK")
-            return
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         with (
             self._connection(self.engine) as connection,
@@ -320,92 +251,22 @@ class Database:
         # Nothing is begun for a request whose time is over.
         self._time_left.check()
         try:
-            connection = self._kept_of(engine, pool) or self._out_of(engine, pool)
+            connection = engine.connect()
         except BaseException:
             self._is_done(engine, pool)
             raise
         self._making.pop(thread, None)
         taken = connection, self._taken.get(thread), pool
         self._taken[thread] = connection
-        try:
-            self._be_patient(connection)
-        except BaseException:
-            self._put_back(engine, taken)
-            raise
         return taken
 
     def _put_back(self, engine: Engine, taken: _Taken) -> None:
         connection, before, pool = taken
         self._taken[threading.get_ident()] = before
-        if self._keeps(engine, connection, pool):
-            return
         try:
             connection.close()
         finally:
             self._is_done(engine, pool)
-
-    def _kept_of(self, engine: Engine, pool: Pool) -> Connection | None:
-        """The connection that came back last; None where there is none, or of another pool."""
-        kept = self._kept[engine]
-        if not kept:
-            return None
-        try:
-            connection, its_pool = kept.pop()
-        except IndexError:
-            # Another thread took or closed it at this moment.
-            return None
-        if its_pool is pool:
-            return connection
-        connection.close()
-        its_pool.dispose()
-        return None
-
-    def _out_of(self, engine: Engine, pool: Pool) -> Connection:
-        """A connection out of the pool, which may have to be waited for."""
-        if self._queue is None:
-            return engine.connect()
-        thread = threading.get_ident()
-        self._wanting.add(thread)
-        try:
-            # One may have been kept since, by a thread that did not know of this one yet.
-            return self._kept_of(engine, pool) or engine.connect()
-        finally:
-            self._wanting.discard(thread)
-
-    def _keeps(self, engine: Engine, connection: Connection, pool: Pool) -> bool:
-        """Keep a connection for the next thread; False where it is to be put back.
-
-        One that may be in a transaction still goes back to the pool, which rolls that back.
-        """
-        if self._queue is None:
-            return False
-        kept = self._kept[engine]
-        # There is one writer at a time.
-        if kept and engine is self.engine:
-            return False
-        if connection.closed or connection.invalidated or connection.in_transaction():
-            return False
-        driver: Any = connection.connection.dbapi_connection
-        if driver.in_transaction:
-            return False
-        kept.append((connection, pool))
-        if pool is not engine.pool or self._is_closed:
-            # It was disposed of before it could be told of this one.
-            self._close_kept(engine)
-        elif self._wanting:
-            # A thread may wait for the pool by now, and does not look here again.
-            with suppress(IndexError):
-                kept.pop()[0].close()
-        return True
-
-    def _close_kept(self, *engines: Engine) -> None:
-        """Close the connections that were kept, whose pools were disposed of."""
-        for engine in engines or self.engines:
-            with suppress(IndexError):
-                while True:
-                    connection, pool = self._kept[engine].pop()
-                    connection.close()
-                    pool.dispose()
 
     def _is_done(self, engine: Engine, pool: Pool) -> None:
         """A connection of an engine that had this pool was put back, or could not be had."""
@@ -416,18 +277,6 @@ class Database:
             pool.dispose()
         if self._is_closed:
             engine.pool.dispose()
-
-    def _be_patient(self, connection: Connection) -> None:
-        """Let a connection to SQLite wait as long as this thread may wait for another writer."""
-        if not self.is_sqlite:
-            return
-        left = self._time_left.of_wait(SQLITE_BUSY_TIMEOUT_MS / 1000)
-        # By tenths of a second: it is seldom another one than before.
-        milliseconds = max(round(left * 10) * 100, SQLITE_LEAST_BUSY_MS)
-        if connection.info.get(_BUSY, SQLITE_BUSY_TIMEOUT_MS) != milliseconds:
-            driver: Any = connection.connection.driver_connection
-            driver.execute(f"PRAGMA busy_timeout={milliseconds}")
-            connection.info[_BUSY] = milliseconds
 
     def _connect(self, dialect: Any, _record: Any, words: Any, options: dict[str, Any]) -> Any:
         """Connect within the time that is left. Raises NotInTime."""
@@ -453,74 +302,31 @@ class Database:
                 with self.transaction() as connection:
                     return work(connection)
             except DBAPIError as error:
-                # SQLite has one writer: nothing is in the way of another there.
                 if not left or getattr(error.orig, "sqlstate", None) not in _IN_THE_WAY:
                     raise
         raise AssertionError("unreachable")
 
-    def one_writer(self) -> AbstractContextManager[None]:
-        """Around a write outside a transaction; nothing on PostgreSQL.
-
-        SQLite has one writer at a time and lets the others sleep, up to a tenth of a second
-        between two looks. Those of this machine queue here instead, and go on at once.
-        """
-        if self._queue is None:
-            return _NOTHING
-        return _AsWriter(self._queue, self._time_left, self._be_less_patient)
-
-    def _be_less_patient(self) -> None:
-        """What this thread waited in the queue, the connection that it has waits no second time."""
-        taken = self._taken.get(threading.get_ident())
-        if taken is not None:
-            self._be_patient(taken)
-
-    @contextmanager
-    def together(self, connection: Connection) -> Iterator[None]:
-        """Around writes on a connection of `statement()`: SQLite commits them as one.
-
-        Does nothing on PostgreSQL, where writes that must go together are one statement.
-        """
-        if not self.is_sqlite:
-            yield
-            return
-        driver: Any = connection.connection.driver_connection
-        with self.one_writer():
-            _run(driver, "BEGIN IMMEDIATE")
-            try:
-                yield
-                _run(driver, "COMMIT")
-            except BaseException:
-                driver.execute("ROLLBACK")
-                raise
-
     def analyze(self) -> None:
-        """Let PostgreSQL's planner count anew, after many rows came or went.
+        """Let the planner count anew, after many rows came or went.
 
         Left to itself it does so within a minute, and plans the first calls as for empty tables.
         """
-        if not self.is_sqlite:
-            with self.statement() as connection:
-                connection.execute(text("ANALYZE centre, postcode, slot, place"))
+        with self.statement() as connection:
+            connection.execute(text("ANALYZE centre, postcode, slot, place"))
 
     def scrub(self, tables: Sequence[str], *, rewrite: bool = False) -> Scrubbed:
         """Let the bytes of rows that were erased go, as far as the database can.
 
-        SQLite writes its whole file anew and empties the log beside it. PostgreSQL makes room of
-        what no transaction sees any more; those bytes stay in the files until something is written
-        over them, unless `rewrite` writes these tables and their indexes anew, which holds up
-        everybody who uses them meanwhile. It needs the tables' owner; and the database's, for the
-        values that the planner gathered of them. Safe to repeat.
+        PostgreSQL makes room of what no transaction sees any more; those bytes stay in the files
+        until something is written over them, unless `rewrite` writes these tables and their indexes
+        anew, which holds up everybody who uses them meanwhile. It needs the tables' owner; and the
+        database's, for the values that the planner gathered of them. Safe to repeat.
 
         Neither takes away what an older transaction may still read: those that run are waited for,
         ten seconds at most.
         """
-        if self.is_sqlite:
-            with self.one_writer(), self.statement() as connection:
-                connection.execute(text("VACUUM"))
-                busy = connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)")).one()[0]
-            return Scrubbed(log_emptied=not busy)
         if self.is_pooled:
-            return Scrubbed(log_emptied=False, not_owned=tuple(tables))
+            return Scrubbed(not_owned=tuple(tables))
         owned = text(
             "SELECT relname FROM pg_class WHERE oid = to_regclass(:name)"
             " AND pg_has_role(relowner, 'USAGE')"
@@ -546,7 +352,7 @@ class Database:
                         others.append(STATISTICS)
             finally:
                 connection.execute(text(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}"))
-        return Scrubbed(log_emptied=False, not_owned=tuple(others), still_seen=still_seen)
+        return Scrubbed(not_owned=tuple(others), still_seen=still_seen)
 
     def around_statements(self, around: Callable[[str], AbstractContextManager[None]]) -> None:
         """Let `around` be entered for each statement from now on, with its verb and tables.
@@ -557,12 +363,9 @@ class Database:
             _listen(engine, around)
 
     def set_free(self, thread: int) -> None:
-        """Cut off what a thread waits for: it gets the error of a connection that broke.
-
-        Does nothing on SQLite, where no thread waits longer than SQLITE_BUSY_TIMEOUT_MS.
-        """
+        """Cut off what a thread waits for: it gets the error of a connection that broke."""
         connection, made = self._taken.get(thread), self._making.get(thread)
-        if (connection is None and made is None) or self.is_sqlite:
+        if connection is None and made is None:
             return
         try:
             # One that is being made is asked before the thread has it.
@@ -577,7 +380,6 @@ class Database:
         """Make new connections from now on; those in use are closed when they are given back."""
         for engine in self.engines:
             engine.dispose()
-        self._close_kept()
         if self._replica is not None:
             self._replica.dispose()
 
@@ -610,11 +412,8 @@ class Database:
             engine.dispose()
             # A thread may have given one back between the closing and the end of the pool.
             pool.dispose()
-        self._close_kept()
         if self._replica is not None:
             self._replica.dispose()
-        if self._queue is not None:
-            self._queue.close()
 
 
 # Tables after these words; a value never is, for statements have theirs apart.
@@ -680,151 +479,41 @@ class _InBlock:
         self._put_back(self._engine, self._taken)
 
 
-class _AsWriter:
-    """The only writer of a SQLite file, in a block; `once_in` is done when its turn has come."""
-
-    __slots__ = ("_once_in", "_queue", "_queued", "_time_left")
-
-    def __init__(
-        self, queue: WriterQueue, time_left: TimeLeft, once_in: Callable[[], None]
-    ) -> None:
-        self._queue, self._time_left, self._once_in = queue, time_left, once_in
-
-    def __enter__(self) -> None:
-        self._queued = self._time_left.queues()
-        try:
-            self._queue.enter(self._time_left)
-        except BaseException:
-            self._time_left.is_through(queued=self._queued)
-            raise
-        try:
-            self._once_in()
-        except BaseException:
-            self.__exit__()
-            raise
-
-    def __exit__(self, *_raised: object) -> None:
-        try:
-            self._queue.leave()
-        finally:
-            self._time_left.is_through(queued=self._queued)
-
-
 class _InTransaction:
     """A connection in a transaction, which ends with the block: committed, or rolled back."""
 
-    __slots__ = ("_begun", "_connection", "_writer")
+    __slots__ = ("_begun", "_connection")
 
-    def __init__(self, writer: AbstractContextManager[None], connection: _InBlock) -> None:
-        self._writer, self._connection = writer, connection
+    def __init__(self, connection: _InBlock) -> None:
+        self._connection = connection
 
     def __enter__(self) -> Connection:
-        self._writer.__enter__()
+        connection = self._connection.__enter__()
         try:
-            connection = self._connection.__enter__()
-            try:
-                self._begun = connection.begin()
-            except BaseException:
-                self._connection.__exit__()
-                raise
+            self._begun = connection.begin()
         except BaseException:
-            self._writer.__exit__(None, None, None)
+            self._connection.__exit__()
             raise
         return connection
 
     def __exit__(self, kind: type[BaseException] | None, *_raised: object) -> None:
         try:
-            try:
-                # SQLAlchemy's own context manager does the same in more steps.
-                if kind is None and self._begun.is_active:
-                    self._begun.commit()
-                else:
-                    self._begun.close()
-            except BaseException:
-                # One that could not be committed stands until it is closed.
+            # SQLAlchemy's own context manager does the same in more steps.
+            if kind is None and self._begun.is_active:
+                self._begun.commit()
+            else:
                 self._begun.close()
-                raise
-            finally:
-                self._connection.__exit__()
+        except BaseException:
+            # One that could not be committed stands until it is closed.
+            self._begun.close()
+            raise
         finally:
-            self._writer.__exit__(None, None, None)
-
-
-_NOTHING: AbstractContextManager[None] = nullcontext()
-
-
-class WriterQueue:
-    """One writer of a file at a time: a lock among threads, and one among processes."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._thread = threading.RLock()
-        self._depth = 0
-        self._descriptor = -1
-        self._is_closed = False
-
-    def enter(self, time_left: TimeLeft) -> None:
-        """As the only writer, until `leave`.
-
-        Raises NotInTime where this thread's turn does not come in time.
-        """
-        left = time_left.left
-        if not self._thread.acquire(timeout=-1 if math.isinf(left) else left):
-            raise NotInTime("another thread writes")
-        self._depth += 1
-        if self._depth == 1:
-            try:
-                self._take_file(time_left)
-            except BaseException:
-                self.leave()
-                raise
-
-    def _take_file(self, time_left: TimeLeft) -> None:
-        if self._descriptor < 0:
-            self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if math.isinf(time_left.left):
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-            return
-        # The system knows no time limit for it.
-        pause, longest = _LOOKS
-        while True:
-            with suppress(BlockingIOError):
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            time.sleep(min(pause, time_left.left))
-            pause = min(pause * 2, longest)
-
-    def leave(self) -> None:
-        """Let the next writer go on."""
-        self._depth -= 1
-        if not self._depth:
-            if self._is_closed:
-                self._give_up()
-            elif self._descriptor >= 0:
-                # It is none where it could not be opened: others may still try.
-                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-        self._thread.release()
-
-    def close(self) -> None:
-        """Close the file; a thread that writes at the moment keeps it until it is done."""
-        self._is_closed = True
-        if self._thread.acquire(blocking=False):
-            if not self._depth:
-                self._give_up()
-            self._thread.release()
-
-    def _give_up(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+            self._connection.__exit__()
 
 
 def _ask_in_one_call(engine: Engine, *, prepared: bool) -> None:
-    """Let an engine of PostgreSQL ask, and end its transactions, without the driver's steps."""
-    # On SQLite a worker never loads this driver.
-    from models import libpq  # noqa: PLC0415
-
-    # As for SQLite's BEGIN: an event of the engine would have each connection look for others.
+    """Let an engine ask, and end its transactions, without the driver's steps."""
+    # An event of the engine would have each connection look for others.
     engine.dialect.do_commit = libpq.commit  # type: ignore[method-assign]
     engine.dialect.do_rollback = libpq.rollback  # type: ignore[method-assign]
     if prepared:
@@ -851,7 +540,7 @@ def _pooler_of(url: URL) -> str:
     return said
 
 
-def _of_postgresql(pooler: str) -> dict[str, Any]:
+def _how_to_connect(pooler: str) -> dict[str, Any]:
     """How the driver connects: a dead server is noticed within the five seconds of a turn."""
     options: dict[str, Any] = {
         "connect_timeout": CONNECT_SECONDS,
@@ -892,34 +581,6 @@ def _refuse_haste(connection: Any, _record: Any) -> None:
     )
 
 
-def _make_private(file: Path) -> None:
-    """Make a SQLite file, and its folder, where there is none; other users may not read it.
-
-    The files that SQLite writes beside it get the same rights.
-    """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    # Another user's file stays as it is: they may have given it to us to read.
-    with suppress(PermissionError):
-        file.touch(mode=0o600)
-        if stat.S_IMODE(file.stat().st_mode) & 0o077:
-            file.chmod(0o600)
-
-
-def _prepare_sqlite(connection: Any, _record: Any, *, durable: bool, cache: int) -> None:
-    # The driver must not open transactions by itself: see _begin_immediate.
-    connection.isolation_level = None
-    connection.create_function(LOCAL_MIDNIGHT, 3, local_midnight_text, deterministic=True)
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    # With NORMAL a power cut may lose the last commits, which is good enough for development.
-    cursor.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_TIMEOUT_MS}")
-    cursor.execute(f"PRAGMA cache_size=-{cache}")
-    cursor.execute(f"PRAGMA wal_autocheckpoint={SQLITE_LOG_PAGES}")
-    cursor.close()
-
-
 def _is_still_seen(connection: Connection) -> bool:
     """Wait until nobody reads as it was before now; True where somebody does in the end."""
     begun = {"begun": connection.execute(_BEGUN).scalar_one()}
@@ -928,24 +589,3 @@ def _is_still_seen(connection: Connection) -> bool:
             return False
         connection.execute(text("SELECT pg_sleep(:seconds)"), {"seconds": SEEN_BETWEEN})
     return True
-
-
-def _begin_immediate(dbapi_connection: PoolProxiedConnection) -> None:
-    # A deferred BEGIN that turns into a writer fails with SQLITE_BUSY whatever the timeout. Only
-    # the transactions' engine does this: a BEGIN on the other one would lose its writes.
-    driver: Any = dbapi_connection.dbapi_connection
-    driver.execute("BEGIN IMMEDIATE")
-
-
-def _commit(dbapi_connection: PoolProxiedConnection) -> None:
-    # The pool's proxy has no such method, and Python would look for one before it asks the driver.
-    driver: Any = dbapi_connection.dbapi_connection
-    driver.commit()
-
-
-def _run(driver: Any, sql: str) -> None:
-    """On the driver itself, with the errors of all other statements."""
-    try:
-        driver.execute(sql)
-    except sqlite3.Error as error:
-        raise OperationalError(sql, None, error) from error

@@ -1,8 +1,8 @@
 """Statements that run thousands of times a second: compiled once, run by the driver alone.
 
 SQLAlchemy writes the SQL and converts values; what is left out is its work around each execution,
-which costs more than the statement itself, and on PostgreSQL the driver's (`models.libpq`). Errors
-are SQLAlchemy's own, without the values.
+which costs more than the statement itself, and the driver's (`models.libpq`). Errors are
+SQLAlchemy's own, without the values.
 """
 
 from __future__ import annotations
@@ -11,32 +11,30 @@ import re
 
 from collections import namedtuple
 from collections.abc import Callable, Collection, Mapping, Sequence
-from importlib import import_module
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import BindParameter, Connection, LargeBinary
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 
-if TYPE_CHECKING:
-    from models.libpq import Answer
+from models import libpq
+from models.libpq import Answer
 
 Values = Mapping[str, Any]
 _Convert = Callable[[Any], Any]
 _Then = Callable[[list[Any]], None]
 _NONE: Values = {}
-# Where a value goes, as a driver has it; words in quotes are passed over, and so is a doubled sign.
-_IN_ORDER = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|\?")
+# Where a value goes, as the driver has it; a doubled sign is passed over.
 _BY_NAME = re.compile(r"%%|%\((\w+)\)s")
 
 
 class Prepared:
     """One statement. `columns` are those of an INSERT that get their values when it runs.
 
-    `planned_once`: on PostgreSQL its plan is the same for all values, and a transaction that runs
-    it does not plan it again. Not for one whose best plan depends on them.
+    `planned_once`: its plan is the same for all values, and a transaction that runs it does not
+    plan it again. Not for one whose best plan depends on them.
     """
 
     def __init__(
@@ -44,34 +42,36 @@ class Prepared:
     ) -> None:
         self._statement, self._planned_once = statement, planned_once
         self._columns = list(columns) or None
-        self._plans: dict[str, _Plan] = {}
+        self._plan: _Plan | None = None
 
     def rows(self, connection: Connection, values: Values = _NONE) -> list[Any]:
         """Run it and give its rows as named tuples. Raises sqlalchemy.exc.DBAPIError."""
-        plan = self._plans.get(connection.dialect.name) or self.plan(connection)
+        plan = self._plan or self.plan(connection)
         if plan.is_open or _is_listened_to(connection):
             return list(connection.execute(self._statement, values))
         return plan.rows(connection, values)
 
     def count(self, connection: Connection, values: Values = _NONE) -> int:
         """Run it and give the number of rows it wrote. Raises sqlalchemy.exc.DBAPIError."""
-        plan = self._plans.get(connection.dialect.name) or self.plan(connection)
+        plan = self._plan or self.plan(connection)
         if plan.is_open or _is_listened_to(connection):
             return connection.execute(self._statement, values).rowcount
         return plan.count(connection, values)
 
     def plan(self, connection: Connection) -> _Plan:
-        """How it is run on this kind of database."""
-        dialect = connection.dialect
-        plan = self._plans.get(dialect.name)
-        if plan is None:
-            plan = _Plan(self._statement, dialect, self._columns, planned_once=self._planned_once)
-            self._plans[dialect.name] = plan
-        return plan
+        """How it is run."""
+        if self._plan is None:
+            self._plan = _Plan(
+                self._statement,
+                connection.dialect,
+                self._columns,
+                planned_once=self._planned_once,
+            )
+        return self._plan
 
 
 class _Plan:
-    """The SQL for one kind of database, where each value goes, and what the rows are."""
+    """The SQL, where each value goes, and what the rows are."""
 
     def __init__(
         self, statement: Any, dialect: Dialect, columns: list[str] | None, *, planned_once: bool
@@ -82,37 +82,32 @@ class _Plan:
         self._dialect = dialect
         # An IN of unknown length gets its final form only when it runs.
         self.is_open = bool(compiled.post_compile_params)
-        self._positional = bool(compiled.positional)
         self.sql, names = self._written_out(compiled)
         # psycopg takes bytes as they are, and encodes a str each time.
-        self._sent = self.sql if self._positional else self.sql.encode()
-        # What could not be written out is converted once; the rest has a place and a key. A place
-        # is a number where the driver takes values in order, and else a name.
-        self._known: Any = [None] * len(names) if self._positional else {}
-        self._given: list[tuple[Any, str, _Convert | None]] = []
-        self._computed: list[tuple[Any, BindParameter[Any], _Convert | None]] = []
-        for number, name in enumerate(names):
-            self._sort(number if self._positional else name, compiled.binds[name])
+        self._sent = self.sql.encode()
+        # What could not be written out is converted once; the rest has a place and a key.
+        self._known: dict[str, Any] = {}
+        self._given: list[tuple[str, str, _Convert | None]] = []
+        self._computed: list[tuple[str, BindParameter[Any], _Convert | None]] = []
+        for name in names:
+            self._sort(name, compiled.binds[name])
         self._places = [place for place, *_ in self._given]
         self._get = _getter([key for _, key, _ in self._given])
         self._converted = [(place, convert) for place, _, convert in self._given if convert]
-        self._is_all_given = self._positional and len(self._given) == len(names)
         exported = list(getattr(statement, "exported_columns", ()))
         self._row: Any = namedtuple("Row", [str(one.key) for one in exported])  # type: ignore[misc]  # noqa: PYI024
         self._types = [one.type for one in exported]
         self.gives_rows = bool(self._types)
         self._readers: list[tuple[int, _Convert]] | None = None
-        self._numbered, self._order = (b"", []) if self._positional else _numbered(self.sql)
-        # On SQLite a worker never loads the other driver.
-        self.libpq = None if self._positional else import_module("models.libpq")
+        self._numbered, self._order = _numbered(self.sql)
 
     def _written_out(self, compiled: SQLCompiler) -> tuple[str, list[str]]:
         """The SQL with what the statement itself knows in it, and the names of what is left.
 
-        As a value beside it, a word such as a state hides from the database that a partial index
-        will do: SQLite compiles the statement again for each value, and PostgreSQL plans it.
+        As a value beside it, a word such as a state hides from PostgreSQL that a partial index will
+        do, and it plans the statement again for each value.
         """
-        names = list(compiled.positiontup or ()) if compiled.positional else list(compiled.binds)
+        names = list(compiled.binds)
         if self.is_open:
             return compiled.string, names
         constants = {
@@ -121,14 +116,8 @@ class _Plan:
             if (written := self._constant(bind)) is not None
         }
         left = [name for name in names if name not in constants]
-        if not compiled.positional:
-            return _BY_NAME.sub(
-                lambda one: constants.get(one[1], one[0]) if one[1] else one[0], compiled.string
-            ), left
-        in_order = iter(names)
-        return _IN_ORDER.sub(
-            lambda one: constants.get(next(in_order), "?") if one[0] == "?" else one[0],
-            compiled.string,
+        return _BY_NAME.sub(
+            lambda one: constants.get(one[1], one[0]) if one[1] else one[0], compiled.string
         ), left
 
     def _constant(self, bind: BindParameter[Any]) -> str | None:
@@ -144,13 +133,12 @@ class _Plan:
         if isinstance(value, int | float):
             return f"({value!r})" if value < 0 else repr(value)
         if isinstance(value, str):
-            quoted = value.replace("'", "''")
-            return f"'{quoted}'" if self._positional else "'{}'".format(quoted.replace("%", "%%"))
+            return "'{}'".format(value.replace("'", "''").replace("%", "%%"))
         return None
 
-    def _sort(self, place: Any, bind: BindParameter[Any]) -> None:
+    def _sort(self, place: str, bind: BindParameter[Any]) -> None:
         processor = bind.type.dialect_impl(self._dialect).bind_processor(self._dialect)
-        # Both drivers take bytes as they are: wrapped in a view of them they are stored alike.
+        # The driver takes bytes as they are: wrapped in a view of them they are stored alike.
         is_bytes = isinstance(bind.type, LargeBinary)
         convert: _Convert | None = None if is_bytes else processor
         if bind.required:
@@ -162,10 +150,9 @@ class _Plan:
 
     def rows(self, connection: Connection, values: Values) -> list[Any]:
         filled = self.filled(values)
-        if self.libpq is not None:
-            answers = _asked(connection, [(self, filled)])
-            if answers is not None:
-                return self.rows_of(answers[0])
+        answers = _asked(connection, [(self, filled)])
+        if answers is not None:
+            return self.rows_of(answers[0])
         return self.by_the_driver(connection, filled)
 
     def by_the_driver(self, connection: Connection, filled: Any) -> list[Any]:
@@ -191,22 +178,15 @@ class _Plan:
 
     def count(self, connection: Connection, values: Values) -> int:
         filled = self.filled(values)
-        if self.libpq is not None:
-            answers = _asked(connection, [(self, filled)])
-            if answers is not None:
-                return answers[0].count
+        answers = _asked(connection, [(self, filled)])
+        if answers is not None:
+            return answers[0].count
         written: int = self._run(connection, filled).rowcount
         return written
 
     def filled(self, values: Values) -> Any:
         """What the driver is given: what it knows, and these values, converted."""
-        given = self._get(values)
-        if self._is_all_given:
-            filled: Any = list(given)
-        else:
-            filled = self._known.copy()
-            for place, value in zip(self._places, given, strict=True):
-                filled[place] = value
+        filled = self._known | dict(zip(self._places, self._get(values), strict=True))
         for place, read in self._converted:
             filled[place] = read(filled[place])
         for place, bind, convert in self._computed:
@@ -259,8 +239,8 @@ def _getter(keys: Sequence[str]) -> Callable[[Values], tuple[Any, ...]]:
 def together(connection: Connection, asked: Sequence[tuple[Prepared, Values]]) -> list[list[Any]]:
     """Run several statements, one after the other, and give the rows of each.
 
-    On PostgreSQL in one round trip; where one of them is planned once, all are. Each is by itself,
-    as if it were run alone: it sees what those before it wrote, and waits for locks. Raises
+    In one round trip; where one of them is planned once, all are. Each is by itself, as if it were
+    run alone: it sees what those before it wrote, and waits for locks. Raises
     sqlalchemy.exc.DBAPIError; the statements after the one that failed are not run then.
     """
     plans = [one.plan(connection) for one, _ in asked]
@@ -286,7 +266,7 @@ class Asked:
     def rows(self) -> list[Any]:
         """Its rows, which are waited for. Raises sqlalchemy.exc.DBAPIError."""
         if self._found is None:
-            _send_waiting(self._connection)
+            send(self._connection)
         assert self._found is not None  # noqa: S101 - all that waits has been answered
         return self._found
 
@@ -324,8 +304,8 @@ def ask(
 ) -> Asked:
     """Ask a statement in its turn; it is sent when something else of the transaction is.
 
-    On PostgreSQL it goes in one round trip with those after it, up to the first whose rows are
-    looked at, or with COMMIT. Outside a transaction, and elsewhere, it runs at once. `then` is
+    It goes in one round trip with those after it, up to the first whose rows are looked at, or with
+    COMMIT. Outside a transaction it runs at once. `then` is
     given its rows when they have come, and may ask more. A failure is told by whatever it was sent
     with: sqlalchemy.exc.DBAPIError.
     """
@@ -355,17 +335,14 @@ def ask_all(connection: Connection, asked: Sequence[tuple[Prepared, Values]]) ->
 
 def _waiting(connection: Connection, plan: _Plan) -> list[Any] | None:
     """Where a statement waits to be sent with others; None where it runs at once."""
-    if plan.libpq is None or plan.is_open or _is_listened_to(connection):
+    if plan.is_open or _is_listened_to(connection):
         return None
-    kept = plan.libpq.of(connection)
+    kept = libpq.of(connection)
     return kept.waiting if kept is not None and kept.may_wait() else None
 
 
 def _asked(connection: Connection, asked: Sequence[tuple[_Plan, Any]]) -> list[Answer] | None:
     """What PostgreSQL answers to these; None where the driver's cursor is to ask."""
-    libpq = asked[0][0].libpq
-    if libpq is None:
-        return None
     prepared = libpq.of(connection)
     if prepared is None:
         return None
@@ -384,14 +361,6 @@ def send(connection: Connection) -> None:
 
     Raises sqlalchemy.exc.DBAPIError.
     """
-    if connection.dialect.name == "postgresql":
-        _send_waiting(connection)
-
-
-def _send_waiting(connection: Connection) -> None:
-    # On SQLite a worker never loads this driver.
-    from models import libpq  # noqa: PLC0415
-
     try:
         libpq.send_waiting(connection)
     except connection.dialect.loaded_dbapi.Error as error:
@@ -403,9 +372,6 @@ def begin_with(connection: Connection, sql: str) -> bool:
 
     False where one is under way already, and nothing is sent. Raises sqlalchemy.exc.DBAPIError.
     """
-    # On SQLite a worker never loads this driver.
-    from models import libpq  # noqa: PLC0415
-
     try:
         return libpq.begin_with(connection, sql.encode())
     except connection.dialect.loaded_dbapi.Error as error:

@@ -15,7 +15,6 @@ from sqlalchemy import (
     FetchedValue,
     ForeignKey,
     Index,
-    Integer,
     MetaData,
     text,
 )
@@ -31,8 +30,8 @@ metadata = MetaData(
     }
 )
 
-# SQLite numbers rows by itself only for INTEGER PRIMARY KEY.
-RowId = BigInteger().with_variant(Integer, "sqlite")
+# The type of a number that the database gives each new row.
+RowId = BigInteger
 
 # In a table's `info`: triggers of the migrations refuse to change its rows.
 APPEND_ONLY = "append_only"
@@ -86,12 +85,10 @@ def index(
     name: str, *columns: str, where: str | None = None, unique: bool = False, **options: Any
 ) -> Index:
     """An index, of those rows only for which `where` is true."""
-    condition = None if where is None else text(where)
     return Index(
         name,
         *columns,
         unique=unique,
-        postgresql_where=condition,
-        sqlite_where=condition,
+        postgresql_where=None if where is None else text(where),
         **options,
     )

@@ -1,7 +1,7 @@
 """How long a thread may still wait for the store, in all that it asks for one request.
 
-A time limit of each statement bounds no page: a page asks several times, and waits for its turn as
-the writer before that. So a request says once how long it has, and every wait ends with it.
+A time limit of each statement bounds no page: a page asks several times. So a request says once how
+long it has, and every wait ends with it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,8 @@ class TimeLeft:
 
     def __init__(self, ticks: Callable[[], float] = time.monotonic) -> None:
         self.ticks = ticks
-        # By thread: until when it may wait, and since when it has waited to be the writer.
+        # By thread: until when it may wait.
         self._until: dict[int, float] = {}
-        self._queued: dict[int, float] = {}
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
@@ -45,19 +44,6 @@ class TimeLeft:
             else:
                 self._until[thread] = before
 
-    def queues(self) -> bool:
-        """From now on this thread waits to be the writer; False where it did so before."""
-        thread = threading.get_ident()
-        if thread in self._queued:
-            return False
-        self._queued[thread] = self.ticks()
-        return True
-
-    def is_through(self, *, queued: bool) -> None:
-        """It is the writer no more; `queued` is what `queues` gave."""
-        if queued:
-            del self._queued[threading.get_ident()]
-
     @property
     def left(self) -> float:
         """Seconds; infinite where the thread has no limit. Raises NotInTime where none are left."""
@@ -72,17 +58,3 @@ class TimeLeft:
     def check(self) -> None:
         """Raises NotInTime where this thread has no time left."""
         _ = self.left
-
-    def of_wait(self, seconds: float) -> float:
-        """What is left of `seconds` for this thread's next wait for another writer.
-
-        Those of the queue wait one after the other: each of them counts from when it came, or the
-        last one would wait for as many times `seconds` as there are.
-        """
-        thread = threading.get_ident()
-        until, since = self._until.get(thread), self._queued.get(thread)
-        if until is None and since is None:
-            return seconds
-        now = self.ticks()
-        left = seconds if since is None else seconds - (now - since)
-        return left if until is None else min(left, until - now)

@@ -1,10 +1,10 @@
-"""The days of turns: on PostgreSQL `turn` has a partition for each day on which calls rang.
+"""The days of turns: `turn` has a partition for each day on which calls rang.
 
 A turn lies in the day (UTC) of its call, however long the call lasts, so that a copy of a webhook
 finds the first one beyond midnight. Each partition has the key (call, number) for itself. What was
 before the partitions, and the two days after, are one: its day is the last of them, which
-`turn_day` of the database says. Where no partition is, a turn lies in `turn_other`. SQLite has one
-table, and asks for no day. See docs/decisions/0001.
+`turn_day` of the database says. Where no partition is, a turn lies in `turn_other`.
+See docs/decisions/0001.
 """
 
 from __future__ import annotations
@@ -63,18 +63,18 @@ def given(name: str) -> BindParameter[date]:
     return bindparam(name, type_=Date)
 
 
-def stored(dialect: str, day: ColumnElement[date]) -> ColumnElement[date]:
+def stored(day: ColumnElement[date]) -> ColumnElement[date]:
     """The day as a row has it."""
-    return day if dialect == "sqlite" else func.turn_day(day, type_=Date)
+    return func.turn_day(day, type_=Date)
 
 
 def rang_on(calls: FromClause = call) -> ColumnElement[date]:
-    """The day of a row of `call`, for `lies_on`; of PostgreSQL alone."""
+    """The day of a row of `call`, for `lies_on`."""
     return cast(func.timezone("UTC", calls.c.started_at), Date)
 
 
 class _Lies(FunctionElement[bool]):
-    """A condition on a row's day, a column. SQLite, which has one table, is asked for nothing."""
+    """A condition on a row's day, a column."""
 
     type = Boolean()
     inherit_cache = True
@@ -100,15 +100,10 @@ class lies_since(_Lies):  # noqa: N801 (as a function of SQL)
     operator = ">="
 
 
-@compiles(_Lies, "postgresql")
+@compiles(_Lies)
 def _in_partitions(element: _Lies, compiler: SQLCompiler, **kw: Any) -> str:
     column, day = (compiler.process(one, **kw) for one in element.clauses)
     return f"{column} {element.operator} turn_day({day})"
-
-
-@compiles(_Lies, "sqlite")
-def _in_the_table(_element: _Lies, _compiler: SQLCompiler, **_kw: Any) -> str:
-    return "true"
 
 
 def is_of_call(turns: FromClause = turn, calls: FromClause = call) -> ColumnElement[bool]:
@@ -167,9 +162,7 @@ class Partition:
 
 
 def kept(connection: Connection) -> list[Partition]:
-    """The days that have a partition, the oldest first; none on SQLite."""
-    if connection.dialect.name == "sqlite":
-        return []
+    """The days that have a partition, the oldest first."""
     found = []
     for name, bounds in connection.execute(_KEPT).all():
         days = [date.fromisoformat(one) for one in _BOUND.findall(bounds)]
@@ -212,8 +205,6 @@ def has_turns(
 
 def stray(connection: Connection, most: int) -> int:
     """How many turns lie in no day's partition; no more than `most` are counted."""
-    if connection.dialect.name == "sqlite":
-        return 0
     return int(connection.execute(_STRAY, {"most": most}).scalar_one())
 
 

@@ -1,13 +1,12 @@
-"""Column types that mean the same on PostgreSQL and on SQLite."""
+"""Column types: moments with their time zone, and what is sealed or found by a keyed hash."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import Date, DateTime, LargeBinary
+from sqlalchemy import DateTime, LargeBinary
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
@@ -18,14 +17,8 @@ def _in_utc(value: datetime) -> datetime:
     return value if value.tzinfo is UTC else value.astimezone(UTC)
 
 
-def _as_text(value: datetime | None) -> str | None:
-    if value is None:
-        return None
-    return _in_utc(value).replace(tzinfo=None).isoformat(" ", "microseconds")
-
-
 class Instant(TypeDecorator[datetime]):
-    """A moment: `timestamptz` on PostgreSQL, UTC text with microseconds on SQLite.
+    """A moment, `timestamptz`.
 
     Takes and gives aware datetimes only; a naive one is a mistake and raises ValueError.
     """
@@ -34,31 +27,13 @@ class Instant(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        value = _in_utc(value)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
-        """SQLite's text is written in one call: its dialect does so field by field."""
-        return _as_text if dialect.name == "sqlite" else super().bind_processor(dialect)
+        return None if value is None else _in_utc(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
         moment: datetime = value
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-class Day(TypeDecorator[date]):
-    """A day that is given, as `Date` has it, for statements that run with every booking."""
-
-    impl = Date
-    cache_ok = True
-
-    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
-        """As for a moment: SQLite's text is written in one call."""
-        return date.isoformat if dialect.name == "sqlite" else super().bind_processor(dialect)
 
 
 class Sealed(LargeBinary):

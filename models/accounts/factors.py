@@ -12,8 +12,8 @@ from models.accounts.tables import staff
 from models.accounts.tables import staff_passkey as passkey
 from models.accounts.tables import staff_recovery as recovery
 from models.clock import Clock
-from models.dialects import insert_new
 from models.rows import columns_of, from_row
+from models.writes import insert_new
 
 
 @dataclass(frozen=True)

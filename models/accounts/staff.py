@@ -34,10 +34,10 @@ from models.accounts.tables import staff_session as session
 from models.agents.tables import agent
 from models.clock import Clock, DatabaseClock
 from models.crypto import Vault
-from models.dialects import insert_new
 from models.prepared import Asked, Prepared, ask
 from models.queue.tables import agent_queue, agent_queue_member
 from models.rows import columns_of, from_row, values_of
+from models.writes import insert_new
 
 __all__ = ["IN_CALL", "ROLES", "Act", "Staff", "StaffAccount", "StaffSession"]
 
@@ -463,7 +463,7 @@ def _add_act(clock: Clock) -> Prepared:
 
 @lru_cache
 def _add_act_with_reason(clock: Clock) -> Prepared:
-    """Both at once, which SQLite cannot."""
+    """Both at once."""
     line = {name: bindparam(name, type_=staff_act.c[name].type) for name in ("id", *_LINE)}
     act = staff_act.insert().values(**line, at=clock.at()).cte("act")
     reason = {"id": line["id"], "why_enc": bindparam("why_enc", type_=act_reason.c.why_enc.type)}
@@ -541,10 +541,6 @@ def forget_acts(connection: Connection, clock: Clock, after: timedelta) -> int:
     runs ahead takes for old stays for now.
     """
     old = [staff_act.c.at < one.at(-after) for one in (clock, DatabaseClock())]
-    if connection.dialect.name == "sqlite":
-        # It would give the number of the newest line again, once that is gone.
-        newest = select(func.max(staff_act.c.id)).scalar_subquery()
-        old.append(staff_act.c.id < newest)
     forgotten = connection.execute(delete(staff_act).where(*old)).rowcount
     of_an_act = exists().where(staff_act.c.id == act_reason.c.id)
     connection.execute(delete(act_reason).where(~of_an_act))

@@ -10,10 +10,11 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, delete, select
+from sqlalchemy.dialects.postgresql import insert
 
 from models.admission.tables import arrival, web_load
 from models.clock import Clock
-from models.dialects import insert, upsert
+from models.writes import upsert
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ def add(connection: Connection, counts: Mapping[tuple[int, int], int]) -> None:
     """Add so many to each (opening, bucket). In the caller's transaction."""
     if not counts:
         return
-    new = insert(connection, arrival)
+    new = insert(arrival)
     new = new.on_conflict_do_update(
         index_elements=[arrival.c.opening, arrival.c.bucket],
         set_={"people": arrival.c.people + new.excluded.people},

@@ -29,6 +29,7 @@ from sqlalchemy import (
     true,
     update,
 )
+from sqlalchemy.dialects.postgresql import insert
 
 from models import turn_days
 from models.accounts.tables import staff
@@ -37,12 +38,12 @@ from models.call.calls import FIRST_FINAL_RANK
 from models.call.tables import call, turn
 from models.clock import Clock
 from models.crypto import Vault
-from models.dialects import insert_for, insert_new
 from models.messages.tables import FROZEN
 from models.prepared import Prepared
 from models.queue import queues, tables
 from models.queue.tables import LIVE, agent_queue, agent_queue_member, queue_entry
 from models.rows import columns_of, from_row, values_of
+from models.writes import insert_new
 
 BUSY = ("reserved", "talking", "wrapup")
 # An entry that no agent has.
@@ -50,7 +51,7 @@ _NOBODYS = ("waiting", "done", "left", "lost")
 # A leg's state never moves backwards, in whatever order the provider tells of it.
 LEG_RANK = {"asked": 0, "ringing": 1, "answered": 2, "joined": 3, "ended": 4}
 UNDONE = ("pending", "doing")
-# To the letter what the index says, or SQLite would not use it.
+# To the letter what the index says, or it would not be used.
 _UNDONE = text("intent.state IN ('pending', 'doing')")
 # After a restore nobody is rung back: it may have been done before. Who is on the line goes on.
 _MAY_LEAVE = or_(intent.c.kind != "dial_callback", ~FROZEN)
@@ -756,7 +757,7 @@ def add_command(  # noqa: PLR0917
         "updated_at": clock.at(),
         "lease_until": clock.at() if new.at_once else clock.at(not_before),
     }
-    statement = insert_for(connection.dialect.name, intent).on_conflict_do_nothing().values(**row)
+    statement = insert(intent).on_conflict_do_nothing().values(**row)
     statement = statement.execution_options(preserve_rowcount=True)
     if connection.execute(statement).rowcount == 1:
         return made

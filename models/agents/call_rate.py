@@ -9,8 +9,8 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from models.agents.tables import rate_bucket
 from models.clock import Clock
-from models.dialects import insert_new
 from models.prepared import Prepared
+from models.writes import insert_new
 
 # Others may be quicker this often in a row before the next look is left to the caller.
 _TRIES = 50

@@ -13,6 +13,7 @@ from typing import Any, Self
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Date,
     LargeBinary,
     ScalarSelect,
     Table,
@@ -31,6 +32,7 @@ from sqlalchemy import (
     union_all,
     update,
 )
+from sqlalchemy.dialects.postgresql import insert
 
 from models.booking import history
 from models.booking.history import Change
@@ -40,11 +42,10 @@ from models.called import BY_CALL
 from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
-from models.dialects import insert_for, insert_new
 from models.messages.tables import FROZEN, budget
 from models.prepared import Prepared
 from models.rows import from_row, record, values_of
-from models.types import Day
+from models.writes import insert_new
 
 # Ids in one statement.
 _AT_ONCE = 1000
@@ -181,7 +182,7 @@ def add(  # noqa: PLR0917
 ) -> Added:
     """Store a booking with its appointments, and the line of its history.
 
-    On PostgreSQL one statement stores all of it, but for named services. The line's reason is one
+    One statement stores all of it, but for named services. The line's reason is one
     of `history.WORDS`.
     """
     born = new.born.isoformat()
@@ -215,7 +216,7 @@ def add(  # noqa: PLR0917
     for dose, (place_id, start) in enumerate(new.doses, start=1):
         appointments[f"place_{dose}"] = place_id
         appointments[f"start_{dose}"] = start
-    at_once = line is not None and not new.services and connection.dialect.name != "sqlite"
+    at_once = line is not None and not new.services
     if line is not None and at_once:
         given = _given_at_once(values) | appointments | history.line_values(line)
         statement = _add_at_once(clock, tuple(values), len(new.doses))
@@ -223,7 +224,7 @@ def add(  # noqa: PLR0917
         is_new, count = made.bookings == 1, made.appointments
     else:
         is_new = insert_new(connection, clock, booking, values, "created_at", looked_up=(BY_CALL,))
-        of_doses = _new_appointments(connection.dialect.name, len(new.doses))
+        of_doses = _new_appointments(len(new.doses))
         count = of_doses.count(connection, appointments) if is_new else 0
     if not is_new:
         return Added.TAKEN
@@ -265,11 +266,11 @@ def add_service(
         "the_state": state,
         "the_person": person,
     }
-    return _new_service(connection.dialect.name).count(connection, values) == 1
+    return _new_service().count(connection, values) == 1
 
 
 @lru_cache
-def _new_service(dialect: str) -> Prepared:
+def _new_service() -> Prepared:
     kinds = appointment_for.c
     source = select(
         appointment.c.id,
@@ -284,7 +285,7 @@ def _new_service(dialect: str) -> Prepared:
         appointment.c.dose == bindparam("the_number"),
         appointment.c.state == bindparam("the_state"),
     )
-    statement = insert_for(dialect, appointment_for).from_select(
+    statement = insert(appointment_for).from_select(
         [
             "appointment_id", "booking_id", "service", "campaign", "dose", "state", "person_idx",
         ],
@@ -324,8 +325,8 @@ def _unless_repeated(statement: Any) -> Any:
 
 
 @lru_cache
-def _new_appointments(dialect: str, doses: int) -> Prepared:
-    statement = _unless_repeated(insert_for(dialect, appointment).values(_rows(doses)))
+def _new_appointments(doses: int) -> Prepared:
+    statement = _unless_repeated(insert(appointment).values(_rows(doses)))
     return Prepared(statement.inline().execution_options(preserve_rowcount=True))
 
 
@@ -346,7 +347,7 @@ def _add_at_once(clock: Clock, columns: tuple[str, ...], doses: int) -> Prepared
     }
     values |= {"created_at": clock.at(), BY_CALL.column: BY_CALL.expression}
     stored = (
-        insert_for("postgresql", booking)
+        insert(booking)
         .values(values)
         .on_conflict_do_nothing()
         .returning(booking.c.id)
@@ -360,9 +361,7 @@ def _add_at_once(clock: Clock, columns: tuple[str, ...], doses: int) -> Prepared
         for row in _rows(doses)
     ]
     made = (
-        _unless_repeated(
-            insert_for("postgresql", appointment).from_select([*_rows(1)[0]], union_all(*rows))
-        )
+        _unless_repeated(insert(appointment).from_select([*_rows(1)[0]], union_all(*rows)))
         .returning(appointment.c.dose)
         .cte("made")
     )
@@ -380,7 +379,7 @@ def _add_at_once(clock: Clock, columns: tuple[str, ...], doses: int) -> Prepared
 _LIVE_OF_NUMBER = Prepared(select(func.count().label("live")).where(*of_number(0)))
 # What is held back for a number today: see models.messages.budgets.
 _SPENT = exists().where(
-    budget.c.day == bindparam("the_day", type_=Day),
+    budget.c.day == bindparam("the_day", type_=Date),
     budget.c.closed_at.is_not(None),
     or_(
         # The day's; and that texts would leave too late at the provider's pace.

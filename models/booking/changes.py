@@ -329,7 +329,6 @@ _SEALED = tuple(booking.c[f"{one}_enc"] for one in ("dob", "reference", "phone",
 _READ = select(*columns_of(BookingDetails, booking), *_SEALED)
 _HAS_ID = _READ.where(booking.c.id == bindparam("the_id"))
 _BY_ID = Prepared(_HAS_ID)
-# SQLite knows no such lock and needs none: it has one writer at a time.
 _LOCKED_BY_ID = Prepared(_HAS_ID.with_for_update(key_share=True))
 _HAS_REFERENCE = booking.c.reference_idx == bindparam("the_reference")
 _BY_REFERENCE = Prepared(_READ.where(_HAS_REFERENCE))

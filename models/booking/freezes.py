@@ -102,10 +102,7 @@ def cancelled_by_hour(
 
     Hours of the clock; one that is not whole at either end counts as it is.
     """
-    if connection.dialect.name == "sqlite":
-        hour = func.strftime("%Y-%m-%d %H", history.c.at)
-    else:
-        hour = func.date_trunc("hour", history.c.at)
+    hour = func.date_trunc("hour", history.c.at)
     statement = (
         select(func.count())
         .where(

@@ -28,10 +28,10 @@ from sqlalchemy import (
     update,
 )
 
+from models.advisory_locks import alone
 from models.booking.tables import appointment, appointment_for, booking, history
 from models.clock import Clock
 from models.desk.tables import agent_case
-from models.dialects import alone
 from models.messages.tables import message
 from models.online.tables import reach_code
 from models.prepared import Prepared
@@ -65,7 +65,7 @@ class UnprovedCounts:
 
 
 def _lock_keys(*, phone: bytes | None, born: bytes | None, place: bytes | None) -> list[bytes]:
-    """For `models.dialects.alone`: two that race for one limit wait for each other."""
+    """For `models.advisory_locks.alone`: two that race for one limit wait for each other."""
     named = {b"reach number": phone, b"reach born": born, b"reach place": place}
     return [name + idx for name, idx in named.items() if idx]
 

@@ -188,8 +188,8 @@ freed_cluster = Table(
 def is_live(table: Any) -> ColumnElement[bool]:
     """Whether an appointment of a person, or what is done in it, is live.
 
-    To the letter of the index of persons. With a bound value SQLite would read every appointment,
-    and PostgreSQL plan each statement anew.
+    To the letter of the index of persons: PostgreSQL would plan each statement with a bound value
+    anew.
     """
     return and_(table.c.state == literal_column("'confirmed'"), table.c.person_idx.is_not(None))
 

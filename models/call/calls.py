@@ -8,15 +8,16 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Label, Update, bindparam, func, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 
 from models import turn_days
 from models.call.resume import rang_before
 from models.call.tables import call, caller_pace
 from models.clock import Clock
 from models.crypto import Vault
-from models.dialects import hasty, insert_for
 from models.prepared import Prepared
 from models.waiting_list.tables import waiting_entry
+from models.writes import hasty
 
 # A status never moves backwards, in whatever order the provider's callbacks arrive. The last ones
 # are ordered too: otherwise the first to arrive would win.
@@ -67,7 +68,7 @@ def start(  # noqa: PLR0917
     """Store a new call, and say what is known of its line. `caller` is E.164 or None.
 
     `called` is the number of ours that was dialled; None: the default. `may_be_lost`: it does not
-    wait for the disk (`models.dialects.hasty`).
+    wait for the disk (`models.writes.hasty`).
     """
     line = vault.index("phone", caller)
     values = {
@@ -80,7 +81,7 @@ def start(  # noqa: PLR0917
         "the_call": call_id,
         "the_line": line,
     }
-    found = _start(connection.dialect.name, clock, may_be_lost=may_be_lost).rows(connection, values)
+    found = _start(clock, may_be_lost=may_be_lost).rows(connection, values)
     is_new = bool(found)
     if not is_new:
         # A copy of the ring, or one that comes again because its answer was lost.
@@ -94,11 +95,11 @@ _GIVEN = ("id", "caller_enc", "caller_idx", "status", "status_rank", "called")
 
 
 @lru_cache
-def _start(dialect: str, clock: Clock, *, may_be_lost: bool) -> Prepared:
+def _start(clock: Clock, *, may_be_lost: bool) -> Prepared:
     statement = (
-        insert_for(dialect, call)
+        insert(call)
         .on_conflict_do_nothing()
-        .values(started_at=hasty(dialect, clock.at()) if may_be_lost else clock.at())
+        .values(started_at=hasty(clock.at()) if may_be_lost else clock.at())
         # Read by the statement that is written anyway: a ring is two round trips.
         .returning(call.c.started_at, *_of_line(clock))
     )

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, bindparam, delete, update
 
 from models.call.tables import caller_pace
 from models.clock import Clock
-from models.dialects import upsert
 from models.prepared import Prepared
+from models.writes import upsert
 
 # How exact the moment of the last call needs to be: a write less at each ring.
 ABOUT = timedelta(days=1)

@@ -28,12 +28,12 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.dialects.postgresql import insert
 
 from models.call.tables import call, resume_code, turn
 from models.call.turns import Body
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
-from models.dialects import insert_for
 from models.prepared import Prepared
 from models.slots.places import is_held
 from models.slots.tables import place
@@ -202,7 +202,7 @@ def add_code(
     connection: Connection, clock: Clock, code_idx: bytes, call_id: str, lasts: timedelta
 ) -> bool:
     """Store a code for a call; False when it is another call's and still counts."""
-    statement = insert_for(connection.dialect.name, resume_code).values(
+    statement = insert(resume_code).values(
         code_idx=code_idx, call_id=call_id, expires_at=clock.at(lasts)
     )
     statement = statement.on_conflict_do_update(

@@ -12,19 +12,20 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert, select
+from sqlalchemy import Connection, and_, bindparam, delete, exists, func, select
+from sqlalchemy.dialects.postgresql import insert
 
 from models.call import turns
 from models.call.tables import text_conversation, turn
 from models.call.turns import Body
 from models.clock import Clock
 from models.crypto import Vault
-from models.dialects import insert_for, insert_new
 from models.messages import incoming
 from models.messages.budgets import NO_BUDGETS, Subjects
 from models.messages.incoming import Before
 from models.messages.tables import message
 from models.prepared import Prepared
+from models.writes import insert_new
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def begin(  # noqa: PLR0917
 
     False where another text of this number was quicker: of two, one begins.
     """
-    new = insert_for(connection.dialect.name, text_conversation).values(
+    new = insert(text_conversation).values(
         phone_idx=vault.index("phone", phone), call_id=call_id, began_at=clock.at()
     )
     statement = new.on_conflict_do_update(
@@ -174,10 +175,7 @@ def record(
     body: Body,
     about: str,
 ) -> bool:
-    """Store a turn and the text that it answers; False when another text was quicker.
-
-    One statement on PostgreSQL; on SQLite the caller's transaction holds the two together.
-    """
+    """Store a turn and the text that it answers; False when another text was quicker."""
     values = turns.values_of(
         vault,
         text.call_id,
@@ -188,25 +186,15 @@ def record(
         body=body,
         about=about,
     )
-    name = connection.dialect.name
-    if name == "sqlite":
-        if _turn(name, clock).count(connection, values) != 1:
-            return False
-        return note(connection, clock, vault, text)
     row = text.values(vault)
     values |= {f"text_{column}": value for column, value in row.items()}
     return _both(clock, tuple(row)).count(connection, values) == 1
 
 
 @lru_cache
-def _turn(dialect: str, clock: Clock) -> Prepared:
-    return Prepared(turns.insertion(dialect, clock).execution_options(preserve_rowcount=True))
-
-
-@lru_cache
 def _both(clock: Clock, columns: tuple[str, ...]) -> Prepared:
     """The text only where its turn went in: who lost the race has written nothing at all."""
-    told = turns.insertion("postgresql", clock).returning(turn.c.number).cte("told")
+    told = turns.insertion(clock).returning(turn.c.number).cte("told")
     given = [bindparam(f"text_{name}", type_=message.c[name].type) for name in columns]
     row = select(*given, *(clock.at() for _ in incoming.MOMENTS)).select_from(told)
     statement = insert(message).from_select([*columns, *incoming.MOMENTS], row)

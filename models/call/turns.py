@@ -25,16 +25,17 @@ from sqlalchemy import (
     tuple_,
     update,
 )
+from sqlalchemy.dialects.postgresql import insert
 
 from models import turn_days
 from models.call.tables import turn
 from models.clock import Clock
 from models.crypto import Vault
-from models.dialects import hasty, insert_for
 from models.prepared import Prepared, begin_with
 from models.slots.places import renewal
 from models.slots.tables import place
 from models.turn_days import lies_on
+from models.writes import hasty
 
 
 @dataclass(frozen=True)
@@ -125,21 +126,16 @@ def record(  # noqa: PLR0917
     """Store a turn in one statement; False when a copy of it came first.
 
     `about` are the services that it is about, as "grippe+covid"; empty: none that has a name.
-    `may_be_lost`: it does not wait for the disk (`models.dialects.hasty`).
+    `may_be_lost`: it does not wait for the disk (`models.writes.hasty`).
 
-    With a `lease` the same statement renews what the call holds (PostgreSQL; on SQLite, which
-    cannot write two tables in one statement, the caller's transaction holds the two together).
+    With a `lease` the same statement renews what the call holds.
     """
     values = values_of(
         vault, call_id, number, day, step=step, outcome=outcome, body=body, about=about
     )
-    name = connection.dialect.name
-    if lease and name == "sqlite":
-        _renewal(clock, lease).count(connection, {"the_holder": call_id})
-        lease = None
-    elif lease:
+    if lease:
         values["the_holder"] = call_id
-    return _record(name, clock, lease, may_be_lost=may_be_lost).count(connection, values) == 1
+    return _record(clock, lease, may_be_lost=may_be_lost).count(connection, values) == 1
 
 
 def renew(connection: Connection, clock: Clock, call_id: str, lease: timedelta) -> None:
@@ -176,11 +172,10 @@ def values_of(
     }
 
 
-def insertion(dialect: str, clock: Clock, *, may_be_lost: bool = False) -> Any:
+def insertion(clock: Clock, *, may_be_lost: bool = False) -> Any:
     """A turn is written, and nothing where one of its number was."""
     return _insertion(
-        dialect,
-        at=hasty(dialect, clock.at()) if may_be_lost else clock.at(),
+        at=hasty(clock.at()) if may_be_lost else clock.at(),
         step=bindparam("the_step"),
         outcome=bindparam("the_outcome"),
         body_enc=bindparam("the_body"),
@@ -188,22 +183,22 @@ def insertion(dialect: str, clock: Clock, *, may_be_lost: bool = False) -> Any:
     )
 
 
-def _insertion(dialect: str, **columns: Any) -> Any:
+def _insertion(**columns: Any) -> Any:
     return (
-        insert_for(dialect, turn)
+        insert(turn)
         .on_conflict_do_nothing()
         .values(
             call_id=bindparam("the_call"),
             number=bindparam("the_number"),
-            rang_on=turn_days.stored(dialect, turn_days.given("the_day")),
+            rang_on=turn_days.stored(turn_days.given("the_day")),
             **columns,
         )
     )
 
 
 @lru_cache
-def _record(dialect: str, clock: Clock, lease: timedelta | None, *, may_be_lost: bool) -> Prepared:
-    statement = insertion(dialect, clock, may_be_lost=may_be_lost)
+def _record(clock: Clock, lease: timedelta | None, *, may_be_lost: bool) -> Prepared:
+    statement = insertion(clock, may_be_lost=may_be_lost)
     if lease:
         held = renewal(clock, lease).returning(place.c.id).cte("renewed")
         statement = statement.add_cte(held)
@@ -215,13 +210,12 @@ def lock(connection: Connection, call_id: str, number: int, day: date) -> bool:
 
     What is done then is written by `record`, which would say whether a copy came first after all.
     """
-    if connection.dialect.name != "sqlite":
-        # No row that the answer would write anew: that is half of what a claim costs.
-        lock_id = _lock_of(call_id, number)
-        if not begin_with(connection, f"SELECT pg_advisory_xact_lock({lock_id})"):
-            _WAIT.rows(connection, {"lock": lock_id})
-    # On SQLite this transaction is the only writer. On PostgreSQL a copy that was quicker may just
-    # have committed, and whatever this one did then would fail: its booking is there already.
+    # No row that the answer would write anew: that is half of what a claim costs.
+    lock_id = _lock_of(call_id, number)
+    if not begin_with(connection, f"SELECT pg_advisory_xact_lock({lock_id})"):
+        _WAIT.rows(connection, {"lock": lock_id})
+    # A copy that was quicker may just have committed, and whatever this one did then would fail:
+    # its booking is there already.
     values = {"call": call_id, "n": number, "day": day}
     return not _THERE.rows(connection, values)
 
@@ -241,16 +235,14 @@ def claim(connection: Connection, clock: Clock, call_id: str, number: int, day: 
 
     False where the call is past it; one that is locked is waited for. `complete` writes the answer.
     """
-    name = connection.dialect.name
-    if name != "sqlite":
-        _WAIT.rows(connection, {"lock": _lock_of(call_id, number)})
+    _WAIT.rows(connection, {"lock": _lock_of(call_id, number)})
     values = {"the_call": call_id, "the_number": number, "the_day": day}
-    return _claim(name, clock).count(connection, values) == 1
+    return _claim(clock).count(connection, values) == 1
 
 
 @lru_cache
-def _claim(dialect: str, clock: Clock) -> Prepared:
-    statement = _insertion(dialect, at=clock.at(), step="", outcome="claimed")
+def _claim(clock: Clock) -> Prepared:
+    statement = _insertion(at=clock.at(), step="", outcome="claimed")
     return Prepared(statement.execution_options(preserve_rowcount=True))
 
 

@@ -25,6 +25,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.dialects.postgresql import insert
 
 from models.accounts.tables import staff_act
 from models.booking.bookings import opened
@@ -32,7 +33,6 @@ from models.booking.tables import appointment, appointment_for, booking
 from models.centre_day.tables import attendance
 from models.clock import Clock
 from models.crypto import Vault
-from models.dialects import insert
 from models.slots.places import Window, is_held
 from models.slots.slots import SlotCount
 from models.slots.tables import place
@@ -288,7 +288,7 @@ def write(  # noqa: PLR0917 (a sentence: of which appointment, what, by which se
     # What was given away for an appointment before it was moved is of no concern now.
     stays = case((attendance.c.start_at == start_at, attendance.c.given_place), else_=None)
     connection.execute(
-        insert(connection, attendance)
+        insert(attendance)
         .values(booking_id=booking_id, dose=dose, **values)
         .on_conflict_do_update(
             index_elements=["booking_id", "dose"], set_={**values, "given_place": stays}

@@ -30,6 +30,7 @@ from sqlalchemy import (
     true,
     update,
 )
+from sqlalchemy.dialects.postgresql import insert
 
 from models.booking.tables import appointment
 from models.centre_day.tables import operation
@@ -37,7 +38,6 @@ from models.centres.centres import CentreState
 from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
-from models.dialects import insert
 from models.partners.bookings import mirrors
 from models.rows import columns_of, from_row, values_of
 from models.slots.places import is_free
@@ -357,7 +357,7 @@ def unbooked(connection: Connection, place_ids: Collection[int]) -> list[int]:
 def add_slot(connection: Connection, centre_id: str, start: datetime, capacity: int) -> int:
     """A slot without places yet, or the one that is there already; gives its id."""
     connection.execute(
-        insert(connection, slot)
+        insert(slot)
         .values(centre_id=centre_id, start_at=start, capacity=capacity)
         .on_conflict_do_nothing(index_elements=["centre_id", "start_at"])
     )

@@ -10,6 +10,7 @@ from datetime import date, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, bindparam, case, func, null, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from models.booking.tables import appointment
 from models.centres import postcodes
@@ -17,7 +18,6 @@ from models.centres.postcodes import Address
 from models.centres.tables import centre
 from models.clock import Clock
 from models.database import Database
-from models.dialects import insert
 from models.prepared import Prepared, Values
 from models.rows import columns_of, from_row
 
@@ -206,7 +206,7 @@ def save(database: Database, clock: Clock, rows: Sequence[dict[str, object]]) ->
             if not batch:
                 continue
             batch = [row | {"source_mode": row["booking_mode"]} for row in batch]  # noqa: PLW2901
-            new = insert(connection, centre).values(
+            new = insert(centre).values(
                 created_at=clock.at(), updated_at=clock.at(), closed_at=closed_at
             )
             again = new.on_conflict_do_update(
@@ -279,7 +279,7 @@ def insert_new(database: Database, rows: Sequence[dict[str, object]]) -> None:
     """Insert centres that are not there yet; those that are stay as they are."""
     if rows:
         with database.transaction() as connection:
-            connection.execute(insert(connection, centre).on_conflict_do_nothing(), list(rows))
+            connection.execute(insert(centre).on_conflict_do_nothing(), list(rows))
 
 
 def forget_past_closings(database: Database, clock: Clock, today: date) -> None:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from models.centres.geography import Position, distance_km
 from models.centres.tables import centre, postcode
 from models.database import Database
-from models.dialects import insert
 
 _CODES_PER_STATEMENT = 500
 
@@ -40,7 +40,7 @@ def postcodes_beginning(connection: Connection, digits: str) -> list[str]:
 def save(database: Database, rows: Sequence[dict[str, object]]) -> None:
     """Insert or replace postcodes (rows with every column of the table), in one transaction."""
     with database.transaction() as connection:
-        new = insert(connection, postcode)
+        new = insert(postcode)
         others = [column.name for column in postcode.c if not column.primary_key]
         again = new.on_conflict_do_update(
             index_elements=[postcode.c.code], set_={name: new.excluded[name] for name in others}

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, exists, false, func, or
 
 from models.accounts.staff import ACT_NUMBERS
 from models.accounts.tables import staff, staff_act
+from models.advisory_locks import one_after_another
 from models.agents.tables import agent, leg
 from models.booking.bookings import STAND_INS, opened
 from models.booking.tables import appointment, booking
@@ -23,7 +24,6 @@ from models.call.turns import Body
 from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
-from models.dialects import one_after_another
 from models.messages.tables import message
 from models.prepared import Asked, Prepared, ask
 from models.queue import queues
@@ -338,16 +338,13 @@ def ask_acted_before(  # noqa: PLR0917
     what: str,
     subject: str,
     within: timedelta,
-) -> tuple[Asked, Asked | None]:
-    """The same for an act that needs a reason; and the number of that act, for `add_act`.
+) -> Asked:
+    """The same for an act that needs a reason; gives the number of that act, too, for `add_act`.
 
-    The reason is sealed for that number, and would else wait for the act to be written. None on
-    SQLite, where an act is written at once. An act that never comes leaves a gap, as any does that
-    is undone.
+    The reason is sealed for that number, and would else wait for the act to be written. An act that
+    never comes leaves a gap, as any does that is undone.
     """
-    numbers = connection.dialect.name == "postgresql"
-    asked = ask_acted(connection, clock, staff_id, what, subject, within, numbers=numbers)
-    return asked, asked if numbers else None
+    return ask_acted(connection, clock, staff_id, what, subject, within, numbers=True)
 
 
 @lru_cache

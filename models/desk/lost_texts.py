@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from models.clock import Clock
 from models.crypto import Vault
 from models.desk.tables import agent_case, lost_text
-from models.dialects import insert_new
+from models.writes import insert_new
 
 TEXT, RANG, CAME = "text", "rang", "came"
 

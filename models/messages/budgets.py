@@ -36,9 +36,9 @@ from sqlalchemy import (
     true,
     update,
 )
+from sqlalchemy.dialects.postgresql import insert
 
 from models.clock import Clock
-from models.dialects import insert_for
 from models.messages.tables import budget
 from models.prepared import Prepared
 from models.rows import columns_of
@@ -108,7 +108,7 @@ def take(  # noqa: PLR0917
                 f"most_units_{number}": one.most_units,
                 f"most_milli_{number}": one.most_millieuros,
             }
-        statement = _taking(connection.dialect.name, len(within), whatever)
+        statement = _taking(len(within), whatever)
         counted = {row.kind for row in statement.rows(connection, values)}
         taken = [one for one in within if one.kind in counted]
         over += [one for one in within if one.kind not in counted]
@@ -120,7 +120,7 @@ def take(  # noqa: PLR0917
 
 
 @lru_cache
-def _taking(dialect: str, number: int, whatever: bool) -> Prepared:  # noqa: FBT001
+def _taking(number: int, whatever: bool) -> Prepared:  # noqa: FBT001
     rows = [
         {
             "day": bindparam("the_day", type_=Date),
@@ -133,7 +133,7 @@ def _taking(dialect: str, number: int, whatever: bool) -> Prepared:  # noqa: FBT
         }
         for one in range(number)
     ]
-    new = insert_for(dialect, budget).values(rows)
+    new = insert(budget).values(rows)
     has_room = and_(
         budget.c.units + new.excluded.units <= new.excluded.most_units,
         budget.c.millieuros + new.excluded.millieuros <= new.excluded.most_millieuros,
@@ -192,7 +192,7 @@ def _close(connection: Connection, clock: Clock, day: date, one: Limit) -> None:
         "day": day, "kind": one.kind, "subject": one.subject, "units": 0, "millieuros": 0,
         "most_units": one.most_units, "most_millieuros": one.most_millieuros, "refused": 1,
     }  # fmt: skip
-    new = insert_for(connection.dialect.name, budget).values(**values, closed_at=clock.at())
+    new = insert(budget).values(**values, closed_at=clock.at())
     connection.execute(new.on_conflict_do_nothing())
 
 
@@ -202,7 +202,7 @@ def close(connection: Connection, clock: Clock, day: date, one: Limit) -> None:
         "day": day, "kind": one.kind, "subject": one.subject, "units": 0, "millieuros": 0,
         "most_units": one.most_units, "most_millieuros": one.most_millieuros, "refused": 0,
     }  # fmt: skip
-    new = insert_for(connection.dialect.name, budget).values(**values, closed_at=clock.at())
+    new = insert(budget).values(**values, closed_at=clock.at())
     connection.execute(
         new.on_conflict_do_update(
             index_elements=[budget.c.day, budget.c.kind, budget.c.subject],
@@ -233,7 +233,7 @@ def _is(day: date, one: Limit) -> tuple[Any, ...]:
     return (budget.c.day == day, budget.c.kind == one.kind, budget.c.subject == one.subject)
 
 
-# To the letter what the index says, or SQLite would not use it.
+# To the letter what the index says, or it would not be used.
 _CLOSED = (budget.c.day == bindparam("the_day"), budget.c.closed_at.is_not(None))
 _CLOSED_OF_DAY = Prepared(select(budget.c.kind, budget.c.subject).where(*_CLOSED))
 

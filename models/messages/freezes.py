@@ -18,12 +18,12 @@ from sqlalchemy import Connection, and_, func, select, text, update
 from models.agents.tables import intent
 from models.clock import Clock
 from models.database import Database
-from models.dialects import insert_new
 from models.messages.outbox import MAIL
 from models.messages.tables import FROZEN, message, outbox_freeze
 from models.rows import columns_of
+from models.writes import insert_new
 
-# To the letter what the index says, or SQLite would not use it.
+# To the letter what the index says, or it would not be used.
 _FROZEN = text("outbox_freeze.state = 'frozen'")
 
 
@@ -75,12 +75,9 @@ def wait_for_claims(database: Database) -> None:
     """Wait until every claim has ended that began before a freeze was committed.
 
     Such a claim may not have seen the freeze, and sends after it. Each table is waited for by
-    itself: a transaction that writes to both in another order is never in the way. On SQLite the
-    transaction of the freeze has waited for all others that write. Raises SQLAlchemy's errors where
-    one of them does not end within the time of a statement.
+    itself: a transaction that writes to both in another order is never in the way. Raises
+    SQLAlchemy's errors where one of them does not end within the time of a statement.
     """
-    if database.is_sqlite:
-        return
     for table in ("message", "intent"):
         with database.transaction() as connection:
             connection.execute(text(f"LOCK TABLE {table} IN EXCLUSIVE MODE"))

@@ -18,9 +18,9 @@ from sqlalchemy import Connection, Select, func, select
 from models.booking.tables import booking
 from models.clock import Clock
 from models.crypto import Vault
-from models.dialects import insert_new
 from models.messages.budgets import NO_BUDGETS, Subjects, any_closed
 from models.messages.tables import message, phone_line
+from models.writes import insert_new
 
 KIND = "incoming"
 DAY = timedelta(hours=24)

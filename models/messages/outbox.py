@@ -39,18 +39,19 @@ from sqlalchemy import (
     union_all,
     update,
 )
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.call.tables import call
 from models.called import BY_BOOKING
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
-from models.dialects import insert, insert_new
 from models.messages.phone_lines import REMEMBERED, Remembered
 from models.messages.tables import FROZEN, message, phone_line
 from models.online.tables import visit
 from models.prepared import Prepared
 from models.rows import columns_of, from_row, record, values_of
+from models.writes import insert_new
 
 # Ids in one statement.
 _MOST_IDS = 1000
@@ -685,17 +686,16 @@ def sent(
     By another `way` (mail) nobody reports, and there is no provider's id.
     """
     values = {"of_id": message_id, "of_sid": provider_sid, "of_parts": parts, "of_way": way}
-    _sent(connection.dialect.name, clock).count(connection, values)
+    _sent(clock).count(connection, values)
 
 
 @lru_cache
-def _sent(dialect: str, clock: Clock) -> Prepared:
+def _sent(clock: Clock) -> Prepared:
     this = message.c.id == bindparam("of_id")
-    if dialect != "sqlite":
-        # A claim waits for the disk before anything is sent. This note need not: should the server
-        # crash and forget it, the message is in doubt, looked up, and found.
-        hurried = func.set_config("synchronous_commit", "off", literal_column("true"))
-        this = and_(this, hurried.is_not(None))
+    # A claim waits for the disk before anything is sent. This note need not: should the server
+    # crash and forget it, the message is in doubt, looked up, and found.
+    hurried = func.set_config("synchronous_commit", "off", literal_column("true"))
+    this = and_(this, hurried.is_not(None))
     earlier = message.c.state.in_([literal(one, String) for one in _before("sent")])
     return Prepared(
         update(message)
@@ -816,7 +816,7 @@ def follow(
         clock.at(),
         message.c.called,
     ).where(message.c.id == message_id)
-    new = insert(connection, message).from_select(names, values).on_conflict_do_nothing()
+    new = insert(message).from_select(names, values).on_conflict_do_nothing()
     # Told by what comes back: not every driver counts the rows of an INSERT.
     return connection.execute(new.returning(message.c.id)).first() is not None
 

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, case, delete, exists, or_, select
+from sqlalchemy.dialects.postgresql import insert
 
 from models.booking.tables import booking
 from models.clock import Clock
-from models.dialects import insert
 from models.messages.tables import message, phone_line
 from models.rows import columns_of
 
@@ -95,7 +95,7 @@ def _put(
     now = {"updated_at": clock.at()}
     new = {"kind": "", "source": "sms", "phone_idx": phone_idx, **values, **now}
     statement = (
-        insert(connection, phone_line)
+        insert(phone_line)
         .values(**new)
         .on_conflict_do_update(
             index_elements=[phone_line.c.phone_idx], set_=(changes or values) | now

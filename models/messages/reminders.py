@@ -27,22 +27,22 @@ from sqlalchemy import (
     delete,
     exists,
     func,
-    insert,
     literal,
     or_,
     select,
     true,
     update,
 )
+from sqlalchemy.dialects.postgresql import insert
 
 from models.booking.tables import appointment, appointment_for, booking, history
 from models.centres.tables import centre
 from models.clock import Clock
-from models.dialects import insert_for, insert_new
 from models.messages.outbox import NOT_WANTED
 from models.messages.tables import message, reminder_part, reminder_plan
 from models.rows import columns_of, values_of
 from models.slots.tables import place
+from models.writes import insert_new
 
 _COLUMNS = (
     "id", "kind", "dedupe_key", "booking_id", "state", "topic",
@@ -327,10 +327,7 @@ def _row(
     connection: Connection, clock: Clock, kind: str, key: ColumnElement[str], topic: str
 ) -> list[ColumnElement[Any]]:
     """The columns of a new message; its id is the database's own randomness."""
-    if connection.dialect.name == "sqlite":
-        made: ColumnElement[str] = func.lower(func.hex(func.randomblob(16)))
-    else:
-        made = func.replace(cast(func.gen_random_uuid(), Text), "-", "")
+    made = func.replace(cast(func.gen_random_uuid(), Text), "-", "")
     return [
         made,
         literal(kind),
@@ -346,7 +343,7 @@ def _row(
 
 
 def _write(connection: Connection, day: ReminderDay, rows: Select[Any]) -> int:
-    new = insert_for(connection.dialect.name, message).from_select(_COLUMNS, rows)
+    new = insert(message).from_select(_COLUMNS, rows)
     written = connection.execute(
         new.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
     ).rowcount

@@ -17,9 +17,9 @@ from sqlalchemy import BindParameter, Connection, Row, bindparam, func, or_, sel
 
 from models.agents.tables import rate_bucket
 from models.clock import Clock
-from models.dialects import insert_new
 from models.messages.tables import message
 from models.prepared import Prepared
+from models.writes import insert_new
 
 _NOW = timedelta()
 # A permit that misses its limit by less is within it: sums of fractions are not exact.

@@ -142,5 +142,5 @@ outbox_freeze = Table(
     index("uq_outbox_freeze_frozen", "state", where="state = 'frozen'", unique=True),
 )
 # Whether a freeze lasts, as a condition of the statements that claim what is to leave. To the
-# letter of the index, or SQLite would not use it.
+# letter of the index, or it would not be used.
 FROZEN = exists(select(outbox_freeze.c.id).where(text("outbox_freeze.state = 'frozen'")))

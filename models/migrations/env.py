@@ -1,4 +1,4 @@
-"""Alembic's entry: never a long wait for a lock, and on PostgreSQL a transaction each."""
+"""Alembic's entry: never a long wait for a lock, and a transaction for each migration."""
 
 from __future__ import annotations
 
@@ -22,12 +22,6 @@ LOOK_EVERY_SECONDS = 0.2
 
 def run() -> None:
     connection: Connection = context.config.attributes["connection"]
-    if connection.dialect.name != "postgresql":
-        # The others wait in their first statement: it has one writer at a time.
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {PATIENCE_SECONDS * 1000}")
-        connection.commit()
-        _migrate(connection)
-        return
     _be_the_only_one(connection)
     try:
         connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
@@ -43,10 +37,7 @@ def _migrate(connection: Connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=metadata,
-        # On SQLite all are one transaction, which Alembic would not begin by itself: a process that
-        # waited for another sees all that the other migrated, and never a part of it.
-        transactional_ddl=True,
-        transaction_per_migration=connection.dialect.name == "postgresql",
+        transaction_per_migration=True,
     )
     with context.begin_transaction():
         context.run_migrations()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, text
 
 from models.database import Database
 from models.migrations import runner, schema
@@ -201,7 +201,6 @@ class Plan:
     newest: str
     pending: tuple[Pending, ...]
     sizes: Mapping[str, Size]
-    is_sqlite: bool
 
     def lines(self) -> Iterator[str]:
         """For an operator."""
@@ -214,8 +213,6 @@ class Plan:
             yield f"{one.revision}  {one.title}"
             for step in one.steps:
                 yield f"      {self._told(step)}"
-        if self.is_sqlite:
-            yield "SQLite does all of it in one transaction, and whoever writes waits for its end."
         yield "Nothing was changed. Times are estimates for a small server."
 
     def _told(self, step: Step) -> str:
@@ -248,7 +245,7 @@ def make_plan(url: str) -> Plan:
             sizes = _sizes(connection, tables)
     finally:
         database.dispose()
-    return Plan(at, schema.newest_known(), pending, sizes, database.is_sqlite)
+    return Plan(at, schema.newest_known(), pending, sizes)
 
 
 def _pending(at: str | None) -> list[Pending]:
@@ -261,13 +258,6 @@ def _pending(at: str | None) -> list[Pending]:
 
 
 def _sizes(connection: Connection, tables: set[str]) -> dict[str, Size]:
-    if connection.dialect.name == "sqlite":
-        there = tables & set(inspect(connection).get_table_names())
-        counted = {
-            one: connection.execute(text(f"SELECT count(*) FROM {one}")).scalar_one()  # noqa: S608
-            for one in sorted(there)
-        }
-        return {name: Size(rows, 0) for name, rows in counted.items()}
     rows = connection.execute(
         text(
             "SELECT relname, greatest(reltuples, 0)::bigint, pg_table_size(oid) FROM pg_class"

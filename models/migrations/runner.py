@@ -155,6 +155,5 @@ def must_be_known(revision: str | None) -> None:
 
 
 def _is_busy(error: OperationalError) -> bool:
-    """A lock was not to be had, or two waited for each other; SQLite has one lock for all."""
-    states = ("55P03", "40P01")
-    return getattr(error.orig, "sqlstate", None) in states or "is locked" in str(error.orig)
+    """A lock was not to be had, or two waited for each other."""
+    return getattr(error.orig, "sqlstate", None) in {"55P03", "40P01"}

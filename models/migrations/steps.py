@@ -1,8 +1,7 @@
 """What a migration does to large tables while calls go on.
 
-On PostgreSQL each step commits by itself, so that no step holds a lock while it waits for another,
-and looks whether it was made before: a run that gave up is simply run again. On SQLite all steps of
-a migration are one transaction.
+Each step commits by itself, so that no step holds a lock while it waits for another, and looks
+whether it was made before: a run that gave up is simply run again.
 """
 
 from __future__ import annotations
@@ -14,15 +13,8 @@ from alembic import op
 from models.migrations.runner import LOCK_TIMEOUT
 
 
-def is_sqlite() -> bool:
-    return bool(op.get_bind().dialect.name == "sqlite")
-
-
 def add_column(table: str, column: sa.Column[object]) -> None:
     """Needs the table for itself for an instant, and gives up after LOCK_TIMEOUT."""
-    if is_sqlite():
-        op.add_column(table, column)
-        return
     # Asked beforehand, for IF NOT EXISTS needs the table as if it were not there.
     there = op.get_bind().execute(
         sa.text(
@@ -42,9 +34,6 @@ def add_index(
 ) -> None:
     """Make an index of a large table without stopping its writers, where that is possible."""
     condition = None if where is None else sa.text(where)
-    if is_sqlite():
-        op.create_index(name, table, columns, unique=unique, sqlite_where=condition)
-        return
     with op.get_context().autocommit_block():
         # It waits for writers without blocking them, so a long wait does no harm here.
         op.execute("SET lock_timeout = 0")
@@ -64,9 +53,6 @@ def add_index(
 
 def drop_index(name: str, table: str) -> None:
     """Remove an index without stopping the table's readers and writers, where that is possible."""
-    if is_sqlite():
-        op.drop_index(name, table_name=table)
-        return
     with op.get_context().autocommit_block():
         op.execute("SET lock_timeout = 0")
         op.drop_index(name, table, if_exists=True, postgresql_concurrently=True)

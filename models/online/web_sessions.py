@@ -32,16 +32,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from models.advisory_locks import ask_alone
 from models.call.tables import resume_code
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
-from models.dialects import ask_alone, insert_new
 from models.online.tables import reach_code, visit
 from models.prepared import Asked, Prepared, ask
 from models.rows import columns_of, from_row
 from models.slots.holders import of_holder
 from models.slots.places import is_held, renewal
 from models.slots.tables import place
+from models.writes import insert_new
 
 # The page of a visitor for whom an appointment is being asked for at a partner.
 PARTNER_WAITS = "partner_waits"

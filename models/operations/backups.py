@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection, func, inspect, select, table, text
 
@@ -71,8 +67,6 @@ def may_make_tables(connection: Connection) -> bool:
 
 def size(database: Database) -> int:
     """Bytes of the database."""
-    if database.is_sqlite:
-        return Path(database.url.database or "").stat().st_size
     with database.statement() as connection:
         found = text("SELECT pg_database_size(current_database())")
         return int(connection.execute(found).scalar_one())
@@ -83,20 +77,3 @@ def server_version(database: Database) -> int:
     with database.statement() as connection:
         number = connection.execute(text("SHOW server_version_num")).scalar_one()
     return int(number) // _VERSIONS
-
-
-def copy_sqlite(database: Database, file: Path) -> None:
-    """Copy a SQLite database while others write (SQLite's online back-up)."""
-    with database.statement() as connection, closing(sqlite3.connect(file)) as copy:
-        source: Any = connection.connection.driver_connection
-        # In one step: it reads one state, and nobody who writes has to wait for it.
-        source.backup(copy)
-        # The copy is one file: what is in it needs no log beside it.
-        copy.execute("PRAGMA journal_mode=DELETE")
-
-
-def is_whole(connection: Connection) -> bool:
-    """Whether SQLite finds its file in order; PostgreSQL looks when it restores."""
-    if connection.dialect.name != "sqlite":
-        return True
-    return bool(connection.execute(text("PRAGMA integrity_check")).scalars().first() == "ok")

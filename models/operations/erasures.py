@@ -6,8 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from models.dialects import upsert
 from models.operations.tables import erasure
+from models.writes import upsert
 
 
 def reached(connection: Connection, step: str) -> datetime | None:

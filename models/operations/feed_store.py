@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, and_, bindparam, delete, select
+from sqlalchemy.dialects.postgresql import insert
 
 from models.clock import Clock
-from models.dialects import insert
 from models.operations.shared_files import FEED
 from models.operations.tables import shared_file
 
@@ -37,7 +37,7 @@ def put(connection: Connection, clock: Clock, files: Sequence[Stored]) -> None:
     """Store contents beside others of the same names. In a transaction."""
     if not files:
         return
-    new = insert(connection, shared_file).values(changed_at=clock.at(), wanted_at=clock.at())
+    new = insert(shared_file).values(changed_at=clock.at(), wanted_at=clock.at())
     keep = new.on_conflict_do_update(
         index_elements=["folder", "name", "tag"], set_={"wanted_at": clock.at()}
     )
@@ -110,9 +110,7 @@ def was_read(connection: Connection, asked: dict[str, datetime]) -> None:
 
 def _touch(connection: Connection, clock: Clock, folder: str, name: str) -> None:
     values: dict[str, Any] = {"folder": folder, "name": name, "tag": _NO_TAG, "body": b""}
-    new = insert(connection, shared_file).values(
-        **values, changed_at=clock.at(), wanted_at=clock.at()
-    )
+    new = insert(shared_file).values(**values, changed_at=clock.at(), wanted_at=clock.at())
     connection.execute(
         new.on_conflict_do_update(
             index_elements=["folder", "name", "tag"], set_={"wanted_at": clock.at()}

@@ -61,9 +61,7 @@ def spent(connection: Connection, day: date, kind: str) -> float:
 
 
 def replication(connection: Connection) -> Replication | None:
-    """None on SQLite, and on a server that itself follows another."""
-    if connection.dialect.name == "sqlite":
-        return None
+    """None on a server that itself follows another."""
     if connection.execute(text("SELECT pg_is_in_recovery()")).scalar_one():
         return None
     # What the role may not see is null: `GRANT pg_read_all_stats` shows it. A replica that has

@@ -114,8 +114,6 @@ def grant(connection: Connection, role: str) -> None:
     Raises SQLAlchemy's DBAPIError where whoever is connected may not give it.
     """
     wanted = statements(role)
-    if connection.dialect.name == "sqlite":
-        raise BadRole("DATABASE_URL is a SQLite file, which knows no roles; they are PostgreSQL's")
     if connection.execute(text("SELECT to_regclass('alembic_version')")).scalar_one() is None:
         raise BadRole("there are no tables yet: run flask migrate first, as their owner")
     found = connection.execute(
@@ -140,12 +138,10 @@ def grant(connection: Connection, role: str) -> None:
 
 
 def missing(connection: Connection, tables: Iterable[str]) -> list[str]:
-    """What the role of this connection lacks, as "INSERT on booking"; always empty on SQLite.
+    """What the role of this connection lacks, as "INSERT on booking".
 
     Of `tables` and all sequences. A table that is not there is none that a right is missing on.
     """
-    if connection.dialect.name == "sqlite":
-        return []
     names = [*sorted(tables), "alembic_version"]
     lacking = [
         f"{right} on {table}"
@@ -159,9 +155,7 @@ def missing(connection: Connection, tables: Iterable[str]) -> list[str]:
 
 
 def owned(connection: Connection) -> Sequence[str]:
-    """Tables that this connection's role owns, so that nothing holds it back; none on SQLite."""
-    if connection.dialect.name == "sqlite":
-        return []
+    """Tables that this connection's role owns, so that nothing holds it back."""
     return connection.execute(_OWNED, {"role": _current(connection)}).scalars().all()
 
 

@@ -26,26 +26,20 @@ def write_and_undo(database: Database, clock: Clock) -> None:
         tried.rollback()
 
 
-def servers_now(connection: Connection) -> datetime | None:
-    """What the database's own clock says (UTC); None on SQLite, which has this machine's."""
-    if connection.dialect.name == "sqlite":
-        return None
+def servers_now(connection: Connection) -> datetime:
+    """What the database's own clock says (UTC)."""
     moment: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
     return moment.astimezone(UTC)
 
 
 def server_version(connection: Connection) -> str:
     """What the database is, for people."""
-    if connection.dialect.name == "sqlite":
-        return f"SQLite {connection.execute(text('SELECT sqlite_version()')).scalar_one()}"
     found = connection.execute(text("SHOW server_version")).scalar_one()
     return f"PostgreSQL {str(found).partition(' ')[0]}"
 
 
 def has_time_limit(connection: Connection) -> bool:
     """Whether PostgreSQL ends a statement of this connection that takes too long."""
-    if connection.dialect.name == "sqlite":
-        return True
     return str(connection.execute(text("SHOW statement_timeout")).scalar_one()) != "0"
 
 
@@ -57,10 +51,8 @@ class Connections:
     taken: int
 
 
-def connections(connection: Connection) -> Connections | None:
-    """Of the whole server, whichever database they are to; None on SQLite, which counts none."""
-    if connection.dialect.name == "sqlite":
-        return None
+def connections(connection: Connection) -> Connections:
+    """Of the whole server, whichever database they are to."""
     # Some are kept for superusers, and from version 16 on for a role of one's own.
     admitted, taken = connection.execute(
         text(

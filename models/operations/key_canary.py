@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, Integer, LargeBinary, Table, inspect, null, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from models.clock import Clock
-from models.dialects import insert
 from models.tables import key, may, metadata, must
 from models.types import Instant
 
@@ -75,7 +75,7 @@ def read(connection: Connection) -> list[Canary]:
 def add(connection: Connection, new: Canary) -> None:
     """Keep it, unless another process was quicker. A key that is new was never used."""
     values = {"number": new.number, "word_enc": new.sealed, "word_idx": new.index}
-    statement = insert(connection, key_canary).on_conflict_do_nothing()
+    statement = insert(key_canary).on_conflict_do_nothing()
     connection.execute(statement.values(values))
 
 

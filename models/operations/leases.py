@@ -9,15 +9,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, case, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from models.clock import Clock
-from models.dialects import insert
 from models.operations.tables import process_lease
 
 
 def take(connection: Connection, clock: Clock, name: str, holder: str, lease: timedelta) -> bool:
     """Take a lease, or prolong one's own; False while another process has it. One statement."""
-    new = insert(connection, process_lease).values(
+    new = insert(process_lease).values(
         name=name, holder=holder, since=clock.at(), until=clock.at(lease)
     )
     mine = process_lease.c.holder == holder

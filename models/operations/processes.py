@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Float, String, Table, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from models.admission.tables import web_load
 from models.clock import Clock
-from models.dialects import insert, upsert
 from models.tables import index, key, may, metadata, must
 from models.types import Instant
+from models.writes import upsert
 
 WEB = "web"
 # Longer names of measures are not kept.
@@ -68,7 +69,7 @@ def sign(connection: Connection, clock: Clock, process_id: str, kind: str, machi
         "started_at": clock.at(),
         "seen_at": clock.at(),
     }
-    new = insert(connection, process).values(**values)
+    new = insert(process).values(**values)
     connection.execute(
         new.on_conflict_do_update(
             index_elements=[process.c.id], set_={"seen_at": clock.at(), "ended_at": None}
@@ -157,7 +158,7 @@ def _age(now: datetime, since: datetime | None) -> float | None:
 
 def add(connection: Connection, clock: Clock, kind: str, more: Mapping[str, float]) -> None:
     """Add to what processes of a kind have counted, by series."""
-    new = insert(connection, measure)
+    new = insert(measure)
     new = new.on_conflict_do_update(
         index_elements=[measure.c.process, measure.c.series],
         set_={"value": measure.c.value + new.excluded.value, "at": clock.at()},

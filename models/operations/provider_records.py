@@ -10,12 +10,12 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 from sqlalchemy import Connection, SmallInteger, String, Table, delete, func, null, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from models.agents.tables import leg
 from models.call.tables import call
 from models.clock import Clock
 from models.desk.tables import lost_text
-from models.dialects import insert
 from models.messages.tables import message
 from models.tables import index, key, may, metadata, must
 from models.types import Instant
@@ -155,7 +155,7 @@ def _put(
     connection: Connection, clock: Clock, sids: Sequence[str], request_id: str | None = None
 ) -> None:
     # What a time ran out for is a person's, too, once they asked.
-    made = insert(connection, provider_record)
+    made = insert(provider_record)
     statement = made.on_conflict_do_nothing()
     if request_id is not None:
         new = {"request_id": request_id}

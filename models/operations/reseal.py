@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,9 +32,9 @@ from sqlalchemy import (
     update,
 )
 
+from models.advisory_locks import one_after_another
 from models.crypto import CannotOpen, Vault
 from models.database import unhurried
-from models.dialects import one_after_another
 from models.tables import APPEND_ONLY
 from models.types import Sealed
 
@@ -222,20 +222,11 @@ def _key_byte(column: Column[Any]) -> ColumnElement[bytes]:
 def _may_change(connection: Connection, one: SealedTable) -> Iterator[None]:
     """Let this transaction, and no other, change sealed columns of an append-only table.
 
-    On PostgreSQL the owner of the table takes the right for as long as the transaction lasts, and
-    the trigger lets pass what changes sealed columns alone. The service's role is not the owner. On
-    SQLite, where there is one writer at a time, the trigger is away for the transaction.
+    The owner of the table takes the right for as long as the transaction lasts, and the trigger
+    lets pass what changes sealed columns alone. The service's role is not the owner.
     """
     if not one.is_append_only:
         yield
-        return
-    if connection.dialect.name == "sqlite":
-        triggers = _update_triggers(connection, one.name)
-        for name in triggers:
-            connection.exec_driver_sql(f'DROP TRIGGER "{name}"')
-        yield
-        for made in triggers.values():
-            connection.exec_driver_sql(made)
         return
     # Two that change rights of one table at once would fail.
     one_after_another(connection, [hashlib.sha256(f"reseal {one.name}".encode()).digest()])
@@ -248,11 +239,3 @@ def _may_change(connection: Connection, one: SealedTable) -> Iterator[None]:
     yield
     connection.execute(text("SELECT set_config('allo.resealing', '', true)"))
     connection.execute(text(f"REVOKE {rights} FROM CURRENT_USER"))
-
-
-def _update_triggers(connection: Connection, table: str) -> Mapping[str, str]:
-    statement = text(
-        "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :table"
-        " AND sql LIKE '%BEFORE UPDATE%'"
-    )
-    return {row.name: row.sql for row in connection.execute(statement, {"table": table})}

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, and_, delete, func, not_, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from models.clock import Clock
-from models.dialects import insert
 from models.operations.tables import shared_file
 
 FEED, ASSETS = "feed", "assets"
@@ -55,7 +55,7 @@ def put(connection: Connection, clock: Clock, folder: str, name: str, body: byte
     """Store a content under its tag, or note that it is wanted still."""
     values = {"folder": folder, "name": name, "tag": tag_of(body), "body": body}
     moments = {"changed_at": clock.at(), "wanted_at": clock.at()}
-    new = insert(connection, shared_file).values(**values, **moments)
+    new = insert(shared_file).values(**values, **moments)
     connection.execute(
         new.on_conflict_do_update(
             index_elements=["folder", "name", "tag"], set_={"wanted_at": clock.at()}

@@ -31,11 +31,11 @@ from sqlalchemy import (
 
 from models.accounts import staff
 from models.accounts.tables import act_reason, staff_act
+from models.advisory_locks import one_after_another
 from models.booking import history as changes
 from models.booking.tables import history, history_reason
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
-from models.dialects import one_after_another
 from models.tables import RowId, index, key, metadata, must
 from models.types import Instant
 
@@ -84,7 +84,7 @@ trace_anchor = Table(
     index("ix_trace_anchor_chain_at", "chain", "at"),
 )
 
-# Written out, not bound: both databases use a partial index only for its very words.
+# Written out, not bound: a partial index is used only for its very words.
 _OF_A_LINE: ColumnElement[bool] = trace_link.c.row_id > literal_column("0")
 _LOCK = b"traces"
 _ROWS = 1000

@@ -1,8 +1,8 @@
 """Recount everything: what the tables say of each other, and where they contradict.
 
-Each check is one statement over whole tables, made for hash joins on PostgreSQL and for the indexes
-that are there on SQLite; it gives one row for each contradiction, and none on a store that is
-right. Nothing is decrypted, and nothing personal is given: ids, counts, moments (UTC) and states.
+Each check is one statement over whole tables, made for hash joins; it gives one row for each
+contradiction, and none on a store that is right. Nothing is decrypted, and nothing personal is
+given: ids, counts, moments (UTC) and states.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ Intervals = Mapping[str, tuple[int, int]]
 _ROWS = 1000
 # For the sorts and hashes of one connection that runs once a day.
 _WORK_MEMORY = "128MB"
-# Written out, not bound: SQLite uses a partial index only for its very words.
+# Written out, not bound: a partial index is used only for its very words.
 _CONFIRMED: ColumnElement[str] = literal_column("'confirmed'")
 # Errors that pass do so within this.
 _TOLD_IN = timedelta(hours=1)
@@ -96,11 +96,10 @@ class Check:
 def snapshot(database: Database) -> Iterator[Connection]:
     """A connection to which the store stands still while others write; it blocks no writer."""
     with database.snapshot() as connection:
-        if not database.is_sqlite:
-            connection.execute(text("SET LOCAL statement_timeout = 0"))
-            connection.execute(text(f"SET LOCAL work_mem = '{_WORK_MEMORY}'"))
-            # Every row is asked for, not the first ones soon, as PostgreSQL believes of a cursor.
-            connection.execute(text("SET LOCAL cursor_tuple_fraction = 1"))
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        connection.execute(text(f"SET LOCAL work_mem = '{_WORK_MEMORY}'"))
+        # Every row is asked for, not the first ones soon, as PostgreSQL believes of a cursor.
+        connection.execute(text("SET LOCAL cursor_tuple_fraction = 1"))
         yield connection
 
 

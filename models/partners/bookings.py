@@ -31,12 +31,12 @@ from models.booking.tables import booking
 from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
-from models.dialects import insert_new
 from models.messages.tables import message
 from models.partners.rows import PartnerCentreRow
 from models.partners.tables import partner_booking, partner_centre, partner_slot
 from models.rows import from_row
 from models.slots.tables import place, slot
+from models.writes import insert_new
 
 KELDOC: Final = "keldoc"
 ASKED, UNSURE, BOOKED = "asked", "unsure", "booked"

@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, false, func, select, true, update
+from sqlalchemy.dialects.postgresql import insert
 
 from models.clock import Clock
-from models.dialects import insert
 from models.partners import bookings as orders
 from models.partners.tables import partner_booking
 from models.slots.tables import place, slot
@@ -152,7 +152,7 @@ def _open(connection: Connection, centre_id: str, start: datetime, count: int, m
     """Add places to a slot that has `count`, which may not be there yet; gives how many came."""
     capacity = count + missing
     connection.execute(
-        insert(connection, slot)
+        insert(slot)
         .values(centre_id=centre_id, start_at=start, capacity=capacity)
         .on_conflict_do_nothing(index_elements=["centre_id", "start_at"])
     )
@@ -176,7 +176,7 @@ def _open(connection: Connection, centre_id: str, start: datetime, count: int, m
     ]
     if rows:
         connection.execute(
-            insert(connection, place).on_conflict_do_nothing(index_elements=["slot_id", "number"]),
+            insert(place).on_conflict_do_nothing(index_elements=["slot_id", "number"]),
             rows,
         )
     return len(rows)

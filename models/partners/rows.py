@@ -30,14 +30,15 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.dialects.postgresql import insert
 
 from models.centres import geography
 from models.centres.tables import centre
 from models.clock import Clock
-from models.dialects import insert, upsert
 from models.partners.tables import partner_centre, partner_feed, partner_slot
 from models.prepared import Prepared
 from models.rows import columns_of, from_row, values_of
+from models.writes import upsert
 
 PUBLIC: Final = "public"
 # With a number of years behind it: `age>=75`.
@@ -275,7 +276,7 @@ def claim_feed(
     not report for `alive` counts as dead.
     """
     f = partner_feed.c
-    new = insert(connection, partner_feed).values(platform=platform)
+    new = insert(partner_feed).values(platform=platform)
     connection.execute(new.on_conflict_do_nothing())
     known = select(partner_feed).where(f.platform == platform).with_for_update()
     row = connection.execute(known).one()
@@ -344,7 +345,7 @@ def replace_centre(
             values_of(slot, partner_slot) | {"partner_centre_id": told.id, "read_at": read_at}
             for slot in once.values()
         ]
-        connection.execute(insert(connection, partner_slot), rows)
+        connection.execute(insert(partner_slot), rows)
 
 
 def mark_gone(connection: Connection, clock: Clock, partner_centre_id: str) -> None:

@@ -20,7 +20,7 @@ from models.rows import columns_of, from_row
 from models.slots.places import Share
 from models.slots.tables import place
 
-# To the letter what the index says, or SQLite would not use it.
+# To the letter what the index says, or it would not be used.
 _OPEN = text("place.booking_id IS NULL")
 
 
@@ -144,7 +144,6 @@ def free_at(
         if share
         else place.c.blocked.is_(False)
     )
-    # Not a join: SQLite would go through all places of the country for it.
     statement = (
         select(
             place.c.centre_id,

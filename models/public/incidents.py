@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Select, insert, or_, select, update
 
+from models.advisory_locks import one_after_another
 from models.clock import Clock
-from models.dialects import one_after_another
 from models.public.tables import incident
 from models.rows import columns_of
 

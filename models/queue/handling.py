@@ -143,7 +143,7 @@ PUTS_DOWN = timedelta(minutes=1)
 def _owed(clock: Clock) -> Prepared:
     """One row at least, each with how many are due; with it, one of those who are later."""
     theirs = (
-        # To the letter what the index says, or SQLite would not use it.
+        # To the letter what the index says, or it would not be used.
         text("queue_entry.state = 'waiting' AND queue_entry.mode = 'agent'"),
         queue_entry.c.language == bindparam("the_language"),
     )

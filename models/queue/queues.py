@@ -38,7 +38,6 @@ from models.call import calls
 from models.called import ABOUT, BY_ORIGIN, about_of
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
-from models.dialects import insert_new
 from models.messages.tables import FROZEN
 from models.prepared import Prepared
 from models.queue import tables
@@ -54,6 +53,7 @@ from models.rows import columns_of, from_row, values_of
 from models.slots.holders import of_holder
 from models.slots.places import renewal
 from models.slots.tables import place
+from models.writes import insert_new
 
 CALL = "call"
 CALLBACK = "callback"
@@ -640,12 +640,8 @@ def queue_position(
 ) -> QueuePosition | None:
     """Where an entry stands, by its id, or by the call whose live one it is; one statement.
 
-    With a `lease` it renews what the call holds, too (on SQLite, which cannot write where it reads,
-    by another one).
+    With a `lease` it renews what the call holds, too.
     """
-    if lease and connection.dialect.name == "sqlite":
-        _renewal(clock, lease).count(connection, {"the_holder": which})
-        lease = None
     statement = _queue_position(clock, by_call=by_call, lease=lease)
     rows = statement.rows(connection, {"which": which, "the_holder": which})
     if not rows:
@@ -659,11 +655,6 @@ def queue_position(
         rings=row.phone_idx is not None,
         queue=_queue(row),
     )
-
-
-@lru_cache
-def _renewal(clock: Clock, lease: timedelta) -> Prepared:
-    return Prepared(renewal(clock, lease))
 
 
 @lru_cache

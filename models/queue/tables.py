@@ -10,7 +10,7 @@ from models.types import Instant, LookUp, Sealed
 _IN_LINE = "state = 'waiting'"
 _LIVE = "state IN ('waiting', 'kept', 'reserved', 'talking')"
 _BUSY = "state IN ('reserved', 'talking', 'wrapup', 'kept')"
-# Conditions to the letter of an index, or SQLite would not use it.
+# Conditions to the letter of an index, or it would not be used.
 IN_LINE, LIVE, BUSY = (text(f"queue_entry.{words}") for words in (_IN_LINE, _LIVE, _BUSY))
 PROMISED = text(f"queue_entry.kind = 'callback' AND queue_entry.{_LIVE}")
 

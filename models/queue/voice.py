@@ -17,7 +17,7 @@ from models.queue.tables import queue_entry
 DISPLACED, ANEW = frozenset({callbacks.DISPLACED, "merged"}), "anew"
 
 
-# To the letter what the index says, or SQLite would not use it.
+# To the letter what the index says, or it would not be used.
 _GAVE_WAY = text(
     "queue_entry.message_id IS NOT NULL AND queue_entry.outcome IN ('displaced', 'merged')"
 )

@@ -1,9 +1,9 @@
-"""Whose places are whose: how each kind of database finds the places of a holder.
+"""Whose places are whose: how the places of a holder are found.
 
-SQLite has an index on `place.held_by`. On PostgreSQL that would have each hold written into every
-index of its place, for a row stays where it is only as long as no index knows what changes. There
-each hold is noted in `held_place`, and the place itself says whether it is one still. A note is
-never missing; what is over is forgotten by `forget`. See docs/decisions/0002.
+An index on `place.held_by` would have each hold written into every index of its place, for a row
+stays where it is only as long as no index knows what changes. So each hold is noted in
+`held_place`, and the place itself says whether it is one still. A note is never missing; what is
+over is forgotten by `forget`. See docs/decisions/0002.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sqlalchemy import (
     Connection,
     Executable,
     String,
+    and_,
     any_,
     bindparam,
     delete,
@@ -24,59 +25,24 @@ from sqlalchemy import (
     insert,
     select,
 )
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import ReturningUpdate
-from sqlalchemy.sql.visitors import InternalTraversal
 
 from models.slots.tables import held_place, place
 
 
-class _Held(ColumnElement[bool]):
-    """A condition on `held_by`, and the places to which PostgreSQL need look for it."""
-
-    inherit_cache = True
-    # SQLite is else asked whether it is 1.
-    _is_implicitly_boolean = True
-
-    def __init__(self, held: ColumnElement[bool], noted: ColumnElement[bool]) -> None:
-        self.held, self.noted = held, noted
-        self.type = held.type
-
-    _traverse_internals = [  # noqa: RUF012
-        ("held", InternalTraversal.dp_clauseelement),
-        ("noted", InternalTraversal.dp_clauseelement),
-    ]
-
-    @property
-    def _from_objects(self) -> list[Any]:
-        return self.held._from_objects  # noqa: SLF001
-
-
-@compiles(_Held)
-def _by_index(element: _Held, compiler: SQLCompiler, **kw: Any) -> str:
-    return compiler.process(element.held, **kw)
-
-
-@compiles(_Held, "postgresql")
-def _by_note(element: _Held, compiler: SQLCompiler, **kw: Any) -> str:
-    held, noted = (compiler.process(one, **kw) for one in (element.held, element.noted))
-    return f"({held} AND {noted})"
-
-
 def of_holder(holder: ColumnElement[str] | str) -> ColumnElement[bool]:
     """Of a place that says that it is held by this one, live or not."""
-    return _Held(place.c.held_by == holder, _noted(held_place.c.holder == holder))
+    return and_(place.c.held_by == holder, _noted(held_place.c.holder == holder))
 
 
 def of_holders(holders: Collection[str]) -> ColumnElement[bool]:
     """The same of any of these."""
-    return _Held(place.c.held_by.in_(holders), _noted(held_place.c.holder.in_(holders)))
+    return and_(place.c.held_by.in_(holders), _noted(held_place.c.holder.in_(holders)))
 
 
 def of_any_holder() -> ColumnElement[bool]:
     """Of a place that says that it is held, by whomever."""
-    return _Held(place.c.held_by.is_not(None), _noted())
+    return and_(place.c.held_by.is_not(None), _noted())
 
 
 def is_found() -> ColumnElement[bool]:
@@ -84,7 +50,7 @@ def is_found() -> ColumnElement[bool]:
     noted = exists().where(
         held_place.c.place_id == place.c.id, held_place.c.holder == place.c.held_by
     )
-    return _Held(place.c.held_by.is_not(None), noted)
+    return and_(place.c.held_by.is_not(None), noted)
 
 
 def _noted(*which: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -94,13 +60,11 @@ def _noted(*which: ColumnElement[bool]) -> ColumnElement[bool]:
     return place.c.id == any_(func.array(ids))
 
 
-def noting(dialect: str, held: ReturningUpdate[Any]) -> Executable:
+def noting(held: ReturningUpdate[Any]) -> Executable:
     """A statement that holds places for `:the_holder`, and notes them; it returns what `held` does.
 
     What it returns has the `id` of each place.
     """
-    if dialect == "sqlite":
-        return held
     taken = held.cte("taken")
     values = select(bindparam("the_holder", type_=String), taken.c.id)
     noted = insert(held_place).from_select(["holder", "place_id"], values).cte("noted")
@@ -109,7 +73,7 @@ def noting(dialect: str, held: ReturningUpdate[Any]) -> Executable:
 
 def note(connection: Connection, holder: str, place_ids: Sequence[int]) -> None:
     """Note what this transaction has held for `holder`, by another statement."""
-    if place_ids and connection.dialect.name != "sqlite":
+    if place_ids:
         rows = [{"holder": holder, "place_id": one} for one in place_ids]
         connection.execute(insert(held_place), rows)
 
@@ -119,8 +83,7 @@ def forget(connection: Connection) -> None:
 
     One that a transaction makes meanwhile is not seen, and stays.
     """
-    if connection.dialect.name != "sqlite":
-        still = exists().where(
-            place.c.id == held_place.c.place_id, place.c.held_by == held_place.c.holder
-        )
-        connection.execute(delete(held_place).where(~still))
+    still = exists().where(
+        place.c.id == held_place.c.place_id, place.c.held_by == held_place.c.holder
+    )
+    connection.execute(delete(held_place).where(~still))

@@ -17,7 +17,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Exists,
-    Integer,
     String,
     Update,
     and_,
@@ -39,7 +38,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.call.tables import call
 from models.centres.tables import centre
-from models.clock import Clock, later_than, local_midnight, steady_offset
+from models.clock import Clock, later_than, local_midnight
 from models.prepared import Prepared
 from models.rows import record
 from models.slots import holders
@@ -96,8 +95,6 @@ class Shape(NamedTuple):
     skips: bool = False
     shared: bool = False
     apart: Apart | None = None
-    # Whether the clocks of the land stay as they are, all the time that is looked at.
-    steady: bool = False
     # Whether all centres have one time zone, which is a bound value then.
     zoned: bool = False
     # How many named services a place must serve, and one beside it.
@@ -137,7 +134,6 @@ class SlotQuery:
             bool(self.skip_slots),
             self.share is not None,
             self.apart,
-            self._offset is not None,
             self._is_zoned,
             len(self.services),
             len(self.beside),
@@ -147,14 +143,6 @@ class SlotQuery:
     @property
     def _is_zoned(self) -> bool:
         return self.apart is not None and bool(self.zone)
-
-    @property
-    def _offset(self) -> int | None:
-        if self.apart is None or not self._is_zoned:
-            return None
-        first = min(start for start, _ in self.windows).date()
-        last = max(end for _, end in self.windows).date()
-        return steady_offset(self.zone, first, last + timedelta(days=self.apart.most + 1))
 
     @property
     def values(self) -> dict[str, Any]:
@@ -167,9 +155,6 @@ class SlotQuery:
                 values |= {f"from_{number}": start, f"until_{number}": end}
         if self.skip_slots:
             values["skip_slots"] = list(self.skip_slots)
-        offset = self._offset
-        if offset is not None:
-            values["offset"] = offset
         if self._is_zoned:
             values["zone"] = self.zone
         if self.services:
@@ -252,7 +237,7 @@ def look(
     values = {"nearest": nearest, "count_up_to": count_up_to, **wish.values}
     values |= {f"centre_{number}": one for number, one in enumerate(padded)}
     values |= wish.busy_values(padded)
-    rows = _look(clock, size, wish.shape, connection.dialect.name).rows(connection, values)
+    rows = _look(clock, size, wish.shape).rows(connection, values)
     return FreeCentres(
         centre_ids=frozenset(row.id for row in rows if row.id is not None),
         places=max((row.places for row in rows), default=0),
@@ -260,7 +245,7 @@ def look(
 
 
 @lru_cache
-def _look(clock: Clock, size: int, shape: Shape, dialect: str) -> Prepared:
+def _look(clock: Clock, size: int, shape: Shape) -> Prepared:
     centres: list[BindParameter[str]] = [bindparam(f"centre_{n}") for n in range(size)]
     in_line = {one: number for number, one in enumerate(centres)}
     number = case(in_line, value=centre.c.id).label("number")
@@ -306,10 +291,9 @@ def _look(clock: Clock, size: int, shape: Shape, dialect: str) -> Prepared:
         )
         .limit(bindparam("count_up_to"))
     )
-    if dialect != "sqlite":
-        # In the order of the index. Of a dozen among few centres PostgreSQL would else believe that
-        # they are soon found anywhere, and read the table from its beginning: all that is past.
-        some = some.order_by(near.c.centre_id, near.c.start_at, near.c.lot, near.c.id)
+    # In the order of the index. Of a dozen among few centres PostgreSQL would else believe that
+    # they are soon found anywhere, and read the table from its beginning: all that is past.
+    some = some.order_by(near.c.centre_id, near.c.start_at, near.c.lot, near.c.id)
     count = select(func.count()).select_from(some.subquery()).scalar_subquery().label("places")
     counted = select(count).subquery("counted")
     return Prepared(
@@ -341,16 +325,14 @@ def hold(
     values = {"the_holder": holder, **wish.values}
     values |= {f"centre_{number}": one for number, one in enumerate(centre_ids)}
     values |= wish.busy_values(centre_ids)
-    statement = _hold(
-        connection.dialect.name, clock, lease, longest, len(centre_ids), wish.shape, patient
-    )
+    statement = _hold(clock, lease, longest, len(centre_ids), wish.shape, patient)
     return _held(connection, statement, values, patient=patient)
 
 
 def _held(
     connection: Connection, statement: Prepared, values: dict[str, Any], *, patient: bool
 ) -> list[HeldPlace]:
-    if not patient or connection.dialect.name == "sqlite":
+    if not patient:
         return [HeldPlace(*row) for row in statement.rows(connection, values)]
     try:
         with connection.begin_nested():
@@ -364,7 +346,6 @@ def _held(
 
 @lru_cache
 def _hold(  # noqa: PLR0917
-    dialect: str,
     clock: Clock,
     lease: timedelta,
     longest: timedelta,
@@ -373,7 +354,7 @@ def _hold(  # noqa: PLR0917
     patient: bool,  # noqa: FBT001
 ) -> Prepared:
     # A patient caller waits for just what would be missed: see `_is_first`.
-    by_address = dialect != "sqlite" and not patient
+    by_address = not patient
     picks = []
     for number in range(centres):
         pick = place.alias(f"pick{number}")
@@ -387,7 +368,7 @@ def _hold(  # noqa: PLR0917
         )
         picks.append(_is_first(pick, wished, patient=patient, by_address=by_address))
     taking = _taking(clock, or_(*picks), lease, longest)
-    return Prepared(holders.noting(dialect, taking), planned_once=True)
+    return Prepared(holders.noting(taking), planned_once=True)
 
 
 def _is_first(
@@ -439,7 +420,7 @@ def hold_slot(
         *([serves(pick, len(services))] if services else ()),
     )
     statement = _taking(clock, _is_first(pick, wished, patient=False), lease, longest)
-    noting = holders.noting(connection.dialect.name, statement)
+    noting = holders.noting(statement)
     values = {"the_holder": holder, **share_values(share), **service_values(services)}
     return [HeldPlace(*row) for row in connection.execute(noting, values)]
 
@@ -767,7 +748,7 @@ def fits(
     free = is_free(clock, table)
     if holder is not None:
         own = and_(table.c.booking_id.is_(None), ~table.c.blocked, table.c.held_by == holder)
-        # To the letter what the index says, first, or SQLite would not use it.
+        # To the letter what the index says, first, or it would not be used.
         free = and_(table.c.booking_id.is_(None), or_(free, own))
     conditions = [free]
     # The time zone is a column of one of these, or is read by itself.
@@ -796,9 +777,8 @@ def fits(
         later = place.alias(f"{table.name}_later")
         if shape.zoned:
             zone = bindparam("zone", type_=String)
-        offset = bindparam("offset", type_=Integer) if shape.steady else None
         opens, closes = (
-            local_midnight(table.c.start_at, days, zone, offset)
+            local_midnight(table.c.start_at, days, zone)
             for days in (shape.apart.least, shape.apart.most + 1)
         )
         conditions.append(

@@ -12,9 +12,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, or_, select, update
 
+from models.advisory_locks import one_after_another
 from models.booking.tables import appointment, appointment_for
 from models.clock import Clock
-from models.dialects import one_after_another
 from models.slots.tables import place, service, slot
 
 # As many bits as the column has without its sign.
@@ -83,7 +83,7 @@ def label(
     theirs = [place.c.slot_id.in_(slot_ids)]
     if numbers is not None:
         theirs.append(place.c.number.between(*numbers))
-    # Locked, so that nobody takes one of them meanwhile: SQLite has one writer at a time.
+    # Locked, so that nobody takes one of them meanwhile.
     lock = select(place.c.id).where(*theirs).order_by(place.c.id).with_for_update()
     found = connection.execute(lock).scalars().all()
     if not found:

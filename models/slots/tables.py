@@ -67,16 +67,13 @@ place = Table(
         refers=ForeignKey("booking.id", deferrable=True, initially="DEFERRED"),
     ),
     UniqueConstraint("slot_id", "number"),
-    # Only what every query can repeat to the letter, or SQLite would not use the index.
+    # A holder's places are found by `held_place`.
     index("ix_place_free", "centre_id", "start_at", "lot", "id", where="booking_id IS NULL"),
-    # PostgreSQL finds a holder's places by `held_place`.
-    index("ix_place_held_by", "held_by", where="held_by IS NOT NULL").ddl_if(dialect="sqlite"),
-    # Without it SQLite reads every place to check the foreign key of a new booking.
     index("ix_place_booking_id", "booking_id", where="booking_id IS NOT NULL"),
 )
 
-# PostgreSQL alone writes here, and no key is kept: a place may be noted twice. With an index on who
-# holds a place, each hold would be written into every index of that place (docs/decisions/0002).
+# No key is kept: a place may be noted twice. With an index on who holds a place, each hold would be
+# written into every index of that place (docs/decisions/0002).
 held_place = Table(
     "held_place",
     metadata,

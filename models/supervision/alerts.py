@@ -12,9 +12,9 @@ from datetime import datetime
 from sqlalchemy import Connection, or_, select, update
 
 from models.clock import Clock
-from models.dialects import insert_new
 from models.rows import columns_of
 from models.supervision.tables import alert
+from models.writes import insert_new
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ from models.rows import columns_of, from_row
 from models.turn_days import called_since, is_of_call
 from models.waiting_list.tables import waiting_entry
 
-# Word for word the conditions of the indexes, or SQLite would not use them. Calls that the machine
+# Word for word the conditions of the indexes, or it would not be used. Calls that the machine
 # makes are in the same table, but in no agent's queue.
 _FOR_AGENTS = queue_entry.c.mode == "agent"
 # With a place, and no agent has answered.
@@ -556,11 +556,9 @@ def summarise(connection: Connection) -> bool:
     """Let PostgreSQL's summaries of pages cover the newest ones, which are asked for each second.
 
     The function of migration 0021 does it as the owner of the indexes. False where another process
-    has locked the table (a vacuum, which does this itself at its end), where this role may not call
-    it, and on SQLite, which has no summaries.
+    has locked the table (a vacuum, which does this itself at its end), and where this role may not
+    call it.
     """
-    if connection.dialect.name == "sqlite":
-        return False
     try:
         connection.execute(select(func.summarise_moments()))
     except DBAPIError:

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, select
 
 from models.clock import Clock
-from models.dialects import upsert
 from models.prepared import Prepared
 from models.supervision.tables import board_setting
+from models.writes import upsert
 
 
 def read(connection: Connection) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, case, func, null, select, update
 
 from models.clock import Clock
-from models.dialects import upsert
 from models.prepared import Prepared
 from models.supervision.tables import snapshot
+from models.writes import upsert
 
 _DIGITS = 32
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, delete, func, select
+from sqlalchemy.dialects.postgresql import insert
 
 from models.clock import Clock
-from models.dialects import insert
 from models.supervision.tables import tally
 
 QUARTER = timedelta(minutes=15)
@@ -43,7 +43,7 @@ def write(connection: Connection, quarter: datetime, counts: Counts) -> None:
         if value
     ]
     rows.append({"at": quarter, "name": COUNTED, "label": "", "value": 1.0})
-    connection.execute(insert(connection, tally), rows)
+    connection.execute(insert(tally), rows)
 
 
 def counted(connection: Connection, since: datetime, until: datetime) -> set[datetime]:

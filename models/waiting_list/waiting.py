@@ -40,7 +40,6 @@ from models.centres.geography import EARTH_RADIUS_KM, distance_km
 from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
-from models.dialects import insert_new
 from models.messages.tables import message
 from models.rows import from_row, values_of
 from models.slots.holders import of_holder
@@ -48,8 +47,9 @@ from models.slots.places import is_free, serves, service_values
 from models.slots.slots import HeldAppointment, held_appointments
 from models.slots.tables import place
 from models.waiting_list.tables import waiting_entry
+from models.writes import insert_new
 
-# To the letter what the indexes say, or SQLite would not use them.
+# To the letter what the indexes say, or it would not be used.
 _LIVE = text("waiting_entry.state IN ('waiting', 'offered')")
 _WAITING: ColumnElement[str] = literal_column("'waiting'")
 _CONFIRMED: ColumnElement[str] = literal_column("'confirmed'")

@@ -166,7 +166,7 @@ class SignIn:
             self.sign_out(token)
             return None
         if now - found.seen_at > TOUCH_AFTER and (found.in_call or found.wall or not poll):
-            with store.database.one_writer(), store.database.statement() as connection:
+            with store.database.statement() as connection:
                 rows.touch(connection, store.clock, token)
             found = replace(found, seen_at=now)
         if not found.wall and not needs(found):
@@ -219,7 +219,7 @@ class SignIn:
         self._seen.pop(token, None)
         self._known.pop(token, None)
         store = self._store
-        with store.database.one_writer(), store.database.statement() as connection:
+        with store.database.statement() as connection:
             rows.end_session(connection, store.clock, token)
 
     def sessions(self, staff: Staff, token: str) -> Sequence[StaffSessionView]:

@@ -144,9 +144,8 @@ class AdmissionController:
                     return before.waiting
             loads = Loads.of(arrivals.loads(connection, store.clock, FRESH))
             room = self.next(before, loads, now, partial(_crowd, connection))
-            with store.database.one_writer():
-                snapshots.put(connection, store.clock, NAME, room.body())
-                self._clear(connection, room, now)
+            snapshots.put(connection, store.clock, NAME, room.body())
+            self._clear(connection, room, now)
         if room.active != before.active:
             log.info("waiting room", active=room.active, crowded=room.crowded)
         return room.waiting

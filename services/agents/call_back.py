@@ -120,7 +120,7 @@ class CallBack:
 
     def dial_machines(self, store: Store, control: CallControl) -> int:
         """Ring the numbers that the machine rings; returns how many. The dispatcher's task."""
-        # Most looks find nothing: they open no transaction, for which SQLite has one writer.
+        # Most looks find nothing: they open no transaction.
         with store.database.statement() as connection:
             if not callbacks.is_any_for_machine(connection, store.clock):
                 return 0

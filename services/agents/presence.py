@@ -138,7 +138,7 @@ def stop(store: Store, staff_id: str, wished: str) -> CommandResult:
 
 def heartbeat(store: Store, *staff_ids: str) -> None:
     """The pages of these agents are there; one write for all of them."""
-    with store.database.one_writer(), store.database.statement() as connection:
+    with store.database.statement() as connection:
         agents.seen_together(connection, store.clock, staff_ids)
 
 
@@ -167,7 +167,7 @@ def wrapup_time(connection: Connection) -> timedelta:
 
 def forget_closed_pages(store: Store) -> int:
     """Send agents offline who are ready and whose page is gone; gives how many."""
-    with store.database.statement() as connection, store.database.one_writer():
+    with store.database.statement() as connection:
         return len(agents.send_home(connection, store.clock, PAGE_GONE_AFTER))
 
 

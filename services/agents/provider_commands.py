@@ -306,7 +306,7 @@ def take_permit(store: Store, calls_per_second: float) -> timedelta:
     two statements of its own, before the provider is asked and in no transaction.
     """
     burst = min(max(calls_per_second, LEAST_BURST), MOST_BURST)
-    with store.database.one_writer(), store.database.statement() as connection:
+    with store.database.statement() as connection:
         return call_rate.take(
             connection, store.clock, BUCKET, per_second=calls_per_second, most=burst
         )

@@ -54,13 +54,11 @@ def record_call_status(
         # what becomes of its places are seen together, or not at all: between the two, whoever
         # tidies up after calls that are over, or a copy of this status, would give the chosen place
         # away, and an agent would take somebody who is gone.
-        with store.database.one_writer():
-            if over and queues.end_alone(connection, store.clock, call_id, status):
-                return True
+        if over and queues.end_alone(connection, store.clock, call_id, status):
+            return True
         # It has something, or is not known, or its end was.
         if not over or not any(queues.holds_or_waits(connection, call_id)):
-            with store.database.one_writer():
-                moved = calls.move_status(connection, store.clock, call_id, status)
+            moved = calls.move_status(connection, store.clock, call_id, status)
             return moved and over
 
     def end(connection: Connection) -> tuple[bool, str | None]:

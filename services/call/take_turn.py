@@ -62,20 +62,19 @@ class Turn:
         """
         store = self.store
         connection = self._connection()
-        with store.database.one_writer():
-            started = calls.start(
-                connection,
-                store.clock,
-                store.vault,
-                self.call_id,
-                caller,
-                called,
-                may_be_lost=True,
-            )
-            self.day = started.day
-            line = started.slow and store.vault.index("phone", caller)
-            if line:
-                pace.still_rings(connection, store.clock, line)
+        started = calls.start(
+            connection,
+            store.clock,
+            store.vault,
+            self.call_id,
+            caller,
+            called,
+            may_be_lost=True,
+        )
+        self.day = started.day
+        line = started.slow and store.vault.index("phone", caller)
+        if line:
+            pace.still_rings(connection, store.clock, line)
         return started
 
     def newest(self) -> StoredTurn | None:
@@ -180,23 +179,20 @@ class Turn:
             self._give_back()
             return
         connection = self._connection()
-        database = store.database
-        # SQLite cannot renew and record in one statement, so there the two are one transaction.
-        with database.one_writer() if renew_for is None else database.together(connection):
-            recorded = turns.record(
-                connection,
-                store.clock,
-                store.vault,
-                self.call_id,
-                self.number,
-                self._day_of_call(connection),
-                step=step,
-                outcome=outcome,
-                body=body,
-                about=about,
-                lease=renew_for,
-                may_be_lost=True,
-            )
+        recorded = turns.record(
+            connection,
+            store.clock,
+            store.vault,
+            self.call_id,
+            self.number,
+            self._day_of_call(connection),
+            step=step,
+            outcome=outcome,
+            body=body,
+            about=about,
+            lease=renew_for,
+            may_be_lost=True,
+        )
         self._give_back()
         if not recorded:
             raise AlreadyAnswered

@@ -124,18 +124,17 @@ class TextTurn(Turn):
             self._give_back()
             return
         connection = self._connection()
-        with store.database.together(connection):
-            if not text_conversations.record(
-                connection,
-                store.clock,
-                store.vault,
-                text,
-                step=step,
-                outcome=outcome,
-                body=body,
-                about=about,
-            ):
-                raise AlreadyAnswered
+        if not text_conversations.record(
+            connection,
+            store.clock,
+            store.vault,
+            text,
+            step=step,
+            outcome=outcome,
+            body=body,
+            about=about,
+        ):
+            raise AlreadyAnswered
         self._give_back()
 
 
@@ -288,7 +287,7 @@ class TextConversations:
 
     def _noted(self, written: IncomingText, phone: str, answer: tuple[str, ...]) -> TextReply:
         store = self._store
-        with store.database.statement() as connection, store.database.one_writer():
+        with store.database.statement() as connection:
             if not incoming.add(
                 connection,
                 store.clock,

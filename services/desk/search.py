@@ -185,7 +185,6 @@ class AskedFile:
     searched: Asked
     files: _AskedFiles
     booking: AskedBooking
-    act_number: Asked | None
 
 
 def ask_to_open(connection: Connection, store: Store, staff: Staff, booking_id: str) -> AskedFile:
@@ -195,10 +194,10 @@ def ask_to_open(connection: Connection, store: Store, staff: Staff, booking_id: 
     """
     files = _ask_files(connection, store, staff)
     # After those who wait for each other, so that acts are numbered in the order of their writing.
-    searched, number = rows.ask_acted_before(
+    searched = rows.ask_acted_before(
         connection, store.clock, staff.id, SEARCHED, booking_id, FOUND_FOR
     )
-    return AskedFile(searched, files, ask_booking(connection, store, booking_id), number)
+    return AskedFile(searched, files, ask_booking(connection, store, booking_id))
 
 
 def open_found(
@@ -222,7 +221,7 @@ def open_found(
     if not asked.searched.rows():
         return None
     count(connection, store, staff, 1, asked.files, why=reason, stops=not on_line)
-    read_file(connection, store, staff, booking_id, why=reason, number=asked.act_number)
+    read_file(connection, store, staff, booking_id, why=reason, number=asked.searched)
     found = read_booking(connection, store, booking_id, asked.booking)
     note_opened(connection, store, staff.id, found.file if found else None)
     return found

@@ -411,7 +411,7 @@ class _Delivery:
             return _ToSend(self.claimed.recipient, body)
         database = self.store.database
         # Counted by one statement of its own: no transaction holds the day's row for longer.
-        with database.one_writer(), database.statement() as connection:
+        with database.statement() as connection:
             over = self._charge(connection, body)
         if over is None:
             return _ToSend(self.claimed.recipient, body)
@@ -627,7 +627,7 @@ class _Delivery:
 
     def _note(self, sid: str, body: str, word: str) -> str:
         store = self.store
-        with store.database.one_writer(), store.database.statement() as connection:
+        with store.database.statement() as connection:
             outbox.sent(connection, store.clock, self.claimed.id, sid, parts(body))
             known = self.claimed.line
             if known is not None and known.wrong and not self._line().wrong:

@@ -188,7 +188,7 @@ class _OneText:
         if effect is None or (self.before.wrong and meant not in {Intent.STOP, Intent.START}):
             answer = self._allowed(meant)
             database = self.store.database
-            with database.statement() as connection, database.one_writer():
+            with database.statement() as connection:
                 self._note(connection, answer)
             return answer
         with self.store.database.transaction() as connection:

@@ -134,7 +134,7 @@ class Mails:
             self.mailer.send(claimed.id, claimed.recipient, *mail)
         except (ProviderRefused, Busy, NoAnswer) as error:
             return self._again(claimed, error)
-        with store.database.one_writer(), store.database.statement() as connection:
+        with store.database.statement() as connection:
             outbox.sent(connection, store.clock, claimed.id, None, way=MAIL)
         return "sent"
 

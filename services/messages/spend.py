@@ -20,8 +20,8 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from models.advisory_locks import one_after_another
 from models.database import Connection
-from models.dialects import one_after_another
 from models.messages import budgets, incoming
 from models.messages.budgets import ALL, Limit, Subjects
 from models.slots import slots

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from flows.understanding import is_digits
-from models.dialects import one_after_another
+from models.advisory_locks import one_after_another
 from models.online import reach_codes
 from models.online.reach_codes import AskedCodes, CodeCounts, WaitingCode
 from prompts.catalogue import load

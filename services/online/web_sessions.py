@@ -23,7 +23,6 @@ from pydantic import TypeAdapter
 from flows.session import Offer, Session, changed
 from flows.world import BookingOrder, Choice, News, Search, Unbooked, WaitingListRequest
 from models.booking.reach import Proof
-from models.call import turns
 from models.database import Connection
 from models.online import web_sessions
 from models.online.web_sessions import CountsBy, WebSessionRow
@@ -210,24 +209,19 @@ class WebSessionTurn(Turn):
         `lease` prolongs what is held. Raises AlreadyAnswered.
         """
         store = self.store
-        if lease is not None and store.database.is_sqlite:
-            # A statement writes one table there.
-            turns.renew(self.transaction(), store.clock, self.call_id, lease)
-            lease = None
         stored = {"step": visit.step, "outcome": visit.outcome, "body": _body(visit)}
         number = None if self._transaction is not None else self.number
         connection = self._transaction or self._connection()
-        with store.database.one_writer():
-            asked = web_sessions.write(
-                connection,
-                store.clock,
-                store.vault,
-                self.call_id,
-                number,
-                phone=self.phone,
-                lease=lease,
-                **stored,
-            )
+        asked = web_sessions.write(
+            connection,
+            store.clock,
+            store.vault,
+            self.call_id,
+            number,
+            phone=self.phone,
+            lease=lease,
+            **stored,
+        )
         # In a transaction it is sent with COMMIT.
         self._give_back()
         written = web_sessions.written(asked)
@@ -428,7 +422,7 @@ def new_web_session(  # noqa: PLR0917
         counts_by=counts_by,
     )
     database = store.database
-    with database.statement() as connection, database.one_writer():
+    with database.statement() as connection:
         _add(connection, store, visit)
     return visit
 

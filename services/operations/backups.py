@@ -1,9 +1,9 @@
 """Back-ups of the whole database: one file and what it must hold, made and looked at.
 
-PostgreSQL by `pg_dump` in its own format, of one state that is counted beside it: it needs no right
-beyond reading, holds up nobody, and restores into a newer version. SQLite by its online back-up.
-A back-up is there when its manifest is: both take their names when they are whole. No key is in
-either; the manifest says by their numbers which ones are needed to read it.
+It is made by `pg_dump` in its own format, of one state that is counted beside it: it needs no right
+beyond reading, holds up nobody, and restores into a newer version. A back-up is there when its
+manifest is: both take their names when they are whole. No key is in either; the manifest says by
+their numbers which ones are needed to read it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import re
 import shutil
 import stat
 import subprocess
-import tempfile
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -36,10 +35,10 @@ from services.operations.disk import disk_of
 from services.store import Store
 
 FORMAT: Final = 1
-DUMP, SQLITE = "dump", "sqlite3"
+DUMP: Final = "dump"
 MANIFEST: Final = ".json"
 _PART: Final = ".part"
-_NAME: Final = re.compile(r"allo-\d{8}T\d{6}Z\.(dump|sqlite3)")
+_NAME: Final = re.compile(r"allo-\d{8}T\d{6}Z\.dump")
 _VERSION: Final = re.compile(r"\(PostgreSQL\) (\d+)")
 # Of the newest back-up, or of the database where there is none: so much must be free.
 _ROOM: Final = 1.5
@@ -144,18 +143,14 @@ def run(
     _make_private(folder)
     _look_for_room(database, folder, free)
     began = store.clock.now().astimezone(UTC)
-    kind = SQLITE if database.is_sqlite else DUMP
-    file = folder / f"allo-{began:%Y%m%dT%H%M%SZ}.{kind}"
+    file = folder / f"allo-{began:%Y%m%dT%H%M%SZ}.{DUMP}"
     if file.exists():
         raise BackupRefused(f"{file} is there already: wait a second")
     with _part_of(file) as part, _disk(folder):
-        if database.is_sqlite:
-            held, made_by = _copy(database, part), "SQLite"
-        else:
-            held, made_by = _dump(database, part, programs)
+        held, made_by = _dump(database, part, programs)
         manifest = Manifest(
             file=file.name,
-            kind=kind,
+            kind=DUMP,
             began_at=began.isoformat(timespec="seconds"),
             ended_at=store.clock.now().astimezone(UTC).isoformat(timespec="seconds"),
             bytes=part.stat().st_size,
@@ -224,18 +219,6 @@ def _disk(folder: Path) -> Iterator[None]:
         raise BackupRefused(
             f"{folder} is full: no back-up was made, the older ones stay"
         ) from error
-
-
-def _copy(database: Database, part: Path) -> Contents:
-    backups.copy_sqlite(database, part)
-    copy = Database(f"sqlite:///{part}", pool_size=1)
-    try:
-        with copy.statement() as connection:
-            return backups.contents(connection)
-    finally:
-        copy.dispose()
-        for more in ("-wal", "-shm", "-writer"):
-            Path(f"{part}{more}").unlink(missing_ok=True)
 
 
 def _dump(database: Database, part: Path, programs: Programs) -> tuple[Contents, str]:
@@ -343,8 +326,8 @@ def verify(
 ) -> Looked:
     """Look whether a back-up is whole, and what it restores to. Raises BackupRefused.
 
-    `into` is the address of an empty database that PostgreSQL's are restored to; without it only
-    the file is looked at. SQLite's are opened as a copy. `say` hears of contradictions.
+    `into` is the address of an empty database that it is restored to; without it only the file is
+    looked at. `say` hears of contradictions.
     """
     manifest = read_manifest(file)
     backup = file.parent / manifest.file
@@ -358,12 +341,6 @@ def verify(
     if missing:
         named = ", ".join(str(one) for one in sorted(missing))
         raise BackupRefused(f"{backup} needs data keys that DATA_KEYS does not have: {named}")
-    if manifest.kind == SQLITE:
-        with tempfile.TemporaryDirectory(prefix="allo-verify-") as scratch:
-            copy = Path(scratch) / "copy.sqlite3"
-            shutil.copyfile(backup, copy)
-            line = _recount(store, f"sqlite:///{copy}", manifest, campaigns, say)
-        return Looked(manifest, restored=True, last_line=line)
     _read_list(programs, backup)
     if not into:
         return Looked(manifest, restored=False)
@@ -436,9 +413,6 @@ def _recount(
     scratch = Database(url)
     restored = replace(store, database=scratch)
     try:
-        with scratch.statement() as connection:
-            if not backups.is_whole(connection):
-                raise BackupRefused(f"{manifest.file} is damaged: SQLite finds errors in it")
         with scratch.snapshot() as connection:
             held = backups.contents(connection)
         if held.rows != manifest.rows or held.revision != manifest.revision:

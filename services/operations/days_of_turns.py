@@ -1,4 +1,4 @@
-"""The partitions of turns on PostgreSQL: made some days ahead, and dropped whole when they are due.
+"""The partitions of turns: made some days ahead, and dropped whole when they are due.
 
 To make or drop one waits for nobody: where others have a lock on it, the next run tries again. A
 day without a partition loses nothing, for its turns lie in `turn_other`. See docs/decisions/0001.
@@ -43,8 +43,6 @@ def make_ahead(store: Store) -> int:
 
     A day that cannot be made now is tried again the next time, and said.
     """
-    if store.database.is_sqlite:
-        return 0
     today = turn_days.day_of(store.clock.now())
     with store.database.statement() as connection:
         kept = turn_days.kept(connection)
@@ -77,10 +75,8 @@ class DaysAhead:
         return self.ahead < LEAST_AHEAD
 
 
-def look(store: Store) -> DaysAhead | None:
-    """None on SQLite, which has one table for all days."""
-    if store.database.is_sqlite:
-        return None
+def look(store: Store) -> DaysAhead:
+    """How far the partitions reach now."""
     with store.database.statement() as connection:
         kept = turn_days.kept(connection)
         stray = turn_days.stray(connection, _MOST_STRAY)
@@ -105,8 +101,6 @@ class WholeDays:
     def run(self, store: Store, step: str, after: timedelta) -> int:
         """Drop what is due; gives how many days. Safe to be cut off anywhere."""
         del step
-        if store.database.is_sqlite:
-            return 0
         now = store.clock.now()
         counted_until, until = now - store.turns_kept, now - after
         with store.database.statement() as connection:
@@ -131,8 +125,6 @@ class WholeDays:
 
 def bites_later(store: Store) -> timedelta:
     """How much later than they are due counted turns go in bites: whole days go before."""
-    if store.database.is_sqlite:
-        return timedelta()
     due = turn_days.day_of(store.clock.now() - store.turns_kept)
     with store.database.statement() as connection:
         days = [one.day for one in turn_days.kept(connection) if not one.is_before]

@@ -135,10 +135,8 @@ def time_limit(*, has_one: bool) -> Finding:
     )
 
 
-def connections(found: Connections | None, ours: int) -> Finding:
+def connections(found: Connections, ours: int) -> Finding:
     """`ours`: how many all processes that run may open; 0 where a pooler shares them out."""
-    if found is None:
-        return good("the database is a file, and counts no connections")
     if found.taken > FULL * found.admitted:
         return warning(
             f"{found.taken} of the {found.admitted} connections that the database admits are taken",
@@ -174,10 +172,8 @@ def process(name: str, age: timedelta | None) -> Finding:
     return say(f"the {name} {since}", f"start it (flask {name}) and look at its log")
 
 
-def clock(machine: datetime, server: datetime | None) -> Finding:
-    """The clock of this machine against the database's; None: they are the same."""
-    if server is None:
-        return good("the database has this machine's clock")
+def clock(machine: datetime, server: datetime) -> Finding:
+    """The clock of this machine against the database's."""
     off = abs(machine - server)
     if off <= CLOCK_WARNING:
         return good("this machine's clock is the database's")
@@ -197,10 +193,8 @@ def disk(folder: Path, free: int) -> Finding:
     return say(f"{size(free)} are free for {folder}", "make room, or move it to a larger disk")
 
 
-def days(found: DaysAhead | None) -> Finding:
-    """Whether the days to come have a partition of turns; None: the database has one for all."""
-    if found is None:
-        return good("turns lie in one table")
+def days(found: DaysAhead) -> Finding:
+    """Whether the days to come have a partition of turns."""
     if found.too_few:
         return warning(
             f"partitions of turns reach {found.ahead} days ahead"

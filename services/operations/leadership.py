@@ -59,7 +59,7 @@ class Leadership:
         """Take the lease, or prolong it; False where another process has it, or nobody answers."""
         began, database = self._ticks(), self._store.database
         try:
-            with database.one_writer(), database.statement() as connection:
+            with database.statement() as connection:
                 ours = leases.take(
                     connection,
                     self._store.clock,
@@ -86,7 +86,7 @@ class Leadership:
             return
         self._was_ours, database = False, self._store.database
         try:
-            with database.one_writer(), database.statement() as connection:
+            with database.statement() as connection:
                 leases.give_up(connection, self._store.clock, self._name, self._holder)
         except Exception as error:  # noqa: BLE001 (then it ends by itself)
             log.warning("lease not given up", name=self._name, error=type(error).__name__)

@@ -125,7 +125,7 @@ class Finished:
 
     done: bool
     at_provider: int = 0
-    scrubbed: Scrubbed = field(default_factory=lambda: Scrubbed(log_emptied=False))
+    scrubbed: Scrubbed = field(default_factory=Scrubbed)
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ FITS: Final = good("each commit is on as many disks as was promised")
 def check_standbys(store: Store, wanted: int) -> Finding:
     """Compare what the server does with `wanted` (SYNCHRONOUS_STANDBYS).
 
-    Raises as the store does. `wanted` 0 asks nothing of it, nor does SQLite.
+    Raises as the store does. `wanted` 0 asks nothing of it.
     """
-    if not wanted or store.database.is_sqlite:
+    if not wanted:
         return FITS
     with store.database.statement() as connection:
         return judge(standbys.read(connection), wanted)

@@ -69,15 +69,10 @@ class StoreCollector(Collector):
         yield from (waiting, age)
         yield from _of_chains(clock, unlinked, anchored)
         yield from more
-        if days is not None:
-            yield _one(
-                "allo_turn_days_ahead",
-                "Days after today that have a partition of turns",
-                days.ahead,
-            )
-            yield _one(
-                "allo_turns_stray", "Turns in no day's partition, 1000 at the most", days.stray
-            )
+        yield _one(
+            "allo_turn_days_ahead", "Days after today that have a partition of turns", days.ahead
+        )
+        yield _one("allo_turns_stray", "Turns in no day's partition, 1000 at the most", days.stray)
         for name, words, value in (
             ("allo_callbacks_waiting", "Promises to ring, not kept yet", promised),
             (

@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -443,10 +442,7 @@ def listen(
     """
     lease = campaign.hold_lease if renews else None
     with store.database.statement() as connection:
-        with store.database.together(connection) if lease else nullcontext():
-            place = queues.queue_position(
-                connection, store.clock, call_id, by_call=True, lease=lease
-            )
+        place = queues.queue_position(connection, store.clock, call_id, by_call=True, lease=lease)
         if place is None:
             return None
         estimate = wait_estimates.read(connection, store, campaign, place.language)

@@ -6,8 +6,8 @@ both sides of a change of clocks, and times that a change leaves out get no slot
 New places are offered to those who wait in the transaction that opens them: afterwards would be too
 late, for the quickest channel looks several times a second. Where somebody waits, each centre is a
 transaction of its own: smaller ones would offer a first appointment before its second is there, and
-larger ones would keep the other writers of a SQLite waiting, for each offer takes some
-milliseconds. Places that are released later are not offered: that moment is for all channels alike.
+larger ones would keep others waiting, for each offer takes some milliseconds. Places that are
+released later are not offered: that moment is for all channels alike.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from services.slots.freed_slot_offers import SlotReleaseNotifier
 
 Interval = tuple[str, str]
 
-# Slots in one transaction: some tens of milliseconds, in which nobody else can write to SQLite.
+# Slots in one transaction: some tens of milliseconds, in which others wait for what it locks.
 BATCH_SLOTS: Final = 2000
 # Slots in one statement, all in one transaction.
 _LABELLED_AT_ONCE: Final = 500

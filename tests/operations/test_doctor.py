@@ -346,7 +346,6 @@ def test_whoever_asks_while_another_looks_is_told_what_was_known():
             "lacks INSERT on call and 1 more",
         ),
         (doctor.time_limit(has_one=False), Level.WARNING, "ends no statement"),
-        (doctor.connections(None, 90), Level.GOOD, "the database is a file"),
         (doctor.connections(Connections(97, 40), 90), Level.GOOD, "40 of 97 connections"),
         (doctor.connections(Connections(97, 78), 90), Level.WARNING, "78 of the 97 connections"),
         (doctor.connections(Connections(97, 40), 98), Level.WARNING, "may open 98 connections"),
@@ -356,7 +355,6 @@ def test_whoever_asks_while_another_looks_is_told_what_was_known():
         (doctor.process(SCHEDULER, 125 * SECOND), Level.BAD, "gave no sign for 2 min 5 s"),
         # Messages leave without it.
         (doctor.process(WORKER, None), Level.WARNING, "the worker never gave a sign"),
-        (doctor.clock(NOON, None), Level.GOOD, "has this machine's clock"),
         (doctor.clock(NOON, NOON + SECOND), Level.GOOD, "clock is the database's"),
         (doctor.clock(NOON, NOON + 3 * SECOND), Level.WARNING, "3 s behind the database's"),
         (doctor.clock(NOON, NOON - HOUR), Level.BAD, "1 h 0 min ahead of the database's"),

@@ -240,7 +240,6 @@ def test_a_thousand_callbacks_are_made_when_they_were_told(service: House):
 
 
 def test_the_wait_that_is_told_in_the_queue_is_the_wait_that_is(service: House):
-    """Another day on each database: what is computed is the same on both."""
     day = Day(service, seed=2)
     clock, store = day.clock, day.store
     begins = clock.moment

@@ -59,6 +59,7 @@ from services.slots.offer import chosen_of
 from services.waiting_list.entries import advance
 from services.work import Work
 from tests.support.house import House, campaign_with, mornings
+from tests.support.postgres import UsedAgain
 from tests.support.rows import change, clock_of, doubles, holds, near, orders, request_for, rows_of
 
 CALLERS = ("CA-a", "CA-b", "CA-c", "CA-d")
@@ -563,19 +564,18 @@ def held_places(held: HeldSlot) -> list[tuple[int, int]]:
 def machine(
     request: pytest.FixtureRequest, *, doses: int, kind: type[Places] = Places
 ) -> type[Places]:
-    """The machine on databases of its own, each a copy of the migrated one."""
-    server = request.getfixturevalue("postgres_server")
-    template = request.getfixturevalue("_postgres_template")
+    """The machine on a database of its own, which is as the migrated one each time it begins."""
+    again: UsedAgain = request.getfixturevalue("_postgres_database")
 
-    def create() -> str:
-        return str(server.create(template=template))
+    def drop(_url: str) -> None:
+        again.give_back()
 
     class Ours(kind):  # type: ignore[misc, valid-type]
         pass
 
     Ours.doses = doses
-    Ours.create = staticmethod(create)
-    Ours.drop = staticmethod(server.drop)
+    Ours.create = staticmethod(again.take)
+    Ours.drop = staticmethod(drop)
     return Ours
 
 

@@ -236,8 +236,8 @@ PLANTED = {
         "from models.slots.tables import place as t\ns = t.update().values(blocked=True)"
     ),
     "an insert": (
-        "from models.dialects import insert\nfrom models.slots.tables import place\n"
-        "def f(c):\n    return insert(c, place)"
+        "from sqlalchemy.dialects.postgresql import insert\nfrom models.slots.tables import place\n"
+        "s = insert(place)"
     ),
     "a delete": (
         "from sqlalchemy import delete\nfrom models.slots.tables import place\ns = delete(place)"

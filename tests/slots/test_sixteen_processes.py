@@ -111,10 +111,7 @@ def test_as_many_are_booked_as_there_are_places_and_the_others_hear_the_truth(
 def test_with_the_guard_off_the_same_crowd_is_booked_twice_over(
     database_url: str, size: Size, tmp_path: Path
 ):
-    """The condition is gone from the writes and the index from the table.
-
-    On SQLite too: one writer at a time makes each half of check-then-write whole, not the two.
-    """
+    """The condition is gone from the writes and the index from the table."""
     database = Database(database_url)
     execute(database, "DROP INDEX uq_appointment_place")
 

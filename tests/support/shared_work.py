@@ -75,7 +75,7 @@ def settings(database_url: str, **given: Any) -> Settings:
 
 
 class _Statements(LRUCache[Any, Any]):
-    """SQLAlchemy's cache of compiled statements, for the dialects of all engines of one kind."""
+    """SQLAlchemy's cache of compiled statements, for the dialects of all engines."""
 
     def __getitem__(self, key: Any) -> Any:
         return super().__getitem__(key[1:])
@@ -87,14 +87,13 @@ class _Statements(LRUCache[Any, Any]):
         super().__setitem__(key[1:], value)
 
 
-_statements: dict[str, _Statements] = {}
+_statements = _Statements(2000)
 
 
 def share_statements(*engines: Engine) -> None:
-    """Let these engines use what others of the same kind compiled."""
+    """Let these engines use what others compiled."""
     for engine in engines:
-        shared = _statements.setdefault(engine.dialect.name, _Statements(2000))
-        engine.update_execution_options(compiled_cache=shared)
+        engine.update_execution_options(compiled_cache=_statements)
 
 
 class _Templates(BytecodeCache):

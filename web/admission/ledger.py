@@ -97,7 +97,7 @@ class Ledger:
         waited_for = body["present"]["groups"] or any(body[name] for name in _WORTH_TELLING)
         if came or waited_for or self._is_silent(now):
             database = self._store.database
-            with database.statement() as connection, database.one_writer():
+            with database.statement() as connection:
                 arrivals.tell_load(connection, self._store.clock, self.worker, body)
             self._wrote_at = now
         self._read()

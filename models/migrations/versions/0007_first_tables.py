@@ -20,8 +20,6 @@ from sqlalchemy import (
 )
 from sqlalchemy import LargeBinary as Bytes
 
-from models.migrations.steps import is_sqlite
-
 revision = "0007"
 down_revision = None
 branch_labels = None
@@ -36,8 +34,7 @@ _metadata = sa.MetaData(
     }
 )
 Moment = sa.DateTime(timezone=True)
-# SQLite numbers rows by itself only for INTEGER PRIMARY KEY.
-RowId = BigInteger().with_variant(Integer, "sqlite")
+RowId = BigInteger()
 
 # The national queues, without which no caller could wait for a person.
 _LANGUAGES = ("fr", "en")
@@ -50,13 +47,12 @@ _LIVE_ENTRY = "state IN ('waiting', 'kept', 'reserved', 'talking')"
 
 def upgrade() -> None:
     _metadata.create_all(op.get_bind(), checkfirst=False)
-    for statement in _TRIGGERS_OF_SQLITE if is_sqlite() else _TRIGGERS_OF_POSTGRESQL:
+    for statement in _TRIGGERS:
         op.execute(statement)
-    now = "strftime('%Y-%m-%d %H:%M:%f', 'now') || '000'" if is_sqlite() else "now()"
     for language in _LANGUAGES:
         op.execute(
             "INSERT INTO agent_queue (id, language, created_at, updated_at)"  # noqa: S608
-            f" VALUES ('{language}', '{language}', {now}, {now})"
+            f" VALUES ('{language}', '{language}', now(), now())"
         )
 
 
@@ -64,32 +60,17 @@ def downgrade() -> None:
     """Everything is lost."""
     # Triggers go with their tables; functions do not.
     _metadata.drop_all(op.get_bind(), checkfirst=False)
-    if not is_sqlite():
-        for table in ("history", "staff_act"):
-            op.execute(f"DROP FUNCTION {table}_is_append_only()")
+    for table in ("history", "staff_act"):
+        op.execute(f"DROP FUNCTION {table}_is_append_only()")
 
 
 # The history of a booking is only added to, by whatever code; of staff's acts, old ones may go.
-_TRIGGERS_OF_SQLITE = [
-    f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} {when}"
-    f"BEGIN SELECT RAISE(ABORT, '{table} is append only'); END"
-    for table, verb, when in (
-        ("history", "UPDATE", ""),
-        ("history", "DELETE", ""),
-        ("staff_act", "UPDATE", ""),
-        (
-            "staff_act",
-            "DELETE",
-            f"WHEN OLD.at >= strftime('%Y-%m-%d %H:%M:%f', 'now', '-{_ACTS_KEPT}') || '000' ",
-        ),
-    )
-]
 _OLD_ACTS_MAY_GO = (
     "IF TG_OP = 'DELETE' THEN "
     f"IF OLD.at < clock_timestamp() - interval '{_ACTS_KEPT}' THEN RETURN OLD; END IF; "
     "END IF; "
 )
-_TRIGGERS_OF_POSTGRESQL = [
+_TRIGGERS = [
     statement
     for table, unless, rights in (
         ("history", "", "UPDATE, DELETE, TRUNCATE"),
@@ -137,7 +118,7 @@ def _may(name: str, kind: object, comment: str | None = None, **options: bool) -
 
 def _index(name: str, *columns: str, where: str | None = None, **options: object) -> sa.Index:
     condition = None if where is None else sa.text(where)
-    return sa.Index(name, *columns, postgresql_where=condition, sqlite_where=condition, **options)
+    return sa.Index(name, *columns, postgresql_where=condition, **options)
 
 
 sa.Table(

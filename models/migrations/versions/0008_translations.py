@@ -32,7 +32,6 @@ def upgrade() -> None:
             if text:
                 _set(table, row_id, translations=json.dumps({"en": text}))
         op.drop_column(name, column)
-    # Alembic would write the table anew on SQLite; both databases know these words.
     op.execute("ALTER TABLE incident RENAME COLUMN text_fr TO text")
     _comment(FRENCH, None)
 
@@ -50,9 +49,7 @@ def downgrade() -> None:
 
 
 def _comment(comment: str | None, existing: str | None) -> None:
-    """SQLite has no comments."""
-    if op.get_bind().dialect.name == "postgresql":
-        op.alter_column("incident", "text", comment=comment, existing_comment=existing)
+    op.alter_column("incident", "text", comment=comment, existing_comment=existing)
 
 
 def _add(name: str, column: str, default: str, comment: str | None) -> None:

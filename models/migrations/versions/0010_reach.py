@@ -12,7 +12,7 @@ branch_labels = None
 depends_on = None
 
 MOMENT = sa.DateTime(timezone=True)
-ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+ROW_ID = sa.BigInteger()
 
 
 def upgrade() -> None:
@@ -88,7 +88,6 @@ def upgrade() -> None:
             name,
             "reach_code",
             columns,
-            sqlite_where=condition,
             postgresql_where=condition,
             if_not_exists=True,
         )

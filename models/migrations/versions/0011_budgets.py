@@ -113,7 +113,6 @@ def _tables() -> None:
             "budget",
             ["day"],
             postgresql_where=open_only,
-            sqlite_where=open_only,
         )
     if "callback_request" not in there:
         op.create_table(
@@ -165,5 +164,4 @@ def _tables() -> None:
             "callback_request",
             ["answer_until"],
             postgresql_where=asked,
-            sqlite_where=asked,
         )

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from alembic import op
 
-from models.migrations.steps import add_index, drop_index, is_sqlite
+from models.migrations.steps import add_index, drop_index
 
 revision = "0014"
 down_revision = "0013"
@@ -53,11 +53,10 @@ _ONLY_RESEALED = (
 
 
 def upgrade() -> None:
-    """Every key that is known was used. On SQLite a trigger is taken away for a transaction."""
+    """Every key that is known was used."""
     for name, kind, comment in _COLUMNS:
         op.add_column("key_canary", sa.Column(name, kind, nullable=True, comment=comment))
-    now = "strftime('%Y-%m-%d %H:%M:%f', 'now') || '000'" if is_sqlite() else "now()"
-    op.execute(f"UPDATE key_canary SET used_at = {now}")  # noqa: S608
+    op.execute("UPDATE key_canary SET used_at = now()")
     op.create_table(
         "provider_record",
         sa.Column(
@@ -83,8 +82,6 @@ def upgrade() -> None:
     op.create_index("ix_provider_record_due_at", "provider_record", ["due_at"])
     op.execute("UPDATE booking SET call_id = NULL WHERE erased_at IS NOT NULL")
     add_index(_KEPT_SIDS, "message", ["id"], where=_IS_KEPT)
-    if is_sqlite():
-        return
     op.execute(_ONLY_RESEALED)
     op.execute(_append_only("history", _SEALED_ANEW_MAY_GO))
     op.execute(_append_only("staff_act", _OLD_ACTS_MAY_GO + _SEALED_ANEW_MAY_GO))
@@ -99,8 +96,6 @@ def downgrade() -> None:
     op.drop_table("provider_record")
     for name, _, _ in reversed(_COLUMNS):
         op.drop_column("key_canary", name)
-    if is_sqlite():
-        return
     op.execute(_append_only("history", ""))
     op.execute(_append_only("staff_act", _OLD_ACTS_MAY_GO))
     op.execute("DROP FUNCTION only_resealed(jsonb, jsonb)")

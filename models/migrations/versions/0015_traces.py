@@ -12,41 +12,34 @@ from alembic import context, op
 
 from models.crypto import Vault
 from models.migrations.runner import NoKeys
-from models.migrations.steps import is_sqlite
 
 revision = "0015"
 down_revision = "0014"
 branch_labels = None
 depends_on = None
 
-# SQLite numbers rows by itself only for INTEGER PRIMARY KEY.
-RowId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+RowId = sa.BigInteger()
 Moment = sa.DateTime(timezone=True)
 _AT_ONCE = 1000
 # A line of `staff_act` is deleted after so long (migration 0007), and its link with it.
 _ACTS_KEPT = "365 days"
 
-_A_YEAR_AGO = f"strftime('%Y-%m-%d %H:%M:%f', 'now', '-{_ACTS_KEPT}') || '000'"
-
 _act = sa.table("staff_act", sa.column("id", RowId), sa.column("why", sa.Text()))
 _reason = sa.table("act_reason", sa.column("id", RowId), sa.column("why_enc", sa.LargeBinary()))
 
-# Of each table: whether a row may be changed at all, and when it may be deleted. The words are
-# those of PostgreSQL and of SQLite; None: never.
+# Of each table: whether a row may be changed at all, and when it may be deleted; None: never.
 _SEALED_ANEW = True
 _GUARDS = {
     "act_reason": (
         _SEALED_ANEW,
         "NOT EXISTS (SELECT 1 FROM staff_act WHERE id = OLD.id)",
-        "NOT EXISTS (SELECT 1 FROM staff_act WHERE id = OLD.id)",
     ),
     "trace_link": (
         False,
         f"OLD.chain = 'staff_act' AND OLD.at < clock_timestamp() - interval '{_ACTS_KEPT}'",
-        f"OLD.chain = 'staff_act' AND OLD.at < {_A_YEAR_AGO}",
     ),
-    "trace_cut": (False, None, None),
-    "trace_anchor": (False, None, None),
+    "trace_cut": (False, None),
+    "trace_anchor": (False, None),
 }
 
 
@@ -54,9 +47,8 @@ def upgrade() -> None:
     """Seal every reason, and leave no byte of it in the table of acts; make the chain's tables."""
     _make_tables()
     for table, guard in _GUARDS.items():
-        may_change, delete, delete_sqlite = guard
-        words = delete_sqlite if is_sqlite() else delete
-        for statement in _guard(table, words, may_change=may_change):
+        may_change, delete = guard
+        for statement in _guard(table, delete, may_change=may_change):
             op.execute(statement)
     _alone_with("staff_act")
     for rows in _in_clear():
@@ -66,10 +58,9 @@ def upgrade() -> None:
             for number, why in rows
         ]
         op.bulk_insert(_reason, sealed)
-    if not is_sqlite():
-        # A dropped column stays in the bytes of every row: this writes the table anew, and calls
-        # no trigger.
-        op.execute("ALTER TABLE staff_act ALTER COLUMN why TYPE text USING ''")
+    # A dropped column stays in the bytes of every row: this writes the table anew, and calls
+    # no trigger.
+    op.execute("ALTER TABLE staff_act ALTER COLUMN why TYPE text USING ''")
     op.drop_column("staff_act", "why")
 
 
@@ -85,12 +76,10 @@ def downgrade() -> None:
             for number, sealed in reasons
         ]
         _write_reasons(opened)
-    if not is_sqlite():
-        op.alter_column("staff_act", "why", server_default=None)
+    op.alter_column("staff_act", "why", server_default=None)
     for table in reversed(_GUARDS):
         op.drop_table(table)
-        if not is_sqlite():
-            op.execute(f"DROP FUNCTION {table}_is_append_only()")
+        op.execute(f"DROP FUNCTION {table}_is_append_only()")
 
 
 def _make_tables() -> None:
@@ -117,7 +106,6 @@ def _make_tables() -> None:
         "trace_link",
         ["chain", "row_id"],
         unique=True,
-        sqlite_where=sa.text("row_id > 0"),
         postgresql_where=sa.text("row_id > 0"),
     )
     op.create_table(
@@ -152,15 +140,6 @@ def _column(
 def _guard(table: str, delete: str | None, *, may_change: bool) -> Iterator[str]:
     """Statements that refuse to change rows, and to delete them too early."""
     told = f"{table} is append only"
-    if is_sqlite():
-        when = f"WHEN NOT ({delete}) " if delete else ""
-        verbs = {"DELETE": when} if may_change else {"UPDATE": "", "DELETE": when}
-        for verb, condition in verbs.items():
-            yield (
-                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} {condition}"
-                f"BEGIN SELECT RAISE(ABORT, '{told}'); END"
-            )
-        return
     unless = f"IF TG_OP = 'DELETE' THEN IF {delete} THEN RETURN OLD; END IF; END IF; "
     yield (
         f"CREATE FUNCTION {table}_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
@@ -183,8 +162,7 @@ def _guard(table: str, delete: str | None, *, may_change: bool) -> Iterator[str]
 
 def _alone_with(table: str) -> None:
     """No other writes an act between the reading of the reasons and the end of this."""
-    if not is_sqlite():
-        op.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+    op.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
 
 
 def _in_clear() -> Iterator[list[tuple[int, str]]]:
@@ -224,14 +202,6 @@ def _write_reasons(opened: list[dict[str, object]]) -> None:
         _act.update().where(_act.c.id == sa.bindparam("number")).values(why=sa.bindparam("text"))
     )
     bind = op.get_bind()
-    if is_sqlite():
-        trigger = "staff_act_no_update"
-        made = sa.text("SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = :name")
-        sql = bind.execute(made, {"name": trigger}).scalar_one()
-        op.execute(f"DROP TRIGGER {trigger}")
-        bind.execute(statement, opened)
-        op.execute(sql)
-        return
     op.execute("GRANT UPDATE ON staff_act TO CURRENT_USER")
     op.execute("ALTER TABLE staff_act DISABLE TRIGGER USER")
     bind.execute(statement, opened)

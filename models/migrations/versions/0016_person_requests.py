@@ -72,7 +72,6 @@ def upgrade() -> None:
         "person_request",
         ["asked_at"],
         postgresql_where=waiting,
-        sqlite_where=waiting,
     )
 
 

@@ -34,7 +34,7 @@ def upgrade() -> None:
         "centre_take",
         sa.Column(
             "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            sa.BigInteger(),
             nullable=False,
         ),
         sa.Column(

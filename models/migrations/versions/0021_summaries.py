@@ -2,8 +2,6 @@
 
 from alembic import op
 
-from models.migrations.steps import is_sqlite
-
 revision = "0021"
 down_revision = "0019"
 branch_labels = None
@@ -22,14 +20,11 @@ _SUMMARISE = (
 
 
 def upgrade() -> None:
-    """One function, which `flask db grant` lets the service call. SQLite has no such summaries."""
-    if is_sqlite():
-        return
+    """One function, which `flask db grant` lets the service call."""
     op.execute(_SUMMARISE)
     op.execute("REVOKE EXECUTE ON FUNCTION summarise_moments() FROM PUBLIC")
 
 
 def downgrade() -> None:
     """The owner alone may summarise again."""
-    if not is_sqlite():
-        op.execute("DROP FUNCTION IF EXISTS summarise_moments()")
+    op.execute("DROP FUNCTION IF EXISTS summarise_moments()")

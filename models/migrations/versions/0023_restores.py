@@ -56,7 +56,6 @@ def upgrade() -> None:
         ["state"],
         unique=True,
         postgresql_where=frozen,
-        sqlite_where=frozen,
         if_not_exists=True,
     )
     op.create_table(

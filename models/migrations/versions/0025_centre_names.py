@@ -30,7 +30,7 @@ def upgrade() -> None:
     _comment_name("as it is written: see services.centres.centre_names", None)
     op.create_table(
         "centre_name",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", sa.BigInteger(), nullable=False),
         sa.Column("centre_id", sa.String(40), nullable=False),
         sa.Column("who", sa.String(60), nullable=False, comment="the account at the command line"),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
@@ -70,13 +70,11 @@ def downgrade() -> None:
 
 
 def _comment_name(comment: str | None, existing: str | None) -> None:
-    # SQLite keeps no comments.
-    if not steps.is_sqlite():
-        op.alter_column(
-            "centre",
-            "name",
-            existing_type=sa.Text(),
-            existing_nullable=False,
-            comment=comment,
-            existing_comment=existing,
-        )
+    op.alter_column(
+        "centre",
+        "name",
+        existing_type=sa.Text(),
+        existing_nullable=False,
+        comment=comment,
+        existing_comment=existing,
+    )

@@ -23,6 +23,4 @@ def downgrade() -> None:
 
 
 def _comment(comment: str, existing: str) -> None:
-    """SQLite has no comments."""
-    if op.get_bind().dialect.name == "postgresql":
-        op.alter_column("attendance", "state", comment=comment, existing_comment=existing)
+    op.alter_column("attendance", "state", comment=comment, existing_comment=existing)

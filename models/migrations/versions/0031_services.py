@@ -16,7 +16,7 @@ _SERVES = (
     ("slot", "the bits of those it serves; 0: all"),
     ("place", "as those of its slot"),
 )
-_ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_ROW_ID = sa.BigInteger()
 
 
 def upgrade() -> None:
@@ -89,7 +89,6 @@ def upgrade() -> None:
             columns,
             unique=unique,
             postgresql_where=condition,
-            sqlite_where=condition,
             if_not_exists=True,
         )
 

@@ -18,15 +18,14 @@ from alembic import context, op
 
 from models.crypto import Vault
 from models.migrations.runner import NoKeys
-from models.migrations.steps import add_column, is_sqlite
+from models.migrations.steps import add_column
 
 revision = "0033"
 down_revision = "0032"
 branch_labels = None
 depends_on = None
 
-# SQLite numbers rows by itself only for INTEGER PRIMARY KEY.
-RowId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+RowId = sa.BigInteger()
 OLD = {
     ("history", "why"): None,
     ("operation", "why"): None,
@@ -90,11 +89,8 @@ def upgrade() -> None:
             comment="the erasure that a person asked for; null: a time ran out",
         ),
     )
-    op.create_index(
-        REQUEST, "provider_record", ["request_id"], sqlite_where=ASKED, postgresql_where=ASKED
-    )
-    if not is_sqlite():
-        _comments(NEW)
+    op.create_index(REQUEST, "provider_record", ["request_id"], postgresql_where=ASKED)
+    _comments(NEW)
     vault = context.config.attributes.get("vault")
     for rows in _some(_line, _line.c.why.not_in([*WORDS, TYPED])):
         sealed = [
@@ -139,8 +135,7 @@ def downgrade() -> None:
     )
     op.drop_index(REQUEST, "provider_record")
     op.drop_column("provider_record", "request_id")
-    if not is_sqlite():
-        _comments(OLD)
+    _comments(OLD)
     op.drop_table("history_reason")
     op.drop_column("operation", "why_enc")
 
@@ -179,14 +174,6 @@ def _write(rows: list[dict[str, object]]) -> None:
         _line.update().where(_line.c.id == sa.bindparam("number")).values(why=sa.bindparam("text"))
     )
     bind = op.get_bind()
-    if is_sqlite():
-        trigger = "history_no_update"
-        made = sa.text("SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = :name")
-        sql = bind.execute(made, {"name": trigger}).scalar_one()
-        op.execute(f"DROP TRIGGER {trigger}")
-        bind.execute(statement, rows)
-        op.execute(sql)
-        return
     guard = bind.execute(
         sa.text("SELECT pg_get_functiondef('history_is_append_only()'::regprocedure)")
     ).scalar_one()

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from alembic import op
 
-from models.migrations.steps import add_column, is_sqlite
+from models.migrations.steps import add_column
 
 revision = "0037"
 down_revision = "0036"
@@ -18,8 +18,6 @@ depends_on = None
 # So many days after today are one partition with what was before: the version before must not be at
 # work any more when the first day begins that has a partition of its own.
 DAYS_BESIDE = 2
-# Of SQLite, where nothing is looked up by it.
-NO_DAY = "1970-01-01"
 COMMENT = "the day (UTC) on which its call rang: the partition that it lies in"
 TODAY = "CAST(timezone('UTC', now()) AS date)"
 # Rows of a page that find room beside them when they are written anew.
@@ -137,12 +135,6 @@ END $$
 
 def upgrade() -> None:
     """No row is written anew, and none is copied. Each step may be cut off and run again."""
-    if is_sqlite():
-        column = sa.Column(
-            "rang_on", sa.Date(), server_default=NO_DAY, nullable=False, comment=COMMENT
-        )
-        add_column("turn", column)
-        return
     op.execute(f"ALTER TABLE place SET (fillfactor = {FILLED})")
     floor = op.get_bind().execute(sa.text(f"SELECT {TODAY} + {DAYS_BESIDE}")).scalar_one()
     with op.get_context().autocommit_block():
@@ -186,9 +178,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """All turns lie in one table again. Those of days with a partition of their own are copied."""
-    if is_sqlite():
-        op.drop_column("turn", "rang_on")
-        return
     op.execute("ALTER TABLE place RESET (fillfactor)")
     op.execute("LOCK TABLE turn IN ACCESS EXCLUSIVE MODE")
     if _there("turn_before"):

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from alembic import op
 
-from models.migrations.steps import add_index, drop_index, is_sqlite
+from models.migrations.steps import add_index, drop_index
 
 revision = "0038"
 down_revision = "0037"
@@ -51,8 +51,6 @@ def upgrade() -> None:
         if_not_exists=True,
     )
     op.create_index("ix_held_place", "held_place", ["holder", "place_id"], if_not_exists=True)
-    if is_sqlite():
-        return
     for one in _HAS_PAGES:
         op.execute(one)
     if not op.get_bind().execute(sa.text("SELECT EXISTS (SELECT FROM place)")).scalar_one():
@@ -66,8 +64,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    if not is_sqlite():
-        add_index("ix_place_held_by", "place", ["held_by"], where="held_by IS NOT NULL")
-        op.execute("DROP TRIGGER IF EXISTS place_notes_hold ON place")
-        op.execute("DROP FUNCTION IF EXISTS note_hold()")
+    add_index("ix_place_held_by", "place", ["held_by"], where="held_by IS NOT NULL")
+    op.execute("DROP TRIGGER IF EXISTS place_notes_hold ON place")
+    op.execute("DROP FUNCTION IF EXISTS note_hold()")
     op.drop_table("held_place")
