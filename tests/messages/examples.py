@@ -178,16 +178,18 @@ def of_no_place(town: str = "Vitré") -> Iterator[tuple[str, Made]]:
 def table() -> str:
     """Each text of one appointment or of both in French, with the parts that it takes.
 
-    Its beginning is left out, the place is [lieu]. Where English takes other parts, both are told.
+    Its beginning is left out; place and number to ring are [lieu] and [numéro]. Where English takes
+    other parts, both are told.
     """
     sender, place = "Allo Rendez-vous : ", "Salle des fetes, 12 rue de la Paix, 75011 Paris 11e"
+    number = "09 74 75 00 01"
     rows = {}
     for key, make in (*of_place(HALL), *of_no_place()):
         if key.endswith(("_apart", "_first", "_second", "_part", "_one")):
             continue
         french, english = make(load("fr")), make(load("en"))
         taken = "/".join(dict.fromkeys(str(parts(text)) for text in (french, english)))
-        shown = french.removeprefix(sender).replace(place, "[lieu]")
+        shown = french.removeprefix(sender).replace(place, "[lieu]").replace(number, "[numéro]")
         rows[key] = f"| `{key}` | {taken} | {shown} |"
     return "\n".join(["| text | parts | in French |", "|---|---|---|", *rows.values()])
 
