@@ -173,5 +173,5 @@ def npms() -> Iterator[Sequence[str]]:
 
 def _last_words(said: str) -> str:
     lines = [line.removeprefix("npm error ").strip() for line in said.splitlines()]
-    lines = [one for one in lines if one and not one.startswith(("A complete log", "/"))]
+    lines = [line for line in lines if line and not line.startswith(("A complete log", "/"))]
     return lines[0][:160] if lines else ""

@@ -75,7 +75,7 @@ def make(
         )
         rows = sum(made.rows.values())
         click.echo(f"{to / made.file}: {made.bytes} bytes, {rows} rows, schema {made.revision}")
-        keys = ", ".join(str(one) for one in made.keys) or "none"
+        keys = ", ".join(str(key) for key in made.keys) or "none"
         click.echo(f"to read it takes these data keys: {keys}")
 
     @group.command(

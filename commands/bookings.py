@@ -131,7 +131,9 @@ def _add_looking(group: click.Group, store: Store) -> None:
             seen(connection, "person_shown" if with_people else "booking_shown", file.id)
             if with_people:
                 note_opened(connection, store, OPERATOR, file)
-            centres = centre_states(connection, {one.centre_id for one in file.appointments})
+            centres = centre_states(
+                connection, {appointment.centre_id for appointment in file.appointments}
+            )
             lines = history.of_booking(connection, file.id, store.vault)
         for line in _told(file, centres, with_people=with_people):
             click.echo(line)
@@ -229,11 +231,16 @@ def _told(
     yield f"state: {file.state}, version {file.version}"
     yield f"campaign: {file.campaign}"
     yield f"booked: {_utc(file.created_at)} by {file.channel}"
-    for one in file.appointments:
-        where = centres[one.centre_id]
-        start = one.start_at.astimezone(ZoneInfo(where.time_zone)).isoformat(timespec="minutes")
+    for appointment in file.appointments:
+        where = centres[appointment.centre_id]
+        start = appointment.start_at.astimezone(ZoneInfo(where.time_zone)).isoformat(
+            timespec="minutes"
+        )
         at = f"{where.name}, {where.postcode} {where.town} (centre {where.id})"
-        yield f"dose {one.dose}: {one.state}, {start}, {at}, place {one.place_id}"
+        yield (
+            f"dose {appointment.dose}: {appointment.state}, {start}, {at},"
+            f" place {appointment.place_id}"
+        )
     if with_people:
         yield f"born: {file.born or ''}"
         yield f"phone: {file.number or ''}"
@@ -296,8 +303,8 @@ def _holder(store: Store) -> Holder:
 def _tell(result: Changed | Unchanged) -> None:
     if isinstance(result, Unchanged):
         raise click.ClickException(f"nothing is changed: {_SENTENCES[result.why]}")
-    for one in result.doses:
-        click.echo(f"dose {one.dose}: {_BECAME[one.became]} ({_utc(one.start_at)})")
+    for dose in result.doses:
+        click.echo(f"dose {dose.dose}: {_BECAME[dose.became]} ({_utc(dose.start_at)})")
 
 
 def _utc(moment: datetime) -> str:

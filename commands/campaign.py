@@ -77,8 +77,8 @@ def summary(campaign: Campaign) -> Iterator[str]:
     )
     if campaign.months_since:
         yield f"who: {campaign.months_since} months after their last one, by their own word"
-    for one in campaign.classes:
-        yield f"who: {_who(campaign, one)}"
+    for age_class in campaign.classes:
+        yield f"who: {_who(campaign, age_class)}"
     yield f"texts: {_texts(campaign)}"
     yield f"reminders: {_reminders(campaign)}"
     if campaign.evening_call is not None:
@@ -87,9 +87,9 @@ def summary(campaign: Campaign) -> Iterator[str]:
 
 def _reminders(campaign: Campaign) -> str:
     told = (
-        f"{one.days_before} {'day' if one.days_before == 1 else 'days'} before at {_clock(one.at)}"
-        + " (with calls)" * one.by_call
-        for one in campaign.reminders
+        f"{reminder.days_before} {'day' if reminder.days_before == 1 else 'days'} before"
+        f" at {_clock(reminder.at)}" + " (with calls)" * reminder.by_call
+        for reminder in campaign.reminders
     )
     return ", ".join(told) or "none"
 

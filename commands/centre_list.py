@@ -47,7 +47,7 @@ def add(group: click.Group, store: Store) -> None:
                 ours=ours,
             )
         if as_csv:
-            print_csv(COLUMNS, [_cells(one) for one in found[:limit]])
+            print_csv(COLUMNS, [_cells(centre) for centre in found[:limit]])
         else:
             _tell(found[:limit])
         more = len(found) - len(found[:limit])
@@ -69,14 +69,17 @@ def _cells(one: ListedCentre) -> Sequence[object]:
 
 
 def _tell(found: Sequence[ListedCentre]) -> None:
-    width = max((len(one.id) for one in found), default=0)
-    for one in found:
-        far = f", {one.kilometres:g} km" if one.kilometres is not None else ""
-        click.echo(f"{one.id:<{width}}  {one.name}, {one.postcode} {one.town}{far}: {one.standing}")
+    width = max((len(centre.id) for centre in found), default=0)
+    for centre in found:
+        far = f", {centre.kilometres:g} km" if centre.kilometres is not None else ""
+        click.echo(
+            f"{centre.id:<{width}}  {centre.name}, {centre.postcode} {centre.town}{far}:"
+            f" {centre.standing}"
+        )
         others = []
-        if one.spoken != one.name:
-            others.append(f"said “{one.spoken}”")
-        if one.of_source != one.name:
-            others.append(f"in the directory “{one.of_source}”")
+        if centre.spoken != centre.name:
+            others.append(f"said “{centre.spoken}”")
+        if centre.of_source != centre.name:
+            others.append(f"in the directory “{centre.of_source}”")
         if others:
             click.echo(f"{'':<{width}}  {', '.join(others)}")

@@ -120,7 +120,7 @@ def _asked(
     if departement is not None:
         code = departement.strip().upper()
         return TakeFile(to_be_taken(life.store.database, terms, departement=code))
-    return TakeFile([TakeWish(one, terms) for one in dict.fromkeys(centre_ids)])
+    return TakeFile([TakeWish(centre_id, terms) for centre_id in dict.fromkeys(centre_ids)])
 
 
 def _tell_take(report: TakeReport, *, whole_departement: bool) -> None:
@@ -178,15 +178,15 @@ def _tell(sentences: dict[str, str]) -> None:
 
 
 def _tell_refused(refused: Iterable[Refusal]) -> None:
-    for one in refused:
-        where = f"line {one.line}: " if one.line else ""
-        click.echo(f"{where}{one.sentence}", err=True)
+    for refusal in refused:
+        where = f"line {refusal.line}: " if refusal.line else ""
+        click.echo(f"{where}{refusal.sentence}", err=True)
 
 
 def _counted(refused: Iterable[Refusal]) -> dict[str, int]:
     """What cannot be taken, each reason once with how many there are."""
     found: dict[str, int] = {}
-    for one in refused:
-        reason = one.sentence.partition(") ")[2] or one.sentence
+    for refusal in refused:
+        reason = refusal.sentence.partition(") ")[2] or refusal.sentence
         found[reason] = found.get(reason, 0) + 1
     return found

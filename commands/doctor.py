@@ -26,14 +26,16 @@ def make(listed: Callable[[], Sequence[Check]]) -> click.Command:
         """
         began = time.monotonic()
         checks = listed()
-        width = max(len(one.name) for one in checks)
+        width = max(len(check.name) for check in checks)
         unwell = done = 0
-        for one in run(checks):
+        for result in run(checks):
             done += 1
-            unwell += not one.is_good
-            click.echo(f"{one.finding.level.value:<7}  {one.name:<{width}}  {one.finding.says}")
-            if not one.is_good:
-                click.echo(f"{'':<7}  {'':<{width}}  -> {one.finding.remedy}")
+            unwell += not result.is_good
+            click.echo(
+                f"{result.finding.level.value:<7}  {result.name:<{width}}  {result.finding.says}"
+            )
+            if not result.is_good:
+                click.echo(f"{'':<7}  {'':<{width}}  -> {result.finding.remedy}")
         seconds = time.monotonic() - began
         if unwell:
             left = len(checks) - done

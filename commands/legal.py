@@ -31,11 +31,11 @@ def make(
             click.echo(f"  judged: {rule.judged}")
         click.echo()
         found = list(findings(caller_ids, senders, registered_on))
-        for one in found:
-            click.echo(f"{one.level.value:<7}  {one.says}")
-            if one.remedy:
-                click.echo(f"{'':<7}  -> {one.remedy}")
-        if any(one.level is Level.BAD for one in found):
+        for finding in found:
+            click.echo(f"{finding.level.value:<7}  {finding.says}")
+            if finding.remedy:
+                click.echo(f"{'':<7}  -> {finding.remedy}")
+        if any(finding.level is Level.BAD for finding in found):
             context.exit(1)
 
     return group

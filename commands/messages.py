@@ -225,7 +225,7 @@ def _month(text: str) -> tuple[datetime, datetime]:
     except (ValueError, OverflowError):
         raise click.ClickException(f"{text!r} is no month; write it like 2026-11") from None
     begins, ends = (
-        datetime.combine(one, time.min, tzinfo=COUNTRY_ZONE).astimezone(UTC)
-        for one in (first, after)
+        datetime.combine(begin, time.min, tzinfo=COUNTRY_ZONE).astimezone(UTC)
+        for begin in (first, after)
     )
     return begins, ends

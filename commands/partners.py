@@ -152,12 +152,13 @@ def make_check(services: Callable[[], Collection[str]]) -> click.Command:
     def checks(*, file: Path) -> None:
         """Check a file of partners; each mistake is one sentence with its line."""
         told, refused = _file(file).for_services(services())
-        for one in told.platforms:
-            what = f" for {one.service}" if one.service else ""
+        for platform in told.platforms:
+            what = f" for {platform.service}" if platform.service else ""
             click.echo(
-                f"{one.name}:{what} {len(one.links)} centres, {len(one.departements)} départements"
-                f"{', our own centres' if one.from_our_centres else ''}; at {one.host},"
-                f" {one.between:g} s between requests, every {one.every:g} minutes"
+                f"{platform.name}:{what} {len(platform.links)} centres,"
+                f" {len(platform.departements)} départements"
+                f"{', our own centres' if platform.from_our_centres else ''}; at {platform.host},"
+                f" {platform.between:g} s between requests, every {platform.every:g} minutes"
             )
         click.echo(f"We say who we are: {told.user_agent}")
         for why in refused:
@@ -222,14 +223,14 @@ def read(
         ),
     )
     several = len(files) > 1
-    for one in found.files:
-        before = f"{click.format_filename(one.path)}: " if several else ""
-        if one.reading is None:
+    for file in found.files:
+        before = f"{click.format_filename(file.path)}: " if several else ""
+        if file.reading is None:
             continue
-        click.echo(f"{before}{one.reading.kind}", err=True)
-        for note in one.reading.notes:
+        click.echo(f"{before}{file.reading.kind}", err=True)
+        for note in file.reading.notes:
             click.echo(f"{before}{note}", err=True)
-        for left in one.reading.left_out:
+        for left in file.reading.left_out:
             click.echo(f"{before}left out: {left.where}: {left.why}", err=True)
     if any(slot.bookable_for == partner_files.UNKNOWN for slot in found.slots):
         click.echo(
@@ -237,9 +238,9 @@ def read(
             " (read the booking page or the motives beside them)",
             err=True,
         )
-    refused = [one for one in found.files if one.reading is None]
-    for one in refused:
-        click.echo(f"Error: {click.format_filename(one.path)}: {one.refused}", err=True)
+    refused = [file for file in found.files if file.reading is None]
+    for file in refused:
+        click.echo(f"Error: {click.format_filename(file.path)}: {file.refused}", err=True)
     if len(refused) < len(files):
         click.echo(
             f"{len(found.slots)} slots, {found.left_out} left out, {found.repeated} repeated",

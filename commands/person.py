@@ -150,16 +150,16 @@ def _add_finish(group: click.Group, store: Store, provider: Callable[[], Provide
         Without REQUEST: of all that are not done. May be cut off and repeated.
         """
         ids = [request_id] if request_id else _unfinished(store)
-        for one in ids:
+        for open_id in ids:
             with _refusals():
-                done = person_rights.finish(store, one, provider(), rewrite=rewrite)
-            _tell(context, one, done)
+                done = person_rights.finish(store, open_id, provider(), rewrite=rewrite)
+            _tell(context, open_id, done)
         if not ids:
             click.echo("nothing is left to do")
 
 
 def _unfinished(store: Store) -> list[str]:
-    return [one.id for one in person_rights.open_requests(store) if one.decided_at]
+    return [request.id for request in person_rights.open_requests(store) if request.decided_at]
 
 
 def _tell(context: click.Context, request_id: str, done: Finished) -> None:
@@ -198,11 +198,13 @@ def _read_person() -> Given:
     """What the person proved, from the terminal or standard input. Raises ClickException."""
     asked = ("Birth date (1942-03-12 or 12/03/1942)", "Number", "Reference")
     if sys.stdin.isatty():
-        lines = [click.prompt(one, default="", show_default=False, err=True) for one in asked]
+        lines = [
+            click.prompt(question, default="", show_default=False, err=True) for question in asked
+        ]
     else:
         lines = [sys.stdin.readline() for _ in asked]
     born, number, reference = (line.strip() for line in lines)
-    digits = "".join(one for one in reference if one.isdigit())
+    digits = "".join(character for character in reference if character.isdigit())
     if reference and len(digits) != REFERENCE_DIGITS:
         raise click.ClickException(f"a reference has {REFERENCE_DIGITS} digits")
     return Given(_date(born), _number(number), digits)
@@ -221,7 +223,9 @@ def _number(typed: str) -> str:
     if not typed:
         return ""
     try:
-        return telephone("".join(one for one in typed if one.isdigit() or one == "+"))[0]
+        return telephone(
+            "".join(character for character in typed if character.isdigit() or character == "+")
+        )[0]
     except NotUnderstood:
         raise click.ClickException("the number must be a French one, as 06 12 34 56 78") from None
 

@@ -264,7 +264,7 @@ def joined_script_of(catalogue: Catalogue) -> Iterator[str]:
         for number in range(catalogue.wordings(key)):
             values = longest(catalogue.parts(key, number))
             for take in catalogue.takes(key, number):
-                kept = [one for one in take.readings() if one[0] in wanted]
+                kept = [reading for reading in take.readings() if reading[0] in wanted]
                 if take.around and kept:
                     yield ""
                     yield f"   {' / '.join(_cut(catalogue, take, values))}"

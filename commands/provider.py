@@ -66,8 +66,8 @@ def make(
         with refusals(AccountRefused):
             asked = account()
             plan = provider_account.plan(asked, wanted)
-            for one in plan.changes:
-                click.echo(_change(one))
+            for change in plan.changes:
+                click.echo(_change(change))
             for hindrance in plan.hindered:
                 click.echo(_line(hindrance), err=True)
             if yes and plan.changes:
@@ -95,8 +95,8 @@ def _fields(changes: list[Change]) -> str:
 
 
 def _tell(found: Iterable[Finding]) -> None:
-    for one in found:
-        click.echo(_line(one))
+    for finding in found:
+        click.echo(_line(finding))
 
 
 def _line(one: Finding) -> str:
@@ -110,7 +110,7 @@ def _change(one: Change) -> str:
 
 def _end(found: Iterable[Finding], told: str) -> None:
     """Raises click.ClickException where something is missing."""
-    missing = sum(one.level is Level.MISSING for one in found)
+    missing = sum(finding.level is Level.MISSING for finding in found)
     if missing:
         things = "1 thing is missing" if missing == 1 else f"{missing} things are missing"
         raise click.ClickException(f"{things} at the provider")

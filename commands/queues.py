@@ -78,16 +78,16 @@ def _add_making(group: click.Group, store: Store, control: Callable[[], CallCont
         """List queues: name, language, region, state, overflow, size, provider's id, members."""
         with store.database.statement() as connection:
             members = queues.memberships(connection)
-            for one in queues.all_queues(connection):
-                there = sum(one.id in theirs for theirs in members.values())
+            for queue in queues.all_queues(connection):
+                there = sum(queue.id in theirs for theirs in members.values())
                 columns = (
-                    one.id,
-                    one.language,
-                    one.region or "-",
-                    one.state,
-                    f"{one.overflow_minutes} min",
-                    str(one.max_size),
-                    one.provider_sid or "-",
+                    queue.id,
+                    queue.language,
+                    queue.region or "-",
+                    queue.state,
+                    f"{queue.overflow_minutes} min",
+                    str(queue.max_size),
+                    queue.provider_sid or "-",
                     f"{there} members",
                 )
                 click.echo("\t".join(columns))

@@ -71,8 +71,8 @@ def make(
                 # What `missing` says about it is clearer.
                 refused += 1
         found = left()
-        for one in found:
-            click.echo(one.line(), err=True)
+        for finding in found:
+            click.echo(finding.line(), err=True)
         if found or refused:
             click.echo(f"{len(found)} missing, {refused} not done. {_AGAIN}", err=True)
             raise click.exceptions.Exit(1)
@@ -149,9 +149,9 @@ def _ask_centres(steps: SetUp) -> Iterator[str]:
     )
     terms.check()
     if words and words[0].lower() in {"dep", "dép", "departement", "département"}:
-        wanted = [CentresOf(terms, departement=one.upper()) for one in words[1:]]
+        wanted = [CentresOf(terms, departement=word.upper()) for word in words[1:]]
     else:
-        wanted = [CentresOf(terms, gid=one) for one in words]
+        wanted = [CentresOf(terms, gid=word) for word in words]
     yield from steps.take(wanted)
     yield from steps.open(wanted, _open_days())
 

@@ -78,7 +78,9 @@ def _add_making(group: click.Group, store: Store, *, production: bool) -> None:
                 login=login,
                 name=name,
                 role=role,
-                languages=tuple(one for one in languages.replace(",", " ").split() if one),
+                languages=tuple(
+                    language for language in languages.replace(",", " ").split() if language
+                ),
                 centre_id=centre_id,
                 password=given or (made := accounts.new_password()),
                 temporary=not given,
@@ -143,7 +145,7 @@ def _add_changing(group: click.Group, store: Store) -> None:
 
         Without --in-order who waits longest comes first, in whichever of them.
         """
-        wanted = [one for name in queues for one in name.split(",") if one]
+        wanted = [queue for name in queues for queue in name.split(",") if queue]
         with _refusals():
             now = accounts.set_queues(store, login, wanted, in_order=in_order)
         click.echo(f"{accounts.fold(login)} takes {', '.join(now) or 'the national queues'}")
@@ -216,18 +218,18 @@ def _add_looking(group: click.Group, store: Store) -> None:
     def list_(*, ids: bool) -> None:
         """All accounts: login, role, name, languages, queues, and what is special."""
         lines = accounts.lines(store)
-        for one in lines:
+        for line in lines:
             special = [
                 word
                 for word, on in (
-                    ("disabled", one.disabled),
-                    ("second factor", one.second_factor),
-                    (f"centre {one.staff.centre_id}", one.staff.centre_id),
+                    ("disabled", line.disabled),
+                    ("second factor", line.second_factor),
+                    (f"centre {line.staff.centre_id}", line.staff.centre_id),
                 )
                 if on
             ]
-            queues = ",".join(one.queues) or "national"
-            who = one.staff
+            queues = ",".join(line.queues) or "national"
+            who = line.staff
             parts = [who.login, who.role, who.name, ",".join(who.languages), queues, *special]
             if ids:
                 parts.insert(1, who.id)
@@ -245,7 +247,7 @@ def _add_looking(group: click.Group, store: Store) -> None:
         Reasons tell of people, so that they were read is an act too.
         """
         with _refusals():
-            names = {one.staff.id: one.staff.login for one in accounts.lines(store)}
+            names = {line.staff.id: line.staff.login for line in accounts.lines(store)}
             staff_id = None
             if login:
                 with store.database.statement() as connection:

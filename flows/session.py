@@ -74,12 +74,12 @@ class Offer:
     @property
     def places(self) -> tuple[int, ...]:
         """The place of each dose."""
-        return tuple(one for one in (self.place_id, self.second_place_id) if one)
+        return tuple(place_id for place_id in (self.place_id, self.second_place_id) if place_id)
 
     @property
     def visits(self) -> tuple[tuple[str, str], ...]:
         """The centre and the start of each appointment."""
-        starts = (one for one in (self.start_at, self.second_start_at) if one)
+        starts = (start for start in (self.start_at, self.second_start_at) if start)
         return tuple((self.centre_id, start) for start in starts)
 
     @property
@@ -202,8 +202,8 @@ class CallerBooking:
     def starts(self) -> tuple[datetime, ...]:
         """What is told, by the centre's clock."""
         zone = ZoneInfo(self.time_zone)
-        told = (one for one in (self.first_start, self.second_start) if one)
-        return tuple(datetime.fromisoformat(one).astimezone(zone) for one in told)
+        told = (start for start in (self.first_start, self.second_start) if start)
+        return tuple(datetime.fromisoformat(start).astimezone(zone) for start in told)
 
 
 @dataclass(frozen=True)
@@ -472,7 +472,9 @@ class Session:
 
         The booking is that of `reference`, and its person the one of now.
         """
-        others = (one for one in self.commitments if one.reference != self.reference)
+        others = (
+            commitment for commitment in self.commitments if commitment.reference != self.reference
+        )
         own = (Commitment(self.reference, *each, self.person) for each in ahead)
         return self.but(commitments=(*others, *own))
 

@@ -105,7 +105,7 @@ class TwilioCallControl:
     def _queue_named(self, name: str, deadline: _Deadline) -> str | None:
         query = {"PageSize": str(_QUEUES_PAGE)}
         found = self._ask("GET", "/Queues.json", deadline, query=query)
-        there = (str(one["sid"]) for one in found["queues"] if one["friendly_name"] == name)
+        there = (str(queue["sid"]) for queue in found["queues"] if queue["friendly_name"] == name)
         return next(there, None)
 
     def take_from_queue(self, queue_sid: str, call_sid: str, path: str) -> None:

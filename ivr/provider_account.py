@@ -46,11 +46,11 @@ class TwilioAccount:
     def number(self, number: str) -> OwnedNumber | None:
         found = self._ask(lambda: self._client.incoming_phone_numbers.list(phone_number=number))
         # The provider looks for what contains it.
-        return next((_owned(one) for one in found if one.phone_number == number), None)
+        return next((_owned(owned) for owned in found if owned.phone_number == number), None)
 
     def is_verified(self, number: str) -> bool:
         found = self._ask(lambda: self._client.outgoing_caller_ids.list(phone_number=number))
-        return any(one.phone_number == number for one in found)
+        return any(owned.phone_number == number for owned in found)
 
     def permission(self, region: str) -> CountryPermission | None:
         countries = self._voice.voice.v1.dialing_permissions.countries
@@ -68,7 +68,7 @@ class TwilioAccount:
 
     def queues(self) -> Mapping[str, int]:
         found = self._ask(self._client.queues.list)
-        return {str(one.friendly_name): int(one.max_size or 0) for one in found}
+        return {str(owned.friendly_name): int(owned.max_size or 0) for owned in found}
 
     def set_leads(self, sid: str, leads: Mapping[str, str]) -> None:
         self._ask(lambda: self._client.incoming_phone_numbers(sid).update(**leads))

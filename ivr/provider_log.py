@@ -56,10 +56,10 @@ class TwilioLog:
     def _newest(self, since: datetime) -> Iterator[Any]:
         """Those of all that were made since then, by whatever order the provider lists them."""
         older = 0
-        for one in self._client.messages.stream(page_size=_PAGE):
-            if _utc(one.date_created) >= since:
+        for message in self._client.messages.stream(page_size=_PAGE):
+            if _utc(message.date_created) >= since:
                 older = 0
-                yield one
+                yield message
                 continue
             older += 1
             if older >= _OLDER_IN_A_ROW:

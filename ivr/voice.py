@@ -109,7 +109,7 @@ class Answers:
                 day=day,
             )
         answered = "Digits" in form or "SpeechResult" in form
-        if not answered and not any(args.get(one) for one in _WITHOUT_ANSWER):
+        if not answered and not any(args.get(name) for name in _WITHOUT_ANSWER):
             # Names and values are signed as one run of letters: cut elsewhere, "Digits=1" becomes
             # "Digit=s1". The provider itself never posts here without one of these.
             abort(403)

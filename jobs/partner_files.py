@@ -16,7 +16,7 @@ from partners.reading import UNKNOWN, Context, LeftOut, NotAnAnswer, Reading, Re
 __all__ = ["NAMES", "PARTNERS", "READERS", "UNKNOWN", "FileRead", "FilesRead", "read_files"]
 
 # As people know them, by their name in the store.
-NAMES: Final = {one.name: one.shown for one in PARTNERS.values()}
+NAMES: Final = {partner.name: partner.shown for partner in PARTNERS.values()}
 PAST: Final = "it lies in the past"
 RESERVED: Final = "the centre is for professionals"
 

@@ -34,7 +34,7 @@ def mirror_all(store: Store, keldoc: Keldoc, *campaigns: Campaign) -> int:
     `campaigns` are those of now, of each service one; a centre is read for the one that it is for.
     """
     read = 0
-    by_service = {one.service: one for one in campaigns}
+    by_service = {campaign.service: campaign for campaign in campaigns}
     for centre_id, booked in keldoc.centres.items():
         service, why = service_meant(f"centre {centre_id}", booked.service, by_service)
         if why:
@@ -61,7 +61,7 @@ def _mirror(store: Store, keldoc: Keldoc, campaign: Campaign, centre_id: str) ->
     done = mirror_partner(
         store,
         centre_id,
-        [one for one in times if one.start_at > asked_at],
+        [moment for moment in times if moment.start_at > asked_at],
         since=asked_at,
         until=ends.astimezone(UTC),
         asked_at=asked_at,

@@ -114,7 +114,7 @@ class _SaidByUs(logging.Filter):
             self._notice.failed(failed)
             return False
         if any(words in str(record.msg) for words in _RQS_WORDS):
-            found = [one for one in record.args or () if isinstance(one, Exception)]
+            found = [arg for arg in record.args or () if isinstance(arg, Exception)]
             self._notice.failed(found[0] if found else TimeoutError())
             return False
         return True

@@ -83,12 +83,12 @@ class PartnersFile:
         for it.
         """
         told, refused = [], []
-        for one in self.platforms:
-            service, why = service_meant(f"[{one.name}]", one.service, services)
+        for platform in self.platforms:
+            service, why = service_meant(f"[{platform.name}]", platform.service, services)
             if why:
                 refused.append(why)
             else:
-                told.append(replace(one, service=service))
+                told.append(replace(platform, service=service))
         return replace(self, platforms=tuple(told)), refused
 
     @property

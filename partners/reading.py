@@ -129,9 +129,9 @@ class Context:
         """The same with what one more answer told."""
         return replace(
             self,
-            motives={**self.motives, **{one.id: one for one in reading.motives}},
-            agendas={**self.agendas, **{one.id: one for one in reading.agendas}},
-            centres={**self.centres, **{own_id(one): one for one in reading.centres}},
+            motives={**self.motives, **{motive.id: motive for motive in reading.motives}},
+            agendas={**self.agendas, **{agenda.id: agenda for agenda in reading.agendas}},
+            centres={**self.centres, **{own_id(centre): centre for centre in reading.centres}},
         )
 
     def the_motive(self, told: str = "") -> Motive | None:
@@ -343,22 +343,29 @@ def position(latitude: object, longitude: object) -> tuple[float | None, float |
 def told_motives(motives: Sequence[Motive]) -> tuple[str, ...]:
     """A sentence for each motive: what it was taken for."""
     return tuple(
-        f"motive {one.id or '(without id)'} {shortened(one.name, 100)!r}: "
-        + (f"left out, {one.excluded}" if one.excluded else f"dose {one.dose}, {one.bookable_for}")
-        for one in motives
+        f"motive {motive.id or '(without id)'} {shortened(motive.name, 100)!r}: "
+        + (
+            f"left out, {motive.excluded}"
+            if motive.excluded
+            else f"dose {motive.dose}, {motive.bookable_for}"
+        )
+        for motive in motives
     )
 
 
 def told_centres(centres: Sequence[PartnerCentreRow]) -> tuple[str, ...]:
     """A sentence for each centre."""
     return tuple(
-        f"centre {own_id(one)} {shortened(one.name, 100)!r}, {one.postcode} {one.town}".rstrip(", ")
+        (
+            f"centre {own_id(centre)} {shortened(centre.name, 100)!r},"
+            f" {centre.postcode} {centre.town}"
+        ).rstrip(", ")
         + (
             ": for professionals, none of its slots is given"
-            if is_reserved_centre(one.name)
+            if is_reserved_centre(centre.name)
             else ""
         )
-        for one in centres
+        for centre in centres
     )
 
 

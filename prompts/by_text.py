@@ -170,7 +170,7 @@ def is_there(language: str, folder: Path = FOLDER) -> bool:
 
 def spoken_by_text(folder: Path = FOLDER) -> tuple[str, ...]:
     """The languages in which texts may be answered, the country's own first."""
-    return tuple(one for one in languages(folder) if is_there(one, folder))
+    return tuple(language for language in languages(folder) if is_there(language, folder))
 
 
 def for_the_ear(text: str) -> str:

@@ -469,12 +469,12 @@ class _Language:
         long = long_of(key)
         theirs = [self.catalogue.parts(long, n) for n in range(self.catalogue.wordings(long))]
         parts = self.catalogue.parts(key, number)
-        for name in sorted(_names(parts) - {name for one in theirs for name in _names(one)}):
+        for name in sorted(_names(parts) - {name for other in theirs for name in _names(other)}):
             yield f"{{{name}}} is not given; {long} has the values there are"
             return
         if any(_unknown_formats(their, self.catalogue) for their in theirs):
             return
-        values = {**longest([part for one in theirs for part in one]), **longest(parts)}
+        values = {**longest([part for other in theirs for part in other]), **longest(parts)}
         try:
             short, full = (self.catalogue.say(one, values, number) for one in (key, long))
         except KeyError:
@@ -549,7 +549,7 @@ class _Language:
         """The keys that a text offers, in order; digits that are spelt out are none."""
         language = self.source["language"]
         named = {language["star"]: "*", language["hash"]: "#"}
-        return [named.get(one.casefold(), one) for one in self._option.findall(text)]
+        return [named.get(option.casefold(), option) for option in self._option.findall(text)]
 
     @cached_property
     def _option(self) -> re.Pattern[str]:

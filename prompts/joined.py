@@ -34,8 +34,10 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 def words(text: str) -> list[str]:
     """The words of a text as they stand in the names of files."""
     plain = unicodedata.normalize("NFKD", text.casefold().replace("œ", "oe"))
-    letters_alone = "".join(one for one in plain if not unicodedata.combining(one))
-    return [_WITHIN.sub("-", one) for one in _WORD.findall(letters_alone)]
+    letters_alone = "".join(
+        character for character in plain if not unicodedata.combining(character)
+    )
+    return [_WITHIN.sub("-", word) for word in _WORD.findall(letters_alone)]
 
 
 def clips(recordings: Mapping[str, str], text: str, name: str = "") -> tuple[str, ...] | None:
@@ -62,7 +64,7 @@ def clips(recordings: Mapping[str, str], text: str, name: str = "") -> tuple[str
 
 
 def _spelt(recordings: Mapping[str, str], said: Sequence[str]) -> tuple[str, ...] | None:
-    names = [f"{LETTER}{one}" for one in "".join(said).replace("-", "")]
+    names = [f"{LETTER}{letter}" for letter in "".join(said).replace("-", "")]
     found = tuple(recordings[name] for name in names if name in recordings)
     return found if len(found) == len(names) else None
 
@@ -97,4 +99,4 @@ def samples(named: str, people: Sequence[str]) -> Iterator[object]:
 
 def letters() -> Iterator[tuple[str, str]]:
     """The names of recordings of letters, and what is read."""
-    return ((f"{LETTER}{one}", one.upper()) for one in _LETTERS)
+    return ((f"{LETTER}{letter}", letter.upper()) for letter in _LETTERS)

@@ -97,7 +97,7 @@ class BadWords(Exception):
     """What is wrong with the words of a service."""
 
     def __init__(self, *mistakes: Mistake) -> None:
-        super().__init__("\n".join(str(one) for one in mistakes))
+        super().__init__("\n".join(str(mistake) for mistake in mistakes))
         self.mistakes = mistakes
 
 
@@ -162,7 +162,7 @@ class ServiceWords:
         if isinstance(source, str):
             return self.fill(table, source)
         if isinstance(source, list):
-            return [self.filled(table, one) for one in source]
+            return [self.filled(table, text) for text in source]
         if isinstance(source, Mapping):
             return {key: self.filled(table, one) for key, one in source.items()}
         return source
@@ -182,7 +182,7 @@ class ServiceWords:
 
     def begins(self, pattern: str) -> str:
         """A pattern of how a text begins, with how callers name the need in it."""
-        named = "|".join(re.escape(_bare(one)).replace(r"\ ", " ") for one in self.named)
+        named = "|".join(re.escape(_bare(name)).replace(r"\ ", " ") for name in self.named)
         return pattern.replace("{service:named}", named)
 
 
@@ -282,7 +282,7 @@ def _language(path: Path) -> ServiceWords:
         tables[PAGE],
         named,
         heard,
-        re.compile("|".join(re.escape(_bare(one)) for one in never)) if never else None,
+        re.compile("|".join(re.escape(_bare(word)) for word in never)) if never else None,
     )
 
 
@@ -325,7 +325,7 @@ def _wrong_entry(entry: Entry, given: object) -> str:
         return f"write one line in quotes: {entry.what}"
     strange = set(re.findall(r"\{(.*?)\}|[{}]", _one_text(given))) - entry.values
     if strange:
-        allowed = ", ".join(f"{{{one}}}" for one in sorted(entry.values)) or "none"
+        allowed = ", ".join(f"{{{value}}}" for value in sorted(entry.values)) or "none"
         return f"a value in brackets is not given there ({allowed} is); write words alone"
     return ""
 

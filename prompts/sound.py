@@ -47,13 +47,13 @@ def listen(file: Path) -> Sound:
     samples = array.array("h", frames)
     if sys.byteorder == "big":
         samples.byteswap()
-    loud = [abs(one) for one in samples]
+    loud = [abs(sample) for sample in samples]
     most = max(loud, default=0)
     heard = [place for place, one in enumerate(loud) if one > most * _SILENT]
     if not most or not heard:
         raise NotHeard("nothing is heard in it; record it again")
-    voiced = [one for one in loud if one > most * _BETWEEN]
-    power = math.fsum(one * one for one in voiced) / len(voiced)
+    voiced = [level for level in loud if level > most * _BETWEEN]
+    power = math.fsum(level * level for level in voiced) / len(voiced)
     return Sound(
         seconds=len(loud) / rate,
         before=heard[0] / rate,
@@ -65,8 +65,8 @@ def listen(file: Path) -> Sound:
 
 def _is_clipped(loud: list[int]) -> bool:
     in_a_row = 0
-    for one in loud:
-        in_a_row = in_a_row + 1 if one >= _FULL - 1 else 0
+    for level in loud:
+        in_a_row = in_a_row + 1 if level >= _FULL - 1 else 0
         if in_a_row == _CLIPPED:
             return True
     return False

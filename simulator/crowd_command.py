@@ -87,7 +87,7 @@ def demonstration_agents(count: int) -> list[dict[str, str]]:
     if made.returncode or len(found) < count:
         told = made.stderr.strip().splitlines() or ["it said nothing"]
         raise Unusable(f"no agents could be made with `flask staff demo`: {told[-1]}")
-    return [{"login": one["login"], "password": one["password"]} for one in found]
+    return [{"login": agent["login"], "password": agent["password"]} for agent in found]
 
 
 def lead(
@@ -132,7 +132,7 @@ def lead(
 def _label(state: Mapping[str, Any]) -> str:
     """Return one line: how many rang, and where those are who are on the line."""
     count = state["count"]
-    working = sum(one in {"reserved", "talking", "wrapup"} for one in state["agents"].values())
+    working = sum(agent in {"reserved", "talking", "wrapup"} for agent in state["agents"].values())
     return (
         f"{state['rang']}/{state['callers']} rang | menu {count[Fate.MENU]:>3}"
         f" | waiting {count[Fate.WAITING]:>3} | with an agent {count[Fate.TALKING]:>2}"

@@ -210,7 +210,7 @@ def read(given: Mapping[str, Any]) -> tuple[Plan, list[tuple[str, str]]]:
     if not isinstance(agents, list) or len(agents) > MOST_AGENTS:
         raise Refused(20001, f"agents is a list of at most {MOST_AGENTS}")
     try:
-        known = [(str(one["login"]), str(one["password"])) for one in agents]
+        known = [(str(agent["login"]), str(agent["password"])) for agent in agents]
         plan = Plan(
             callers=int(given["callers"]),
             minutes=float(given["minutes"]),

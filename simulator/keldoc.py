@@ -150,7 +150,11 @@ class Diary:
     def confirmed(self) -> list[Appointment]:
         """Who has time, in the order of ids."""
         with self.lock:
-            return [one for one in self.appointments.values() if one.state == "confirmed"]
+            return [
+                appointment
+                for appointment in self.appointments.values()
+                if appointment.state == "confirmed"
+            ]
 
     # ------------------------------------------------------------ faults
 
@@ -195,23 +199,25 @@ class Diary:
         """What is left of an agenda's open time from `start` to `end`, as if `but` were not."""
         with self.lock:
             taken = sorted(
-                (one.start_at, one.end)
-                for one in self.appointments.values()
-                if one.agenda_id == agenda_id and one.state == "confirmed" and one.id != but
+                (appointment.start_at, appointment.end)
+                for appointment in self.appointments.values()
+                if appointment.agenda_id == agenda_id
+                and appointment.state == "confirmed"
+                and appointment.id != but
             )
-            mine = [one for one in self.open if one.agenda_id == agenda_id]
+            mine = [opening for opening in self.open if opening.agenda_id == agenda_id]
         found = []
-        for one in mine:
-            moment = max(one.start, start)
-            last = min(one.end, end)
+        for opening in mine:
+            moment = max(opening.start, start)
+            last = min(opening.end, end)
             for begins, ends in taken:
                 if ends <= moment or begins >= last:
                     continue
                 if begins > moment:
-                    found.append(replace(one, start=moment, end=begins))
+                    found.append(replace(opening, start=moment, end=begins))
                 moment = max(moment, ends)
             if moment < last:
-                found.append(replace(one, start=moment, end=last))
+                found.append(replace(opening, start=moment, end=last))
         return found
 
     def put(self, made: Appointment) -> Appointment:
@@ -408,7 +414,7 @@ class _Api:
         return [{"id": number, "name": name} for number, name in self.diary.agendas.items()]
 
     def motives(self) -> Any:
-        return [asdict(one) for one in self.diary.motives.values()]
+        return [asdict(motive) for motive in self.diary.motives.values()]
 
     def specialties(self) -> Any:
         return [{"id": number, "name": name} for number, name in self.diary.specialties.items()]
@@ -422,9 +428,9 @@ class _Api:
         return [
             {
                 "availabilities": [
-                    one.shown()
-                    for one in self.diary.free(agenda, start, end)
-                    if one.takes(motive.id)
+                    span.shown()
+                    for span in self.diary.free(agenda, start, end)
+                    if span.takes(motive.id)
                 ]
             }
             for agenda in ([self._agenda(one) for one in asked] or list(self.diary.agendas))
@@ -435,7 +441,7 @@ class _Api:
         agenda = self._agenda(request.args.get("agenda_id", ""))
         start, end = _window(MOST_DAYS_OF_RANGES)
         # They repeat, as it is described: whoever counts them counts twice.
-        ranges = [one.shown() for one in self.diary.free(agenda, start, end)]
+        ranges = [span.shown() for span in self.diary.free(agenda, start, end)]
         return [{"availabilities": [one for one in ranges for _ in range(2)]}]
 
     def new_patient(self) -> Any:
@@ -574,7 +580,9 @@ def _add_control(keldoc: Blueprint, diary: Diary, authenticate: Callable[[], Non
         with diary.lock:
             return jsonify(
                 {
-                    "appointments": [one.shown() for one in diary.appointments.values()],
+                    "appointments": [
+                        appointment.shown() for appointment in diary.appointments.values()
+                    ],
                     "patients": [{"id": at, **one} for at, one in diary.patients.items()],
                     "seen": diary.seen,
                 }

@@ -307,16 +307,16 @@ def table(reports: Iterable[Report]) -> str:
 
 def _lines(by_person: dict[str, list[Report]]) -> Iterator[str]:
     for person, calls in by_person.items():
-        booked = sum(one.ending is Ending.BOOKED for one in calls)
-        kept = sum(one.ending in {Ending.PERSON, Ending.PROMISED} for one in calls)
+        booked = sum(call.ending is Ending.BOOKED for call in calls)
+        kept = sum(call.ending in {Ending.PERSON, Ending.PROMISED} for call in calls)
         figures = [
             len(calls),
             booked,
             kept,
             len(calls) - booked - kept,
-            sum(bool(one.repeated) for one in calls),
-            round(median(one.answers for one in calls)),
-            round(median(one.spoken_s for one in calls)),
-            round(median(one.seconds for one in calls)),
+            sum(bool(call.repeated) for call in calls),
+            round(median(call.answers for call in calls)),
+            round(median(call.spoken_s for call in calls)),
+            round(median(call.seconds for call in calls)),
         ]
         yield f"| {person} | {' | '.join(map(str, figures))} |"

@@ -478,7 +478,9 @@ class InNoise(Person):
     @staticmethod
     def _can_refuse(text: str, question: Question) -> bool:
         """Return whether a choice leads to what is read; at the last look it leads to others."""
-        refusals = [one for one in question.options if tongues.about("no").search(one.label)]
+        refusals = [
+            option for option in question.options if tongues.about("no").search(option.label)
+        ]
         return bool(refusals) and not tongues.about("time").search(text)
 
 

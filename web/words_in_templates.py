@@ -92,6 +92,6 @@ def _with_words(tokens: Iterable[Token], spoken: Screen) -> Iterator[Token]:
 
 def _may_be(tokens: Iterable[Token]) -> bool:
     """Whether these begin a call of `t` with nothing but a key."""
-    kinds = [one.type for one in tokens]
+    kinds = [token.type for token in tokens]
     first = next(iter(tokens))
     return first.value == WORDS and tuple(kinds) == _CALL[: len(kinds)]

@@ -26,7 +26,7 @@ def may_be_rung(session: Session, world: World) -> Session | None:
     if session.gets_text or not session.caller or session.is_first_of_two:
         return None
     calls = world.calls_about(session.choice)
-    at = tuple(one.isoformat() if one else "" for one in (calls.evening, calls.before))
+    at = tuple(moment.isoformat() if moment else "" for moment in (calls.evening, calls.before))
     return session.but(rings_at=at) if any(at) else None
 
 
@@ -41,7 +41,7 @@ class CallsOffer(Step):
     patience = 2
 
     def question(self, session: Session, world: World) -> Question:
-        at = [datetime.fromisoformat(one) for one in session.rings_at if one]
+        at = [datetime.fromisoformat(moment) for moment in session.rings_at if moment]
         values: dict[str, Any] = {"number": world.our_number(we_ring=True), "at": at[0]}
         if len(at) == 1:
             return menu("calls_offer_once", **values)

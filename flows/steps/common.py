@@ -65,7 +65,7 @@ def offer_to_resume(session: Session, earlier: Earlier) -> Session:
 
 def said_services(campaigns: Iterable[str], session: Session, world: World) -> tuple[str, ...]:
     """What these campaigns are for, as the language of the call says it."""
-    return tuple(world.service_words(one, session.language).said for one in campaigns)
+    return tuple(world.service_words(campaign, session.language).said for campaign in campaigns)
 
 
 def what_for(session: Session, world: World, prompt: str = WHAT_FOR) -> tuple[Line, ...]:

@@ -22,11 +22,13 @@ def for_move(session: Session, search: Search) -> Search:
     has = min(start.date() for start in session.mine.starts)
     # What is done of another service stays where it is.
     stays = (
-        Commitment(session.reference, one.centre_id, one.start_at)
-        for one in session.mine.services
-        if one.campaign not in (search.wanted or {one.campaign})
+        Commitment(session.reference, service.centre_id, service.start_at)
+        for service in session.mine.services
+        if service.campaign not in (search.wanted or {service.campaign})
     )
-    others = (one for one in search.commitments if one.reference != session.reference)
+    others = (
+        commitment for commitment in search.commitments if commitment.reference != session.reference
+    )
     return replace(
         search,
         commitments=(*others, *stays),

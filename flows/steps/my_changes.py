@@ -70,12 +70,13 @@ def _facts_of_services(mine: CallerBooking, session: Session, world: World) -> d
     """The same, with the name of each of two services beside when it is done."""
     if not has_halves(mine):
         return _facts(mine)
-    names = said_services((one.campaign for one in mine.services), session, world)
+    names = said_services((service.campaign for service in mine.services), session, world)
     at: dict[str, Any] = {f"service{number}": name for number, name in enumerate(names, start=1)}
     if are_apart(mine):
         zone = ZoneInfo(mine.time_zone)
         first, then = (
-            datetime.fromisoformat(one.start_at).astimezone(zone) for one in mine.services[:2]
+            datetime.fromisoformat(service.start_at).astimezone(zone)
+            for service in mine.services[:2]
         )
         at |= {"first_at": first, "then_at": then}
         for number, one in enumerate(mine.services[:2], start=1):
@@ -87,18 +88,18 @@ def _facts_of_services(mine: CallerBooking, session: Session, world: World) -> d
 
 def has_halves(mine: CallerBooking) -> bool:
     """Whether it is for several services, of which each may be changed by itself."""
-    return len({one.service for one in mine.services}) > 1
+    return len({service.service for service in mine.services}) > 1
 
 
 def are_apart(mine: CallerBooking) -> bool:
     """Whether its services are done in two appointments."""
-    return has_halves(mine) and len({one.dose for one in mine.services}) > 1
+    return has_halves(mine) and len({service.dose for service in mine.services}) > 1
 
 
 def half_of(session: Session) -> BookedService | None:
     """The one of several services that is to be changed; None where all of it is."""
     mine = _mine(session)
-    return next((one for one in mine.services if session.half == one.service), None)
+    return next((service for service in mine.services if session.half == service.service), None)
 
 
 def _starts_of(half: BookedService, mine: CallerBooking) -> datetime:
@@ -112,7 +113,7 @@ def _for_services(session: Session, world: World) -> tuple[Line, ...]:
         return ()
     if not has_halves(mine) and world.rules().services < 2:  # noqa: PLR2004
         return ()
-    campaigns = (half.campaign,) if half else tuple(one.campaign for one in mine.services)
+    campaigns = (half.campaign,) if half else tuple(service.campaign for service in mine.services)
     return (Line(WHAT_FOR, {"services": said_services(campaigns, session, world)}),)
 
 
@@ -331,7 +332,7 @@ class MyCancelHalf(Patient):
     def take(self, session: Session, pressed: str, world: World) -> Move:
         mine = _mine(session)
         if pressed == ALL_KEY:
-            doses = tuple(sorted({one.dose for one in mine.services}))
+            doses = tuple(sorted({service.dose for service in mine.services}))
             return Go(session.but(half="", doses_to_cancel=doses), "my_cancel_check")
         half = _half_by_key(mine, pressed)
         if half is None:

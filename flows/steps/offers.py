@@ -156,7 +156,7 @@ def _search_key(session: Session, plain: Search) -> str:
         int(plain.alone),
         int(session.second_person),
         *plain.wanted,
-        *(one.start_at for one in plain.commitments),
+        *(commitment.start_at for commitment in plain.commitments),
     )
     return "|".join(map(str, where))
 
@@ -220,7 +220,8 @@ def plain_search(session: Session, world: World) -> Search:
         postcode=session.postcode,
         wanted=session.wanted,
         commitments=tuple(
-            replace(one, companion=one.person != session.person) for one in session.commitments
+            replace(commitment, companion=commitment.person != session.person)
+            for commitment in session.commitments
         ),
     )
     return for_move(session, search)
@@ -349,8 +350,8 @@ class Offers(Patient):
     def hear(self, session: Session, text: str, world: World) -> Move | None:
         words = world.vocabulary(session.language)
         told = [
-            ReadOut(one.local_start, one.kilometres, f"{one.said} {one.name} {one.town}")
-            for one in session.offers
+            ReadOut(offer.local_start, offer.kilometres, f"{offer.said} {offer.name} {offer.town}")
+            for offer in session.offers
         ]
         today = world.now().astimezone(told[0].start.tzinfo).date()
         read = partial(wanted_among, vocabulary=words, told=told, today=today)

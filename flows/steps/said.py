@@ -57,7 +57,7 @@ def keep(session: Session, said: SaidAtOnce) -> Session:
 
 def forget(session: Session) -> Session:
     """The session without anything of a sentence."""
-    return session.but(notes=tuple(one for one in session.notes if one[0] != SENTENCE_CHECK))
+    return session.but(notes=tuple(note for note in session.notes if note[0] != SENTENCE_CHECK))
 
 
 def refused(session: Session) -> Session:

@@ -50,13 +50,13 @@ def asks_what_for(session: Session, world: World) -> bool:
 def on_with_services(session: Session, world: World) -> Move:
     """On with a person who may book: what for, if they have a choice, then where they live."""
     choices = choices_for(session, world)
-    if session.by_text and (len(choices) > 1 or any(one.months_since for one in choices)):
+    if session.by_text and (len(choices) > 1 or any(choice.months_since for choice in choices)):
         # No text may name what it is for: an agent asks it.
         return to_agent(session)
     if len(choices) > 1:
         return Go(from_the_first(session), SERVICE, remember=session.step != SERVICE)
     # A campaign that is of no named service needs no name: there is one.
-    names = tuple(one.campaign for one in choices if one.service or one.months_since)
+    names = tuple(choice.campaign for choice in choices if choice.service or choice.months_since)
     return _wish(session, names, world)
 
 
@@ -70,7 +70,7 @@ def _wish(session: Session, campaigns: tuple[str, ...], world: World) -> Move:
 
 def _settle(session: Session, world: World) -> Move:
     """On where all is known of what was asked for; else with what only the caller knows."""
-    open_now = {one.campaign: one for one in choices_for(session, world)}
+    open_now = {choice.campaign: choice for choice in choices_for(session, world)}
     left = tuple(name for name in session.wished if name in open_now)
     if session.wished and not left:
         return over_meanwhile(session, session.wished, world)
@@ -139,7 +139,7 @@ def options_of(choices: tuple[Choice, ...]) -> Options:
 
     Of more than three also each two that go together, unless all of them do.
     """
-    names = tuple(one.campaign for one in choices)
+    names = tuple(choice.campaign for choice in choices)
     prompt, each = f"{SERVICE}_{len(names)}", tuple((name,) for name in names)
     many = len(names) > MOST_SERVICES
     if many:
@@ -155,10 +155,10 @@ def options_of(choices: tuple[Choice, ...]) -> Options:
         if _go_together((one, other))
     ]
     if many:
-        together = (tuple(one.campaign for one in pair) for pair in pairs)
+        together = (tuple(choice.campaign for choice in pair) for pair in pairs)
         return Options(prompt, (*each, *together))
     if len(names) > _TWO and pairs:
-        return Options(f"{prompt}_pair", (*each, tuple(one.campaign for one in pairs[0])))
+        return Options(f"{prompt}_pair", (*each, tuple(choice.campaign for choice in pairs[0])))
     return Options(prompt, each)
 
 
@@ -181,8 +181,10 @@ def _part(session: Session, options: Options) -> int:
 
 def _go_together(choices: tuple[Choice, ...]) -> bool:
     """Whether all of these may be in one appointment."""
-    names = {one.campaign for one in choices}
-    return len(names) > 1 and all(names - {one.campaign} <= set(one.together) for one in choices)
+    names = {choice.campaign for choice in choices}
+    return len(names) > 1 and all(
+        names - {choice.campaign} <= set(choice.together) for choice in choices
+    )
 
 
 def reads_birth_date(session: Session) -> bool:
@@ -211,7 +213,7 @@ class Service(Patient):
         values: dict[str, object] = {
             f"service{number}": said
             for number, said in enumerate(
-                said_services((one.campaign for one in choices), session, world), start=1
+                said_services((choice.campaign for choice in choices), session, world), start=1
             )
         }
         values["services"] = said_services(options.keys[-1], session, world)
@@ -254,15 +256,15 @@ class Service(Patient):
     def hear(self, session: Session, text: str, world: World) -> Move | None:
         choices = choices_for(session, world)
         words = {
-            one.campaign: (words.said, *words.heard)
-            for one in choices
-            for words in (world.service_words(one.campaign, session.language),)
+            choice.campaign: (words.said, *words.heard)
+            for choice in choices
+            for words in (world.service_words(choice.campaign, session.language),)
         }
         if not choices:
             return over_meanwhile(session, (), world)
         said = named(text, world.vocabulary(session.language), words)
         if len(said) > 1 and not _go_together(
-            tuple(one for one in choices if one.campaign in said)
+            tuple(choice for choice in choices if choice.campaign in said)
         ):
             return Miss("reason.not_together")
         return _wish(session, said, world) if said else super().hear(session, text, world)
@@ -291,8 +293,8 @@ class SinceLast(Patient):
             return NO_SUCH_KEY
         asked = session.since_asked
         # The newest answer counts: the caller may have come back to change it.
-        passed = tuple(one for one in session.since_passed if one != asked)
-        denied = tuple(one for one in session.since_not if one != asked)
+        passed = tuple(campaign for campaign in session.since_passed if campaign != asked)
+        denied = tuple(campaign for campaign in session.since_not if campaign != asked)
         if pressed == "1":
             passed = (*passed, asked)
         else:
@@ -301,7 +303,7 @@ class SinceLast(Patient):
 
 
 def of_since(session: Session, campaign: str, world: World) -> dict[str, object]:
-    months = {one.campaign: one.months_since for one in choices_for(session, world)}
+    months = {choice.campaign: choice.months_since for choice in choices_for(session, world)}
     said = world.service_words(campaign, session.language).said
     return {"service": said, "months": months.get(campaign, 0)}
 
@@ -351,5 +353,7 @@ def _anew(session: Session) -> Go:
 def others_for(session: Session, world: World) -> tuple[str, ...]:
     """What this person may have besides what they asked for."""
     return tuple(
-        one.campaign for one in choices_for(session, world) if one.campaign not in session.since_not
+        choice.campaign
+        for choice in choices_for(session, world)
+        if choice.campaign not in session.since_not
     )

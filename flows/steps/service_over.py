@@ -31,7 +31,7 @@ def is_over(session: Session, world: World) -> bool:
     """Whether something that this person wants can be booked no more."""
     if not session.wanted or session.moving:
         return False
-    open_now = {one.campaign for one in world.choices(session.born_on, session.groups)}
+    open_now = {choice.campaign for choice in world.choices(session.born_on, session.groups)}
     return not open_now.issuperset(session.wanted)
 
 

@@ -95,8 +95,8 @@ def named_elsewhere(
     """The town that is named beside postcodes of other places: "29200 Morlaix"."""
     said = items_of(text, world.vocabulary(session.language))
     words = " ".join(item.text for item in said if item.kind is not NumberKind.NUMBER)
-    named = [one for one in world.towns(words) if plain(one.name) in plain(words)]
-    agree = any(world.towns(f"{one.name} {code.postcode}") for one in named for code in codes)
+    named = [town for town in world.towns(words) if plain(town.name) in plain(words)]
+    agree = any(world.towns(f"{town.name} {code.postcode}") for town in named for code in codes)
     return () if agree else tuple(named[:1])
 
 

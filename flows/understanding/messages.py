@@ -89,9 +89,10 @@ def _intents(pieces: Sequence[Piece], words: Sequence[str], vocabulary: Vocabula
         return {Intent.WHERE}
     strange = sum(piece.is_(UNKNOWN) or piece.is_(NUMBER) for piece in pieces)
     found = {
-        one
-        for one in Intent
-        if any(piece.is_(one) for piece in pieces) and strange <= _BESIDE.get(one, _BESIDE_OTHERS)
+        intent
+        for intent in Intent
+        if any(piece.is_(intent) for piece in pieces)
+        and strange <= _BESIDE.get(intent, _BESIDE_OTHERS)
     }
     said = yes_no(" ".join(words), vocabulary)
     if said is True:
@@ -103,7 +104,7 @@ def _intents(pieces: Sequence[Piece], words: Sequence[str], vocabulary: Vocabula
 
 
 def _one_of(found: set[Intent], pieces: Sequence[Piece]) -> Intent | None:
-    if any(piece.is_(_NOT) and not any(piece.is_(one) for one in Intent) for piece in pieces):
+    if any(piece.is_(_NOT) and not any(piece.is_(intent) for intent in Intent) for piece in pieces):
         # "Je ne veux pas annuler"; a no by itself denies nothing.
         found -= _DENIABLE
     if Intent.WRONG not in found and any(piece.is_(Intent.WRONG) for piece in pieces):
@@ -119,7 +120,7 @@ def _one_of(found: set[Intent], pieces: Sequence[Piece]) -> Intent | None:
     strange = any(piece.is_(UNKNOWN) or piece.is_(NUMBER) for piece in pieces)
     if strange:
         found -= {Intent.THANKS}
-    return next((one for one in _IN_ORDER if one in found), None)
+    return next((intent for intent in _IN_ORDER if intent in found), None)
 
 
 def _spelt(word: str, vocabulary: Vocabulary) -> str:
@@ -155,7 +156,7 @@ def _lexicon(vocabulary: Vocabulary) -> Callable[[Sequence[str]], list[Piece]]:
         if len(phrase) > 1 and any((word,) in vocabulary.negators for word in phrase)
     )
     return Lexicon(
-        *((one, written[one]) for one in Intent if one in written),
+        *((intent, written[intent]) for intent in Intent if intent in written),
         (_ALONE, written["where_alone"]),
         (_NOT, vocabulary.negators),
         (_SMALL, vocabulary.fillers),

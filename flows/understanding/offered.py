@@ -237,8 +237,8 @@ _MEANT: Final = frozenset({MORNING, AFTERNOON, _NEXT_WEEK, *_DAYS, *_ORDERS, *_P
 
 def _numbers(words: Sequence[str], vocabulary: Vocabulary) -> Iterator[tuple[int, tuple[int, int]]]:
     """Where numbers begin, where each ends and what it is."""
-    for one in find_numbers([Token(word) for word in words], vocabulary.language, threshold=0):
-        yield one.start, (one.end, int(one.value))
+    for number in find_numbers([Token(word) for word in words], vocabulary.language, threshold=0):
+        yield number.start, (number.end, int(number.value))
     for at, word in enumerate(words):
         if word.isdecimal():
             yield at, (at + 1, int(word))

@@ -78,4 +78,4 @@ class Token:
 def number_words(words: Sequence[str], language: str) -> frozenset[int]:
     """Where number words stand: text2num knows them."""
     found = find_numbers([Token(word) for word in words], language, threshold=0)
-    return frozenset(at for one in found for at in range(one.start, one.end))
+    return frozenset(at for phrase in found for at in range(phrase.start, phrase.end))

@@ -659,7 +659,7 @@ class _Sentence(Generic[P_co]):
         if head is not None and head.is_(*_BIRTH):
             return self._unknown(start, island.start) <= _MOST_BETWEEN
         end = next(
-            (one.start for one in self._parts if one.start >= island.end and one.is_(*_HEADS)),
+            (part.start for part in self._parts if part.start >= island.end and part.is_(*_HEADS)),
             len(self.words),
         )
         around = (*range(start, island.start), *range(island.end, end))
@@ -744,7 +744,9 @@ class _Sentence(Generic[P_co]):
         self, start: int, end: int, islands: Sequence[_Island], *, exact: bool
     ) -> tuple[P_co, ...]:
         """The towns that these words name, by a postcode beside them, too."""
-        codes = [one for one in islands if start <= one.start < end and self._is_code(one)]
+        codes = [
+            island for island in islands if start <= island.start < end and self._is_code(island)
+        ]
         taken_back = [
             at for at in range(start, end) if self.words[at].kind is NumberKind.CORRECTION
         ]
@@ -763,7 +765,7 @@ class _Sentence(Generic[P_co]):
             both = self._gazetteer.towns(f"{text} {next(iter(said))}")
             return both if len(both) == 1 else places
         if exact:
-            return tuple(one for one in places if _names(text, one.name, self._vocabulary))
+            return tuple(place for place in places if _names(text, place.name, self._vocabulary))
         return places
 
     def _bare(self, island: _Island, islands: Sequence[_Island]) -> tuple[P_co, ...]:
@@ -780,7 +782,7 @@ class _Sentence(Generic[P_co]):
             return ()
         text = self._slice(start, end)
         places = self._gazetteer.towns(text) if text else ()
-        return tuple(one for one in places if _names(text, one.name, self._vocabulary))
+        return tuple(place for place in places if _names(text, place.name, self._vocabulary))
 
     def _place(
         self, homes: Sequence[_Home[P_co]], islands: Sequence[_Island], who: str
@@ -789,27 +791,27 @@ class _Sentence(Generic[P_co]):
         said = {island.codes for island in codes}
         if len(said) > 1 or any(len(one) > 1 for one in said) or any(i.denied for i in codes):
             return None, ""
-        named = [one for home in homes for one in home.places]
+        named = [place for home in homes for place in home.places]
         if any(not home.sure or not self._is_theirs(home, who) for home in homes):
             return None, ""
         if said:
             code = said.pop()[0]
             return self._of_code(code, homes)
         several = any(len(home.places) > 1 for home in homes)
-        if several or len({(one.name, one.postcode) for one in named}) != 1:
+        if several or len({(place.name, place.postcode) for place in named}) != 1:
             return None, ""
         return (None if 0 < named[0].inhabitants < _VILLAGE else named[0]), ""
 
     def _of_code(self, code: str, homes: Sequence[_Home[P_co]]) -> tuple[P_co | None, str]:
         """The town of a postcode: the one that is named with it, where it has that code."""
-        names = {one.name for home in homes for one in home.places}
+        names = {place.name for home in homes for place in home.places}
         if not names:
             return self._gazetteer.town(code), code
         agreeing = [
-            one
+            town
             for name in names
-            for one in self._gazetteer.towns(f"{name} {code}")
-            if one.name == name
+            for town in self._gazetteer.towns(f"{name} {code}")
+            if town.name == name
         ]
         if len(names) != 1 or not agreeing:
             return None, ""

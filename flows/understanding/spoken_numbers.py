@@ -397,8 +397,8 @@ def says_little(row: Sequence[Item]) -> bool:
     numbers = [item for item in row if item.kind is NumberKind.NUMBER]
     if len(numbers) < len(row) and numbers:
         return False
-    articles = sum(item.may_be_article for item in numbers)
-    return articles <= 1 and all(item.ordinal or item.may_be_article for item in numbers)
+    articles = sum(number.may_be_article for number in numbers)
+    return articles <= 1 and all(number.ordinal or number.may_be_article for number in numbers)
 
 
 def said_once(row: tuple[Item, ...]) -> tuple[Item, ...]:
@@ -491,7 +491,7 @@ def _is_wanted(words: Sequence[Item], edge: NumberSpan, asked: NumberPurpose) ->
     value = int(edge.digits)
     if asked is NumberPurpose.DATE:
         return value <= _LAST_YEAR
-    if any(item.is_scale and item.number == _THOUSAND for item in words):
+    if any(word.is_scale and word.number == _THOUSAND for word in words):
         return words[0].number != _THOUSAND  # "zéro mille" lacks something
     return not _TEEN_HUNDREDS[0] <= value < _TEEN_HUNDREDS[1]
 

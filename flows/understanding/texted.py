@@ -31,7 +31,7 @@ def texted(body: str) -> Input | None:
     text = " ".join(_plain_digits(unicodedata.normalize("NFKC", body)).split())
     if len(text) > LONGEST:
         return None
-    if not any(one.isalnum() for one in text):
+    if not any(character.isalnum() for character in text):
         return keys("*") if _STAR.fullmatch(text) else None
     pressed = _date(text) or _digits(text)
     return keys(pressed) if pressed else spoken(text)
@@ -57,4 +57,7 @@ def _digits(text: str) -> str:
 
 def _plain_digits(text: str) -> str:
     """Digits of any script as those of the keypad."""
-    return "".join(str(unicodedata.decimal(one)) if one.isdecimal() else one for one in text)
+    return "".join(
+        str(unicodedata.decimal(character)) if character.isdecimal() else character
+        for character in text
+    )

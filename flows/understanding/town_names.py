@@ -399,11 +399,11 @@ class _Sentence:
         found = []
         inside: set[int] = set()
         tokens = [Token(word) for word in self._spelt]
-        for one in find_numbers(tokens, self._vocabulary.language, threshold=0):
-            if any(self._spelt[at].isdecimal() for at in range(one.start, one.end)):
+        for number in find_numbers(tokens, self._vocabulary.language, threshold=0):
+            if any(self._spelt[at].isdecimal() for at in range(number.start, number.end)):
                 continue
-            inside |= set(range(one.start, one.end))
-            found.append((one.start, (int(one.value), one.is_ordinal)))
+            inside |= set(range(number.start, number.end))
+            found.append((number.start, (int(number.value), number.is_ordinal)))
         for at, word in enumerate(self._words):
             figures = _FIGURES.fullmatch(word)
             if at in inside or figures is None or (at and self._words[at - 1] == _CEDEX):

@@ -182,9 +182,9 @@ class Vocabulary:
         offered = table.table("offered")
         steps = {step: choices.with_like(step) for step in choices.names}
         listed = {
-            one.name: _LISTED[str(one.type)](table, one.name)
-            for one in fields(cls)
-            if one.type in _LISTED
+            field.name: _LISTED[str(field.type)](table, field.name)
+            for field in fields(cls)
+            if field.type in _LISTED
         }
         vocabulary = cls(
             **listed,
@@ -256,7 +256,7 @@ class _Table:
     def spelt(self, key: str) -> tuple[str, ...]:
         """Words as they are written, accents and all."""
         listed = self._value(key)
-        if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+        if not isinstance(listed, list) or not all(isinstance(word, str) for word in listed):
             raise IncompleteVocabulary(f"{self._name}.{key} is no list of words")
         return tuple(listed)
 

@@ -239,10 +239,10 @@ def neighbours() -> tuple[Offer, ...]:
     half_an_hour = timedelta(minutes=30)
     return tuple(
         replace(
-            one,
-            second_start_at=(datetime.fromisoformat(one.start_at) + half_an_hour).isoformat(),
+            pair,
+            second_start_at=(datetime.fromisoformat(pair.start_at) + half_an_hour).isoformat(),
         )
-        for one in PAIRS
+        for pair in PAIRS
     )
 
 
@@ -445,9 +445,9 @@ class RehearsedWorld:
             turn_at=self.turn_at,
             tell_at=self.tell_at,
             groups=tuple(
-                one
-                for one in self.groups
-                if one not in groups and first_day(*groups, one) <= last_day
+                group
+                for group in self.groups
+                if group not in groups and first_day(*groups, group) <= last_day
             ),
         )
 

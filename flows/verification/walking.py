@@ -461,7 +461,10 @@ class Weathers:
         """By the name of each weather, what it holds in these: alike ones have an equal tuple."""
         if attributes not in self._alike:
             self._alike[attributes] = {
-                name: (holds[""], *(holds[one] for one in sorted(attributes) if one in holds))
+                name: (
+                    holds[""],
+                    *(holds[attribute] for attribute in sorted(attributes) if attribute in holds),
+                )
                 for name, holds in self._holds.items()
             }
         return self._alike[attributes]

@@ -15,19 +15,23 @@ from services.partners.match import PartnerLink
 
 
 def _found() -> dict[str, Partner]:
-    files = [import_module(f"{__name__}.{one.name}") for one in pkgutil.iter_modules(__path__)]
+    files = [
+        import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)
+    ]
     partners: list[Partner] = [file.PARTNER for file in files]
-    return {one.name: one for one in partners}
+    return {partner.name: partner for partner in partners}
 
 
 PARTNERS: Final = _found()
 READERS: Final[dict[str, Reader]] = {
     name: read
-    for one in PARTNERS.values()
-    for name, read in ({one.name: one.read} | dict(one.more_readers)).items()
+    for partner in PARTNERS.values()
+    for name, read in ({partner.name: partner.read} | dict(partner.more_readers)).items()
 }
 
 
 def read_link(link: str) -> PartnerLink | None:
     """What a booking link leads to; None where that is no partner."""
-    return next((found for one in PARTNERS.values() if (found := one.links.read(link))), None)
+    return next(
+        (found for partner in PARTNERS.values() if (found := partner.links.read(link))), None
+    )

@@ -187,14 +187,14 @@ class Caller:
         answered = call.answered_at or loop.time()
         self._rung.answered_after_s = answered - asked
         self._says(f"answered after {1000 * self._rung.answered_after_s:.0f} ms")
-        over = [loop.create_task(one.wait()) for one in (call.ended, self._done)]
+        over = [loop.create_task(event.wait()) for event in (call.ended, self._done)]
         try:
             done, _ = await asyncio.wait(
                 over, timeout=self._longest_s, return_when=asyncio.FIRST_COMPLETED
             )
         finally:
-            for one in over:
-                one.cancel()
+            for task in over:
+                task.cancel()
             await call.hang_up()
         if not done:
             call.how = "time was up"

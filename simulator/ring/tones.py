@@ -30,6 +30,6 @@ def tone(hertz: tuple[float, ...], seconds: float, amplitude: float = 8000.0) ->
     """Return sines of these frequencies, each of that amplitude (of 32,767)."""
     samples = array.array("h", bytes(2 * round(seconds * RATE)))
     for at in range(len(samples)):
-        value = sum(math.sin(2 * math.pi * one * at / RATE) for one in hertz)
+        value = sum(math.sin(2 * math.pi * frequency * at / RATE) for frequency in hertz)
         samples[at] = max(-32768, min(32767, round(amplitude * value)))
     return Sound.of_pcm(samples.tobytes())

@@ -84,7 +84,7 @@ class PagesForAll:
             return self.kept, ""
         if path.startswith("/assets/"):
             # The version of a file is a part of its name.
-            return self.kept, next((one for one in query.split("&") if one.startswith("v=")), "")
+            return self.kept, next((part for part in query.split("&") if part.startswith("v=")), "")
         language = language_of(query)
         asked = asked_in(query) if path == START else NOTHING
         special = asked.centre or asked.service

@@ -93,8 +93,8 @@ class RoomPages:
         body, status, headers = run_wsgi_app(self._app, environ, buffered=True)
         if not status.startswith("200"):
             raise NotMade(kind)
-        kept = [one for one in headers if one[0].lower() not in _OF_ONE]
-        parts = [_SPLIT.get(one, one) for one in _MARKS.split(b"".join(body)) if one]
+        kept = [header for header in headers if header[0].lower() not in _OF_ONE]
+        parts = [_SPLIT.get(part, part) for part in _MARKS.split(b"".join(body)) if part]
         return RoomPageTemplate(kept, tuple(parts))
 
 

@@ -39,7 +39,7 @@ class Marks:
 
 
 MARKS: Final = Marks()
-LETTERS: Final = "".join(getattr(MARKS, one.name) for one in fields(MARKS))
+LETTERS: Final = "".join(getattr(MARKS, field.name) for field in fields(MARKS))
 
 
 @dataclass(frozen=True)

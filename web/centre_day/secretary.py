@@ -141,19 +141,19 @@ class _Views:
         with_camera()
         whole = secretary.read_day(at)
         now = self._store.clock.now()
-        counts = secretary.counts([one.shown for one in whole.people], whole.hours, now)
+        counts = secretary.counts([person.shown for person in whole.people], whole.hours, now)
         names = self._names({one.who for one in whole.ringing})
         return render_template(
             "centre_day/page.html",
             **self._frame(at),
             whole=whole,
             counts=counts,
-            keys=_tag([one.key for one in whole.people]),
+            keys=_tag([person.key for person in whole.people]),
             names=names,
             may_mark=secretary.may_mark(self._store, at.day),
             undo_until=at.day.day + timedelta(days=secretary.DAYS_AFTER),
             told=told,
-            shown={one.key for one in told.found.people} if told else set(),
+            shown={person.key for person in told.found.people} if told else set(),
             typed=typed or WalkInForm(nonce=new_nonce()),
             services=[(one.name, shown(one, language()).name) for one in secretary.comes_for(at)],
             notice=self._notice(),
@@ -181,10 +181,10 @@ class _Views:
     def _comes_for(self, person: Comes) -> str:
         """What somebody comes for, as a secretary reads it; of a second dose with its number."""
         told = []
-        for one in person.services:
-            campaign = self._service.campaigns.by_name(one.campaign)
-            name = shown(campaign, language()).name if campaign else one.service
-            told.append(name if one.dose == 1 else f"{name} ({one.dose})")
+        for service in person.services:
+            campaign = self._service.campaigns.by_name(service.campaign)
+            name = shown(campaign, language()).name if campaign else service.service
+            told.append(name if service.dose == 1 else f"{name} ({service.dose})")
         return " + ".join(told)
 
     def _names(self, staff_ids: set[str]) -> Mapping[str, str]:
@@ -234,9 +234,9 @@ class _Views:
         if not is_fetch():
             return self._day_page(at, told=told)
         checked = found.checked_in
-        years = [{"q": f"{one:%d%m%Y}", "text": self._written().day(one)} for one in found.years]
+        years = [{"q": f"{year:%d%m%Y}", "text": self._written().day(year)} for year in found.years]
         answer = {
-            "keys": [one.key for one in found.people],
+            "keys": [person.key for person in found.people],
             "word": told.text,
             "well": told.is_well,
             "years": years,
@@ -316,7 +316,7 @@ class _Views:
             except NotUnderstood:
                 wrong = "number"
         choices = secretary.comes_for(at)
-        chosen = [one for one in choices if one.name in typed.wanted]
+        chosen = [choice for choice in choices if choice.name in typed.wanted]
         if choices and not wrong:
             wrong = secretary.not_in_one_place(chosen) if chosen else "service"
         if born is None or wrong:
@@ -410,7 +410,7 @@ class _Views:
             return _unproved(self._closing_url(at))
         try:
             hours = _hours(form)
-            span = "-".join(f"{one:%H:%M}" for one in hours.span or ())
+            span = "-".join(f"{moment:%H:%M}" for moment in hours.span or ())
             subject = f"{secretary.DAY_CLOSED} {at.day.centre.id} {at.day.day} {span}".strip()
             why = form.get("why", "").strip()
             if why and not secretary_hours.may_be_done(at, subject, people):
@@ -549,7 +549,7 @@ class Sheet:
 
     @property
     def is_large(self) -> bool:
-        return all(len(one) <= _LARGE_ROWS for one in self.columns)
+        return all(len(column) <= _LARGE_ROWS for column in self.columns)
 
 
 def sheets_of(people: Sequence[Comes]) -> list[Sheet]:

@@ -181,14 +181,14 @@ class Panel:
 
         `slot` is no field: what is offered, or the search. Empty where nothing lacks.
         """
-        wrong = next((_FIELDS[one] for one in self.wrong if one in _FIELDS), "")
-        return wrong or next((_FIELDS[one] for one in self.missing), "")
+        wrong = next((_FIELDS[name] for name in self.wrong if name in _FIELDS), "")
+        return wrong or next((_FIELDS[name] for name in self.missing), "")
 
     @property
     def told(self) -> tuple[str, ...]:
         """What is wrong and was typed: a field that is empty still is missing, and no mistake."""
         typed = {"born": self.form.born1, "born_second": self.form.born2, "place": self.form.place}
-        return tuple(one for one in self.wrong if typed.get(one, "-"))
+        return tuple(name for name in self.wrong if typed.get(name, "-"))
 
 
 class DeskAct(AtDesk):
@@ -251,13 +251,13 @@ class DeskAct(AtDesk):
     def _show(self, form: BookingForm) -> Panel:
         """A panel with nothing but the form, and the booking that it moves."""
         services = self.services()
-        known = {one.name: one for one in services}
-        open_now = {one.name for one in self.world().open_campaigns()}
+        known = {service.name: service for service in services}
+        open_now = {campaign.name for campaign in self.world().open_campaigns()}
         self.over = not form.booking_id and not open_now.issuperset(form.wanted)
-        form.wanted = [one for one in known if one in form.wanted]
+        form.wanted = [service for service in known if service in form.wanted]
         self.wanted = tuple(form.wanted)
-        eligible = [one for each in services or self.campaigns for one in each.eligible]
-        groups = tuple(dict.fromkeys(one.group for one in eligible if one.group))
+        eligible = [rule for each in services or self.campaigns for rule in each.eligible]
+        groups = tuple(dict.fromkeys(rule.group for rule in eligible if rule.group))
         self.panel = Panel(form, groups=groups, nonce=new_nonce(), today=self._today())
         self.panel.takes_mails = self.service.mails
         self.panel.services = tuple(
@@ -296,7 +296,7 @@ class DeskAct(AtDesk):
         panel.focus = "wrong"
         panel.wrong, panel.number = (*self._not_chosen(), *meant.wrong), meant.number
         panel.takes_texts = takes_texts(meant.number)
-        panel.born = tuple(one.isoformat() for one in meant.born)
+        panel.born = tuple(day.isoformat() for day in meant.born)
         self._show_heard()
         if panel.form.booking_id and panel.moving is None:
             abort(HTTPStatus.NOT_FOUND)
@@ -355,7 +355,7 @@ class DeskAct(AtDesk):
         panel.towns = ()
         # A choice that was made stands until the form is sent.
         if request.form.get("places"):
-            panel.read_back = tuple(one.offer for one in self._on_desk()[:1])
+            panel.read_back = tuple(kept.offer for kept in self._on_desk()[:1])
         self._remember_form()
         return render_template("desk/missing.html", panel=panel)
 
@@ -440,7 +440,9 @@ class DeskAct(AtDesk):
 
     def _chosen(self, choice: str) -> Offer | None:
         wanted = forms.places(choice)
-        return next((one.offer for one in self.panel.offers if one.offer.places == wanted), None)
+        return next(
+            (offer.offer for offer in self.panel.offers if offer.offer.places == wanted), None
+        )
 
     def go_on(self) -> None:
         """Take the caller's own places over, and show them."""
@@ -458,7 +460,7 @@ class DeskAct(AtDesk):
     def reserve(self) -> None:
         """Book what was read back, for one or two."""
         panel = self._read_form()
-        choices = [forms.places(one) for one in request.form.getlist("places")]
+        choices = [forms.places(choice) for choice in request.form.getlist("places")]
         if panel.wrong or not all(choices) or len(choices) != len(self.understood.born):
             panel.wrong = panel.wrong or ("choice",)
             self._show_offers()
@@ -491,7 +493,7 @@ class DeskAct(AtDesk):
     def _show_booked(self, made: Made) -> None:
         panel = self.panel
         self.messages += made.message_ids
-        found = [self.read_booking(one) for one in made.booking_ids]
+        found = [self.read_booking(booking_id) for booking_id in made.booking_ids]
         panel.done = tuple(one for one in found if one is not None)
         panel.repeated, panel.focus = made.repeated, "done"
         if self.entry is not None:
@@ -639,7 +641,9 @@ class DeskAct(AtDesk):
     def search(self) -> Any:
         """Find bookings by what is known of somebody; they are masked until a reason is chosen."""
         form = request.form
-        reference = "".join(one for one in form.get("reference", "") if one.isdecimal())
+        reference = "".join(
+            character for character in form.get("reference", "") if character.isdecimal()
+        )
         by = Criteria(
             reference=reference if len(reference) == REFERENCE_DIGITS else "",
             number=forms.number_of(form.get("number", "")),
@@ -702,7 +706,9 @@ class DeskAct(AtDesk):
 
     def by_code(self) -> None:
         """Go on with what was begun on the site, or in a call that was cut, by its six digits."""
-        code = "".join(one for one in request.form.get("code", "") if one.isdecimal())
+        code = "".join(
+            character for character in request.form.get("code", "") if character.isdecimal()
+        )
         self.show_kept(self.caller_profile()).focus = "wrong"
         if self.entry is None:
             self.panel.notice = words()["desk.code.no_caller"]
@@ -837,7 +843,7 @@ class DeskAct(AtDesk):
 
     def _in_file(self, booking_id: str) -> bool:
         file = self.caller_profile()
-        return file is not None and any(one.file.id == booking_id for one in file.bookings)
+        return file is not None and any(booking.file.id == booking_id for booking in file.bookings)
 
     def _try(self, do: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """What a service of the desk answers; None for no form of ours, or a very old one."""

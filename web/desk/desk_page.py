@@ -129,8 +129,10 @@ class DeskPage:
 
     def services_named(self, wanted: Sequence[str]) -> list[str]:
         """The services of campaigns, as an agent reads them."""
-        known = (self.service.campaigns.by_name(one) for one in wanted)
-        return [shown(one, words().language).name for one in known if one is not None]
+        known = (self.service.campaigns.by_name(service) for service in wanted)
+        return [
+            shown(campaign, words().language).name for campaign in known if campaign is not None
+        ]
 
     def _called(self, agent_session: AgentSession) -> CalledNumber | None:
         """The number of ours that the caller rang; None without a caller, or with one number."""
@@ -172,7 +174,7 @@ def callback_outcomes(file: CallerProfile | None) -> list[str]:
     """What an agent may say of a call back, with the one of reached and booked that is true."""
     booked = file is not None and evident_code(file) == callback_outcome.BOOKED
     wrong = callback_outcome.REACHED if booked else callback_outcome.BOOKED
-    return [one for one in callback_outcome.OUTCOMES if one != wrong]
+    return [outcome for outcome in callback_outcome.OUTCOMES if outcome != wrong]
 
 
 def evident_code(file: CallerProfile) -> str:

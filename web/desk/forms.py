@@ -74,7 +74,7 @@ def typed(form: MultiDict[str, str]) -> BookingForm:
     # Farther than the last time.
     values["within"] = form.get("reach", "")[:MOST_LETTERS] or values["within"]
     values["seen"] = form.get("seen", "")[: _MOST_SLOTS * 16]
-    groups, wanted = ([one[:MOST_LETTERS] for one in form.getlist(name)] for name in _LISTS)
+    groups, wanted = ([value[:MOST_LETTERS] for value in form.getlist(name)] for name in _LISTS)
     return BookingForm(**values, groups=groups, wanted=wanted)
 
 
@@ -144,7 +144,7 @@ def understand(form: BookingForm, today: date) -> Understood:
 
 def birth(text: str, today: date) -> date | None:
     """A birth date as people type it: 12031942, 12/03/1942, 12 3 1942, 1942-03-12."""
-    parts = [one for one in _APART.split(text) if one]
+    parts = [part for part in _APART.split(text) if part]
     if len(parts) == _PARTS:
         if len(parts[0]) == _YEAR_DIGITS:
             parts.reverse()
@@ -167,7 +167,7 @@ def places(choice: str) -> tuple[int, ...]:
     """The places of an offer that was chosen; none for anything else."""
     if not _PLACES.fullmatch(choice):
         return ()
-    return tuple(int(one) for one in choice.split("-"))
+    return tuple(int(part) for part in choice.split("-"))
 
 
 def choice_of(place_ids: Sequence[int]) -> str:
@@ -178,7 +178,7 @@ def choice_of(place_ids: Sequence[int]) -> str:
 def _moving(form: BookingForm) -> Moving:
     if not form.booking_id:
         return Moving.NONE
-    wanted = {one.value: one for one in Moving}.get(form.moving, Moving.NONE)
+    wanted = {moving.value: moving for moving in Moving}.get(form.moving, Moving.NONE)
     return wanted or Moving.FIRST
 
 
@@ -187,6 +187,6 @@ def _kilometres(text: str) -> float:
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(one) for one in text.split() if re.fullmatch(r"[0-9]{1,15}", one))[
+    return tuple(int(word) for word in text.split() if re.fullmatch(r"[0-9]{1,15}", word))[
         -_MOST_SLOTS:
     ]

@@ -38,7 +38,7 @@ def greeting_of(file: CallerProfile) -> Greeting:
 
 def _keys(file: CallerProfile) -> list[str]:
     entry, given = file.entry, file.given
-    asks = [f"ask_{one}" for one in file.missing[:1]]
+    asks = [f"ask_{detail}" for detail in file.missing[:1]]
     if file.is_callback:
         # Nothing of what they gave is said before it is known who answers.
         return ["hello", "case" if entry.reason == Reason.CASE else "callback", *asks]

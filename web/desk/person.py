@@ -149,10 +149,12 @@ class _Views:
             raise NotTyped("born")
         if form.reason not in REASONS:
             raise NotTyped("reason")
-        digits = "".join(one for one in form.reference if one.isdigit())
+        digits = "".join(character for character in form.reference if character.isdigit())
         if form.reference and len(digits) != REFERENCE_DIGITS:
             raise NotTyped("reference")
-        number = "".join(one for one in form.number if one.isdigit() or one == "+")
+        number = "".join(
+            character for character in form.number if character.isdigit() or character == "+"
+        )
         try:
             number = telephone(number)[0] if number else ""
         except NotUnderstood:

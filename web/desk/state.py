@@ -216,7 +216,7 @@ def call_of(
 ) -> dict[str, Any]:
     """The lines of an agent's call, in words."""
     third = current.third if current.is_mine else None
-    failed = [one.error_code or "" for one in current.pending if one.state == "failed"]
+    failed = [message.error_code or "" for message in current.pending if message.state == "failed"]
     return {
         "ring": ring_of(now, current),
         "third": {
@@ -226,7 +226,7 @@ def call_of(
         if third
         else None,
         "watch": watch,
-        "pending": sum(one.state in {"pending", "doing"} for one in current.pending),
+        "pending": sum(message.state in {"pending", "doing"} for message in current.pending),
         "failed": failed[-1] if failed else "",
         "wrapup_until": iso(current.wrapup_until),
         "muted": iso(current.muted_at),

@@ -433,7 +433,9 @@ class BookingPages:
         """Where somebody searches from and what is offered there; None where no place is known."""
         ids = dict.fromkeys(offer.centre_id for offer in session.offers)
         away = {offer.centre_id: offer.kilometres for offer in session.offers}
-        stands = [stand for one in ids if (stand := stand_of(known.get(one), away[one]))]
+        stands = [
+            stand for centre_id in ids if (stand := stand_of(known.get(centre_id), away[centre_id]))
+        ]
         here = (session.latitude, session.longitude)
         place = here if any(here) else None
         seen = reach(place, stands)
@@ -540,7 +542,7 @@ class BookingPages:
     def _door_code(self, done: Done) -> Markup:
         """What somebody shows at the centre who was booked here."""
         starts = [done.offer.local_start, done.offer.local_second]
-        return door_code(self.store.link_of(done.reference, [one for one in starts if one]))
+        return door_code(self.store.link_of(done.reference, [start for start in starts if start]))
 
     def _leads_to(self, web_session: WebSession, late: str = "") -> Response:
         """On to where the web session is now; `late` says why the answer did nothing."""

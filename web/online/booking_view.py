@@ -283,7 +283,8 @@ class BookingViews(HeldOffers):
         """Of several services: as for the one that they may have first."""
         session = self.web_session.session
         return first_of(
-            eligibility(one, session.born_on, session.groups, self.now) for one in self._open_now
+            eligibility(campaign, session.born_on, session.groups, self.now)
+            for campaign in self._open_now
         )
 
     @property
@@ -301,7 +302,7 @@ class BookingViews(HeldOffers):
     @property
     def minimum_age(self) -> int:
         """The age from which there is anything to have."""
-        return min(one.minimum_age_at(self.now) for one in self._open_now)
+        return min(campaign.minimum_age_at(self.now) for campaign in self._open_now)
 
     @property
     def possible_day(self) -> str:

@@ -157,7 +157,7 @@ class MyAppointmentPages:
             if kind is LinkKind.CODE:
                 found = my_appointment.open_unfinished(work, named, born, place)
             else:
-                open_ones = [one.name for one in service.campaigns.open_now()]
+                open_ones = [campaign.name for campaign in service.campaigns.open_now()]
                 found = my_appointment.open_booking(work, named, born, place, language(), open_ones)
         return found or _link_page(kind, refused=True)
 
@@ -242,8 +242,8 @@ class MyAppointmentPages:
         return response
 
     def _view(self, web_session: WebSession) -> MyView:
-        named = (one for one in self.service.campaigns.all() if one.service)
-        names = {one.name: shown(one, words().language).name for one in named}
+        named = (campaign for campaign in self.service.campaigns.all() if campaign.service)
+        names = {campaign.name: shown(campaign, words().language).name for campaign in named}
         return MyView(web_session, words(), self.store.clock.now(), names)
 
     def _web_session(self) -> WebSession | None:

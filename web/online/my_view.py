@@ -77,7 +77,9 @@ class MyView(HeldOffers):
                     street,
                     town,
                     dose,
-                    tuple(self._named(one) for one in mine.services if one.dose == dose),
+                    tuple(
+                        self._named(service) for service in mine.services if service.dose == dose
+                    ),
                 )
             )
         return found
@@ -100,9 +102,9 @@ class MyView(HeldOffers):
         if self._half is None:
             return []
         return [
-            (self._named(one), self.written.date_hour(one.start_at, self.mine.time_zone))
-            for one in self.mine.services
-            if one.service != self._half.service
+            (self._named(service), self.written.date_hour(service.start_at, self.mine.time_zone))
+            for service in self.mine.services
+            if service.service != self._half.service
         ]
 
     @property

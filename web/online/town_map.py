@@ -106,7 +106,7 @@ class TownMap:
 
 def reach(here: Position | None, stands: Sequence[Stand]) -> tuple[Position, float] | None:
     """The middle of what is to be drawn, and how many kilometres around it towns may be seen."""
-    points = [(one.latitude, one.longitude) for one in stands] + ([here] if here else [])
+    points = [(stand.latitude, stand.longitude) for stand in stands] + ([here] if here else [])
     if not stands:
         return None
     middle = _middle(points)
@@ -220,7 +220,7 @@ def _labels(frame: _Frame, towns: Iterable[TownAt], taken: list[_Box]) -> Iterab
         for text_x, anchor in ((x + 7, "start"), (x - 7, "end")):
             left = text_x if anchor == "start" else text_x - long
             box = _Box(min(left, x - 3), y - _LINE / 2, max(left + long, x + 3), y + _LINE / 2)
-            if town.name in names or not box.is_inside or any(box.meets(one) for one in taken):
+            if town.name in names or not box.is_inside or any(box.meets(other) for other in taken):
                 continue
             names.add(town.name)
             taken.append(box)

@@ -67,7 +67,7 @@ def blueprint(
 
     def look_and_log() -> Sequence[Checked]:
         found = look()
-        now = [one.name for one in found if one.is_bad]
+        now = [check.name for check in found if check.is_bad]
         if now != logged:
             log.warning("not ready", checks=now) if now else log.info("ready again")
             logged[:] = now
@@ -91,7 +91,7 @@ def blueprint(
         """For a proxy: of what is the same on every machine, sending calls elsewhere cures none."""
         if goes():
             return _text(ENDS, 503)
-        own = [one for one in look_and_log() if one.whose is Whose.MACHINE]
+        own = [check for check in look_and_log() if check.whose is Whose.MACHINE]
         return _told(own, details=readers.may_read(request))
 
     @health.get("/metrics")
@@ -106,13 +106,13 @@ def blueprint(
 
 def _told(found: Sequence[Checked], *, details: bool) -> Response:
     """503 where something is bad; what it is, and what is only lacking, for those who may read."""
-    is_ready = not any(one.is_bad for one in found)
+    is_ready = not any(check.is_bad for check in found)
     lines = ["ready" if is_ready else "not ready"]
     if details:
         lines += [
-            f"{one.name}: {one.finding.says}; remedy: {one.finding.remedy}"
-            for one in found
-            if not one.is_good
+            f"{check.name}: {check.finding.says}; remedy: {check.finding.remedy}"
+            for check in found
+            if not check.is_good
         ]
     answer = _text("\n".join(lines) + "\n", 200 if is_ready else 503)
     if not is_ready:

@@ -169,7 +169,7 @@ def _by_text(service: Service) -> dict[str, str]:
 
 def lets_others_in(campaign: Campaign) -> bool:
     """Whether not only age decides."""
-    return any(one.group or one.born_from or one.born_until for one in campaign.eligible)
+    return any(rule.group or rule.born_from or rule.born_until for rule in campaign.eligible)
 
 
 def _text(*lines: str) -> Response:

@@ -54,7 +54,7 @@ def blueprint(store: Store, service: Service) -> Blueprint:
             booking=booking_told(campaign, now),
             age=campaign.minimum_age_at(now),
             others=lets_others_in(campaign),
-            together=[shown(one, language()).name for one in others],
+            together=[shown(other, language()).name for other in others],
             **ringing(service, campaign),
             say=say(),
             poster=f"{path_of(campaign)}/affiche",

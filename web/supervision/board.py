@@ -170,7 +170,7 @@ class _Reading:
 
     def _choices(self) -> dict[str, str]:
         """The services to look at alone, by their names, as they are shown; empty where one is."""
-        found = [one for one in self._campaigns.open_now() if one.service]
+        found = [campaign for campaign in self._campaigns.open_now() if campaign.service]
         if len(found) <= 1:
             return {}
         return {one.service: shown(one, words().language).name for one in found}
@@ -499,7 +499,7 @@ class _Acting:
             return _refused(UNPROVED, back)
         if do is None:
             return _refused("value", back)
-        before = max((one.number for one in read_acts(self.store, limit=1)), default=0)
+        before = max((act.number for act in read_acts(self.store, limit=1)), default=0)
         try:
             count = do()
         except ActRefused as refused:

@@ -182,7 +182,7 @@ def _motives_of(fields: Mapping[str, Any], context: Context) -> list[Motive | No
     Without ids it is for every motive: for the one that was asked for.
     """
     ids = fields.get("motive_ids")
-    told = [text_of(one) for one in ids] if isinstance(ids, list) else []
+    told = [text_of(motive_id) for motive_id in ids] if isinstance(ids, list) else []
     if not told:
         return [context.the_motive()]
     if context.motive:
