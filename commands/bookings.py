@@ -138,8 +138,8 @@ def _add_looking(group: click.Group, store: Store) -> None:
         for line in _told(file, centres, with_people=with_people):
             click.echo(line)
         click.echo("history:")
-        for one in lines:
-            click.echo(f"  {_line(one)}")
+        for row in lines:
+            click.echo(f"  {_line(row)}")
 
 
 def _add_changing(

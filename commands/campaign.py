@@ -41,7 +41,7 @@ def make() -> click.Group:
             for problem in bad.problems:
                 click.echo(problem, err=True)
             context.exit(1)
-        all_words = {one.all_words for one in campaigns.values() if one.all_words}
+        all_words = {each.all_words for each in campaigns.values() if each.all_words}
         problems = [problem for words in all_words for problem in wrong(words)]
         if problems:
             for problem in sorted(problems):

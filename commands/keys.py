@@ -50,9 +50,9 @@ def _make_list(store: Store) -> click.Command:
         """
         with refusals(KeysRefused):
             found = keys.list_keys(store)
-        for one in found:
-            click.echo(f"key {one.number + 1}: {one.state}; {sum(one.values.values())} values")
-            for table, count in sorted(one.values.items()):
+        for key in found:
+            click.echo(f"key {key.number + 1}: {key.state}; {sum(key.values.values())} values")
+            for table, count in sorted(key.values.items()):
                 click.echo(f"  {table}: {count}")
         lowest = min(store.vault.numbers) + 1
         given = "INDEX_KEY" if store.vault.has_index_key else f"what key {lowest} gives"

@@ -59,10 +59,10 @@ def _add_sending(group: click.Group, store: Store, pace: ProviderPace) -> None:
         with store.database.statement() as connection:
             counts = messages.count_pending(connection, topic=topic)
             found = messages.pending(connection, topic=topic, limit=limit)
-        for name in sorted({one.topic for one in found}):
-            for one in found:
-                if one.topic == name:
-                    click.echo(_line(one))
+        for name in sorted({message.topic for message in found}):
+            for message in found:
+                if message.topic == name:
+                    click.echo(_line(message))
         told = ", ".join(f"{count} {name or 'of no topic'}" for name, count in counts.items())
         total = sum(counts.values())
         if len(found) < total:
@@ -129,10 +129,10 @@ def _add_held(group: click.Group, store: Store) -> None:
         """
         with store.database.statement() as connection:
             found, all_held = messages.list_held(connection, limit=limit), messages.held(connection)
-        for one in found:
-            moments = (one.held_at, one.due_at)
+        for message in found:
+            moments = (message.held_at, message.due_at)
             told = (at.astimezone(UTC).isoformat(timespec="seconds") for at in moments)
-            click.echo("\t".join((one.id, one.topic or "-", one.held_why, *told)))
+            click.echo("\t".join((message.id, message.topic or "-", message.held_why, *told)))
         click.echo(f"{all_held.count} messages are held back")
 
 
@@ -148,10 +148,12 @@ def _add_costs(group: click.Group, store: Store) -> None:
         begins, ends = _month(month)
         with store.database.statement() as connection:
             found = messages.costs(connection, begins, ends)
-        rows = [(month, one.topic, one.texts, one.parts, one.calls, one.minutes) for one in found]
+        rows = [
+            (month, cost.topic, cost.texts, cost.parts, cost.calls, cost.minutes) for cost in found
+        ]
         print_csv(COLUMNS, rows)
-        texts, parts = sum(one.texts for one in found), sum(one.parts for one in found)
-        calls, minutes = sum(one.calls for one in found), sum(one.minutes for one in found)
+        texts, parts = sum(cost.texts for cost in found), sum(cost.parts for cost in found)
+        calls, minutes = sum(cost.calls for cost in found), sum(cost.minutes for cost in found)
         told = f"{month}: {texts} texts in {parts} parts, {calls} calls of {minutes} minutes"
         click.echo(told, err=True)
 

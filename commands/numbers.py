@@ -40,8 +40,8 @@ def make(numbers: Numbers, source: str, known: Callable[[], Known]) -> click.Gro
                 click.echo(problem, err=True)
             context.exit(1)
         click.echo(f"{path}: right")
-        for one in found:
-            for line in summary(one):
+        for entry in found:
+            for line in summary(entry):
                 click.echo(f"  {line}")
 
     @group.command("list", epilog="Example: flask numbers list")
@@ -50,15 +50,15 @@ def make(numbers: Numbers, source: str, known: Callable[[], Known]) -> click.Gro
 
         An entry without a value of its own is "-": it is as without a file.
         """
-        for one in numbers.all() or (numbers.default,):
+        for entry in numbers.all() or (numbers.default,):
             columns = (
-                one.number,
-                one.name,
-                one.language,
-                one.queue,
-                one.overflow_queue,
-                one.sender,
-                one.caller_id,
+                entry.number,
+                entry.name,
+                entry.language,
+                entry.queue,
+                entry.overflow_queue,
+                entry.sender,
+                entry.caller_id,
             )
             click.echo("\t".join(column or "-" for column in columns))
 

@@ -107,15 +107,15 @@ def _add_matching(group: click.Group, database: Database) -> None:
             found = partner_rows.matches(connection, only_unsure=not everything)
         rows = [
             (
-                one.id,
-                one.name,
-                one.postcode,
-                one.town,
-                one.matched,
-                one.centre_id or "",
-                " ".join(f"{centre}:{score}" for centre, score in one.candidates),
+                centre_row.id,
+                centre_row.name,
+                centre_row.postcode,
+                centre_row.town,
+                centre_row.matched,
+                centre_row.centre_id or "",
+                " ".join(f"{centre}:{score}" for centre, score in centre_row.candidates),
             )
-            for one in found
+            for centre_row in found
         ]
         print_csv(
             ("partner_centre", "name", "postcode", "town", "matched", "centre", "candidates"), rows

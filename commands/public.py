@@ -64,9 +64,9 @@ def make_incidents(store: Store) -> click.Group:
     def list_(*, most: int) -> None:
         """The newest: id, kind, when it began and ended (UTC, - while it goes on), who, text."""
         found = incidents.newest(store, most)
-        for one in found:
-            click.echo(_line(one))
-        running = sum(one.ended_at is None for one in found)
+        for incident in found:
+            click.echo(_line(incident))
+        running = sum(incident.ended_at is None for incident in found)
         click.echo(f"{len(found)} incidents, {running} go on")
 
     return group

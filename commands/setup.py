@@ -99,7 +99,9 @@ def _asking(steps: SetUp, left: Callable[[], list[Missing]]) -> Iterator[str]:
     """Ask for what is missing, one thing after the other; a step that is declined is left out."""
     declined: set[str] = set()
     while True:
-        todo = [one for one in left() if one.what in _ASKS and one.what not in declined]
+        todo = [
+            finding for finding in left() if finding.what in _ASKS and finding.what not in declined
+        ]
         if not todo:
             return
         one = todo[0]

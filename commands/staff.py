@@ -255,8 +255,8 @@ def _add_looking(group: click.Group, store: Store) -> None:
         found = accounts.read_acts(store, limit=last, staff_id=staff_id, subject=subject)
         with store.database.transaction() as connection:
             seen(connection, "acts_shown", "acts")
-        for one in found:
-            at, act = one.at.isoformat(timespec="seconds"), one.act
+        for written_act in found:
+            at, act = written_act.at.isoformat(timespec="seconds"), written_act.act
             who = names.get(act.staff_id, act.staff_id)
             click.echo(f"{at} {who} {act.what} {act.subject} {act.why}".rstrip())
         click.echo(f"{len(found)} acts")

@@ -52,7 +52,7 @@ def _changes_centre(life: CentreLife, command: Command) -> Command:
 
     def with_wish(*, why: str, who: str, dry_run: bool, yes: bool, **options: object) -> None:
         wish = OperationRequest(why, who, dry_run, progress_bar)
-        about = " ".join(str(one) for one in options.values())
+        about = " ".join(str(value) for value in options.values())
         command(functools.partial(carry_out, life, wish=wish, yes=yes, about=about), **options)
 
     changing: Command = functools.update_wrapper(with_wish, command)
@@ -105,7 +105,11 @@ def _for_two(life: CentreLife, preview: LifeReport, about: str) -> None:
     if not closes and preview.people <= four_eyes.MANY:
         return
     newest = life.newest(limit=1, centre_id=preview.centre_id)
-    stopped = [one for one in newest if not one.details["done"] and one.undone_at is None]
+    stopped = [
+        operation
+        for operation in newest
+        if not operation.details["done"] and operation.undone_at is None
+    ]
     if closes and stopped and stopped[0].kind == preview.kind:
         # It goes on: two people have begun it.
         return

@@ -39,18 +39,18 @@ class TwilioLog:
         listed = self._client.messages
         seen: set[str] = set()
         by_date = listed.stream(date_sent_after=since, page_size=_PAGE)
-        for one in self._read(chain(by_date, self._newest(since))):
-            ours = str(one.direction or "").startswith(_OUTBOUND)
-            if one.sid in seen or not ours or one.status in _NOT_SENT:
+        for record in self._read(chain(by_date, self._newest(since))):
+            ours = str(record.direction or "").startswith(_OUTBOUND)
+            if record.sid in seen or not ours or record.status in _NOT_SENT:
                 continue
-            seen.add(one.sid)
+            seen.add(record.sid)
             yield ListedText(
-                sid=str(one.sid),
-                recipient=str(one.to or ""),
-                body=str(one.body or ""),
-                status=str(one.status or ""),
-                at=_utc(one.date_sent or one.date_created),
-                error_code=str(one.error_code or ""),
+                sid=str(record.sid),
+                recipient=str(record.to or ""),
+                body=str(record.body or ""),
+                status=str(record.status or ""),
+                at=_utc(record.date_sent or record.date_created),
+                error_code=str(record.error_code or ""),
             )
 
     def _newest(self, since: datetime) -> Iterator[Any]:
@@ -68,18 +68,18 @@ class TwilioLog:
     def calls(self, since: datetime) -> Iterator[ListedCall]:
         """Raises Refused, Busy, NoAnswer."""
         since -= CLOCK_MARGIN
-        for one in self._read(self._client.calls.stream(start_time_after=since, page_size=_PAGE)):
-            is_ours = str(one.direction or "").startswith(_OUTBOUND)
-            other = str(one.to or "")
+        for call in self._read(self._client.calls.stream(start_time_after=since, page_size=_PAGE)):
+            is_ours = str(call.direction or "").startswith(_OUTBOUND)
+            other = str(call.to or "")
             if not is_ours:
-                other, _ = read_caller(str(one._from or ""))  # noqa: SLF001 (it has no other name)
+                other, _ = read_caller(str(call._from or ""))  # noqa: SLF001 (it has no other name)
             yield ListedCall(
-                sid=str(one.sid),
+                sid=str(call.sid),
                 other=other if other.startswith(("+", "client:")) else "",
                 is_ours=is_ours,
-                is_over=one.status == "completed",
-                seconds=int(one.duration or 0),
-                at=_utc(one.start_time or one.date_created),
+                is_over=call.status == "completed",
+                seconds=int(call.duration or 0),
+                at=_utc(call.start_time or call.date_created),
             )
 
     def _read(self, pages: Iterator[Any]) -> Iterator[Any]:

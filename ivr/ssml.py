@@ -68,15 +68,15 @@ class Spoken:
 def marked_up(said: Iterable[Said], voice: Voice, pace: VoicePauses) -> str:
     """Words of a value as XML, for the place of that value in a document."""
     written = []
-    for one in said:
-        if one.how == GROUP:
-            written.append(one.words + _pause(pace.group) if voice.pauses else one.words)
-        elif one.how and voice.says(one.how):
-            before, after = _tag(one.how, one.pattern)
-            words = one.figures if one.how == DATE else one.words
+    for part in said:
+        if part.how == GROUP:
+            written.append(part.words + _pause(pace.group) if voice.pauses else part.words)
+        elif part.how and voice.says(part.how):
+            before, after = _tag(part.how, part.pattern)
+            words = part.figures if part.how == DATE else part.words
             written.append(f"{before}{escape(words)}{after}")
         else:
-            written.append(escape(one.words))
+            written.append(escape(part.words))
     return "".join(written)
 
 

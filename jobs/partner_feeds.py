@@ -130,7 +130,7 @@ class PlatformFeed:
             ours = rows.our_centres(connection)
         links = list(self.platform.links)
         if self.platform.from_our_centres:
-            named = {one.link for one in links}
+            named = {reading.link for reading in links}
             for centre in ours:
                 link = read_link(centre.booking_link)
                 if link and link.platform == self.platform.name:

@@ -117,8 +117,8 @@ class Relay:
             before = len(self.unreadable)
             if self._looks() and goes_on():
                 found = self._next(self.most - len(self.in_hand))
-                for one in found:
-                    self.in_hand[self.threads.submit(self._deliver, one, goes_on)] = one
+                for message in found:
+                    self.in_hand[self.threads.submit(self._deliver, message, goes_on)] = message
                 tried += len(found)
                 self.may_be_more = bool(found) or len(self.unreadable) > before
             if not self.in_hand and len(self.unreadable) > before:
@@ -178,8 +178,8 @@ class Relay:
         patience = None if self.is_told is None else _LISTEN
         done, _ = wait(self.in_hand, patience, return_when=FIRST_COMPLETED)
         is_paced = False
-        for one in done:
-            message, result = self.in_hand.pop(one), one.result()
+        for delivery in done:
+            message, result = self.in_hand.pop(delivery), delivery.result()
             if result == _LEFT:
                 left.append(message)
                 continue

@@ -148,7 +148,7 @@ def read_partners_file(path: Path) -> PartnersFile:
 
 def service_meant(where: str, service: str, services: Collection[str]) -> tuple[str, str]:
     """The service that an entry of the file is for; or the sentence why it is refused."""
-    names = sorted(one for one in services if one)
+    names = sorted(name for name in services if name)
     if service in services:
         return service, ""
     if not service and len(services) == 1:
@@ -191,7 +191,7 @@ def _platform(reader: _Reader, partner: Partner, table: dict[str, Any]) -> Platf
             (name, "service"), 'service is what its motives are for, as in a campaign: "covid"'
         )
         service = ""
-    asked_at = {urlsplit(one).netloc.lower() for one in (host, *more_hosts.values())}
+    asked_at = {urlsplit(address).netloc.lower() for address in (host, *more_hosts.values())}
     return Platform(
         name=name,
         host=host,

@@ -145,7 +145,7 @@ class Context:
         """The id of a motive that is told by its id or by its name, to the letter."""
         if motive in self.motives:
             return motive
-        return next((one.id for one in self.motives.values() if motive == one.name), motive)
+        return next((known.id for known in self.motives.values() if motive == known.name), motive)
 
     def the_centre(self, told: str = "") -> str:
         """The centre of that id, or the only one that it can be."""
@@ -317,7 +317,7 @@ def _printable(text: str) -> str:
 
 def objects(value: object) -> Iterable[dict[str, Any]]:
     """The objects of a foreign list; nothing where it is no list."""
-    return (one for one in value if isinstance(one, dict)) if isinstance(value, list) else ()
+    return (row for row in value if isinstance(row, dict)) if isinstance(value, list) else ()
 
 
 def inside(value: object, *path: str) -> Any:

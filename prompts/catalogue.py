@@ -746,8 +746,8 @@ def _recorded_for(
     usual = service_words.usual()
     if words is not usual and language in usual.languages:
         then, now = (
-            Catalogue(language, one[language].language_file(source)).words_of_takes()
-            for one in (usual, words)
+            Catalogue(language, wording[language].language_file(source)).words_of_takes()
+            for wording in (usual, words)
         )
         found = {name: file for name, file in found.items() if then.get(name) == now.get(name)}
     named = {

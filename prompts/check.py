@@ -476,7 +476,7 @@ class _Language:
             return
         values = {**longest([part for other in theirs for part in other]), **longest(parts)}
         try:
-            short, full = (self.catalogue.say(one, values, number) for one in (key, long))
+            short, full = (self.catalogue.say(entry, values, number) for entry in (key, long))
         except KeyError:
             # What cannot be filled in is told of the sentence itself.
             return

@@ -331,7 +331,7 @@ def _wrong_entry(entry: Entry, given: object) -> str:
 
 
 def _are_texts(given: object) -> bool:
-    return isinstance(given, list) and all(isinstance(one, str) and one.strip() for one in given)
+    return isinstance(given, list) and all(isinstance(text, str) and text.strip() for text in given)
 
 
 def _one_text(given: Any) -> str:

@@ -67,11 +67,11 @@ class Question:
 def parse_answers(text: str) -> dict[str, str]:
     """Read `dob=12031942,postcode=75011,offer=1`; raises ValueError with a clear sentence."""
     answers: dict[str, str] = {}
-    for item in filter(None, (piece.strip() for piece in text.split(","))):
-        name, equals, value = item.partition("=")
+    for answer in filter(None, (piece.strip() for piece in text.split(","))):
+        name, equals, value = answer.partition("=")
         if not equals or name not in KNOWN_ANSWERS:
             known = ", ".join(KNOWN_ANSWERS)
-            raise ValueError(f"{item!r} is no answer; write name=value with one of: {known}")
+            raise ValueError(f"{answer!r} is no answer; write name=value with one of: {known}")
         answers[name] = value if name == "town" else re.sub(r"[\s./-]", "", value)
     for name, count in DIGIT_COUNTS.items():
         value = answers.get(name, "")
@@ -267,7 +267,7 @@ class LanguageLeg:
         if self.chosen:
             return self.leg.answers(call, gather)
         named = tongues.names(self.language)
-        found = [one.key for one in read_menu(call.since_input) if named.search(one.block)]
+        found = [option.key for option in read_menu(call.since_input) if named.search(option.block)]
         if not found:
             raise MissingAnswer(f"the first menu names no language {self.language}")
         self.chosen = True

@@ -160,7 +160,7 @@ class Diary:
 
     def set_faults(self, wanted: Mapping[str, Any]) -> None:
         """`next`: a list, one for each request to come; `quota`: requests left; `reset` first."""
-        faults = [_fault(one) for one in wanted.get("next", [])]
+        faults = [_fault(fault) for fault in wanted.get("next", [])]
         unknown = set(wanted) - {"next", "quota", "reset"}
         if unknown:
             raise ValueError(f"unknown switches: {', '.join(sorted(unknown))}")
@@ -226,8 +226,9 @@ class Diary:
             free = self.free(made.agenda_id, made.start_at, made.end, but=made.id)
             # What is left of the very stretch that is wanted is all of it, or it is not to be had.
             may_be = any(
-                (one.start, one.end) == (made.start_at, made.end) and one.takes(made.motive_id)
-                for one in free
+                (opening.start, opening.end) == (made.start_at, made.end)
+                and opening.takes(made.motive_id)
+                for opening in free
             )
             if made.state == "confirmed" and not may_be:
                 raise Refusal(422, "start_at: this time is not available")
@@ -433,7 +434,9 @@ class _Api:
                     if span.takes(motive.id)
                 ]
             }
-            for agenda in ([self._agenda(one) for one in asked] or list(self.diary.agendas))
+            for agenda in (
+                [self._agenda(agenda_id) for agenda_id in asked] or list(self.diary.agendas)
+            )
         ]
 
     def available_slots(self) -> Any:
@@ -442,7 +445,7 @@ class _Api:
         start, end = _window(MOST_DAYS_OF_RANGES)
         # They repeat, as it is described: whoever counts them counts twice.
         ranges = [span.shown() for span in self.diary.free(agenda, start, end)]
-        return [{"availabilities": [one for one in ranges for _ in range(2)]}]
+        return [{"availabilities": [span for span in ranges for _ in range(2)]}]
 
     def new_patient(self) -> Any:
         number = self._new_patient(_object())

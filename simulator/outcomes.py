@@ -296,8 +296,8 @@ def report(
 def table(reports: Iterable[Report]) -> str:
     """Return a Markdown table, one line for each kind of person; figures are medians."""
     by_person: dict[str, list[Report]] = {}
-    for one in reports:
-        by_person.setdefault(one.person, []).append(one)
+    for judged in reports:
+        by_person.setdefault(judged.person, []).append(judged)
     head = (
         "| temperament | calls | booked | person or promise | other end | same words twice"
         " | answers | spoken s | call s |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|"

@@ -124,10 +124,10 @@ class Phone:
 
     def _keep(self, line: Line) -> None:
         with self._lock:
-            if sum(not one.ended.is_set() for one in self._lines.values()) >= self._most_live:
+            if sum(not each.ended.is_set() for each in self._lines.values()) >= self._most_live:
                 raise Unwell("too_many_calls", HTTPStatus.SERVICE_UNAVAILABLE)
             self._lines[line.id] = line
-            over = [one.id for one in self._lines.values() if one.ended.is_set()]
+            over = [each.id for each in self._lines.values() if each.ended.is_set()]
             for old in over[: max(0, len(self._lines) - MOST_KEPT)]:
                 del self._lines[old]
 

@@ -108,9 +108,9 @@ def fields() -> tuple[tuple[str, re.Pattern[str]], ...]:
 def preferences() -> tuple[tuple[int, re.Pattern[str]], ...]:
     """What a caller who wants an appointment prefers in a label: points, and what they are for."""
     return tuple(
-        (one["points"], re.compile(one["words"], re.IGNORECASE))
+        (pattern["points"], re.compile(pattern["words"], re.IGNORECASE))
         for tongue in tongues().values()
-        for one in tongue["prefers"]
+        for pattern in tongue["prefers"]
     )
 
 

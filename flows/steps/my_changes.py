@@ -471,7 +471,7 @@ def _move(session: Session, world: World, moving: Moving) -> Go:
         whom=Whom.SELF,
         second_person=False,
         groups=(),
-        wanted=tuple(dict.fromkeys(one.campaign for one in for_what)),
+        wanted=tuple(dict.fromkeys(service.campaign for service in for_what)),
     )
     if town is None and moving != Moving.SECOND:
         return Go(session.but(moving=moving, offered=mine.slots), "postcode")

@@ -101,7 +101,7 @@ def _was_refused(session: Session) -> bool:
 
 def _refused(session: Session) -> Session:
     """Keep the date that is to be corrected, with those before it."""
-    before = [one for one in session.note(NotEligible.name).split(", ") if one]
+    before = [group for group in session.note(NotEligible.name).split(", ") if group]
     return session.with_note(NotEligible.name, ", ".join([*before, _mark(session)]))
 
 

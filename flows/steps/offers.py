@@ -447,7 +447,7 @@ def _street(offer: Offer) -> str:
 def _values(session: Session) -> dict[str, object]:
     """What the offers are told by: each by its place, town and distance, day and hour."""
     values: dict[str, object] = {}
-    places = {(one.in_town, one.centre_id, _street(one)) for one in session.offers}
+    places = {(each.in_town, each.centre_id, _street(each)) for each in session.offers}
     towns = Counter(town for town, *_ in places)
     streets = Counter((town, street) for town, _, street in places)
     # A town that all have is told once, before them, or was read with the postcode.

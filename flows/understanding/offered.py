@@ -248,12 +248,12 @@ def _places(told: Sequence[ReadOut], vocabulary: Vocabulary) -> Mapping[str, fro
     """Words that tell one place from another, each with the places that have it."""
     plain_words = _lexicon(vocabulary)
     of: dict[str, set[str]] = {}
-    for one in told:
-        for word in plain(one.place).split():
+    for offer in told:
+        for word in plain(offer.place).split():
             known = not plain_words.cut([word])[0].is_(UNKNOWN)
             if len(word) >= _FEWEST_LETTERS and not (known or word in vocabulary.months):
-                of.setdefault(word, set()).add(one.place)
-    everywhere = {one.place for one in told}
+                of.setdefault(word, set()).add(offer.place)
+    everywhere = {offer.place for offer in told}
     return {word: frozenset(have) for word, have in of.items() if have != everywhere}
 
 

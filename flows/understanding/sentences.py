@@ -778,7 +778,7 @@ class _Sentence(Generic[P_co]):
         start, end = self._parts[at].start, self._end_of_place(at, islands)
         if start != island.end or not self._unknown(start, end):
             return ()
-        if any(start <= one.start < end for one in islands):
+        if any(start <= other.start < end for other in islands):
             return ()
         text = self._slice(start, end)
         places = self._gazetteer.towns(text) if text else ()
@@ -828,8 +828,8 @@ def _island(
     start: int, end: int, found: Sequence[date] | Sequence[str], *, is_date: bool
 ) -> _Island:
     if is_date:
-        return _Island(start, end, dates=tuple(one for one in found if isinstance(one, date)))
-    return _Island(start, end, codes=tuple(one for one in found if isinstance(one, str)))
+        return _Island(start, end, dates=tuple(value for value in found if isinstance(value, date)))
+    return _Island(start, end, codes=tuple(value for value in found if isinstance(value, str)))
 
 
 def _without(start: int, end: int, islands: Sequence[_Island]) -> Iterator[tuple[int, int]]:

@@ -293,9 +293,9 @@ class _Sentence:
             place for place in self._places if place[0] <= span.start and span.end <= place[1]
         ]
         others = [
-            one
-            for one in found
-            if one is not span and not self._is_weak(one) and not self._overlaps(one)
+            other
+            for other in found
+            if other is not span and not self._is_weak(other) and not self._overlaps(other)
         ]
         if not inside:
             return False

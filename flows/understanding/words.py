@@ -49,7 +49,7 @@ class Command(StrEnum):
     CANCEL = "cancel"
 
 
-_WISHES = tuple(one for one in Command if one is not Command.EMERGENCY)
+_WISHES = tuple(wish for wish in Command if wish is not Command.EMERGENCY)
 
 
 # What is asked for whatever is denied behind it.
@@ -221,8 +221,8 @@ def _denied(pieces: Sequence[Piece], vocabulary: Vocabulary, dates: frozenset[st
                 end += 1
         rest = pieces[end:] if denies else []
         # "Pas le douze", whatever small words stand between.
-        told = [one.words[0] for one in rest if one.words[0] not in vocabulary.links][:1]
-        if any(one.is_(_Is.DENIABLE) for one in rest[:1]) or dates.intersection(told):
+        told = [piece.words[0] for piece in rest if piece.words[0] not in vocabulary.links][:1]
+        if any(piece.is_(_Is.DENIABLE) for piece in rest[:1]) or dates.intersection(told):
             words = tuple(word for piece in pieces[at : end + 1] for word in piece.words)
             left.append(Piece(words, (_Is.NO,)))
             at = end + 1

@@ -225,12 +225,12 @@ def services(
     may = Eligibility(MORNING.date())
     names = ("flu-2026", "covid-2026", "card-2026")
     of_two = () if apart else names if all_together else names[:2]
-    flu, covid, other = (tuple(name for name in of_two if name != one) for one in names)
+    flu, covid, other = (tuple(name for name in of_two if name != wanted) for wanted in names)
     return (
         Choice("flu-2026", "flu", may, flu),
         Choice("covid-2026", "covid", may, covid, months_since=since),
         *((Choice("card-2026", "card", may, other if all_together else ()),) if card else ()),
-        *(Choice(f"{one}-2026", one, may) for one in ("card", "passport", "deed") if town),
+        *(Choice(f"{paper}-2026", paper, may) for paper in ("card", "passport", "deed") if town),
     )
 
 

@@ -314,8 +314,8 @@ def rung_scenarios(make: Make, rung_as: str) -> Scenarios:
     by_machine = rung_as not in {"asked", "cut"}
     there = (RungPerson.MACHINE,) if by_machine else (RungPerson.AGENT, RungPerson.LINE)
     found: Scenarios = {
-        f"rung: {one.name.lower()}": partial(make, answered=one)
-        for one in (*there, RungPerson.OVER)
+        f"rung: {state.name.lower()}": partial(make, answered=state)
+        for state in (*there, RungPerson.OVER)
     }
     if RungPerson.MACHINE in there:
         taken = partial(make, answered=RungPerson.MACHINE, cut=None)
@@ -371,7 +371,7 @@ def inputs(step: str) -> list[Input]:
         return [SILENCE, RETURNED, *(queued(result) for result in QUEUE_RESULTS)]
     pressed = (*SINGLE, *COMMANDS, *MANGLED, *SENSIBLE.get(step, ()))
     said = (spoken(text) for text in WORDS.get(step, ()))
-    return [SILENCE, *(keys(one) for one in dict.fromkeys(pressed)), *said]
+    return [SILENCE, *(keys(key) for key in dict.fromkeys(pressed)), *said]
 
 
 def place(session: Session) -> Session:
@@ -644,8 +644,8 @@ def _played(
     session: Session, heard: Iterable[Input], weather: str, make: Callable[[], RehearsedWorld]
 ) -> Iterator[WalkTurn]:
     """One turn after the other, until the call is over or elsewhere."""
-    for one in heard:
-        turn = WalkTurn(session, one, weather, *advance(session, one, make()))
+    for given in heard:
+        turn = WalkTurn(session, given, weather, *advance(session, given, make()))
         yield turn
         if turn.speech.listen is None:
             return

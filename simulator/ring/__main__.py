@@ -128,8 +128,8 @@ def main(argv: list[str] | None = None, out: TextIO | None = None) -> int:
 def key_groups(typed: str) -> list[Group]:
     """Return the groups of keys of `--keys`; raises Unusable."""
     groups = []
-    for one in typed.split(","):
-        keys, at, after = one.strip().partition("@")
+    for part in typed.split(","):
+        keys, at, after = part.strip().partition("@")
         if set(keys) - set("0123456789*#"):
             raise Unusable(f"--keys: {keys!r} holds something that is no key.")
         if at and not SECONDS.fullmatch(after):

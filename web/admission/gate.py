@@ -347,7 +347,7 @@ class Gate:
             return None
         # As many visitors have a turn as can be served, and they have waited long enough.
         turn = self._limited(environ, "start", environ[VISIT] if entry.has_turn else "")
-        goes, away = (partial(_first_answered, entry, one) for one in turn[1:])
+        goes, away = (partial(_first_answered, entry, side) for side in turn[1:])
         return _Turn(turn.asks, goes, away)
 
     def _stopped(self, environ: Environ, start_response: Any) -> Iterable[bytes] | None:

@@ -142,7 +142,7 @@ class _Views:
         whole = secretary.read_day(at)
         now = self._store.clock.now()
         counts = secretary.counts([person.shown for person in whole.people], whole.hours, now)
-        names = self._names({one.who for one in whole.ringing})
+        names = self._names({call.who for call in whole.ringing})
         return render_template(
             "centre_day/page.html",
             **self._frame(at),
@@ -155,7 +155,10 @@ class _Views:
             told=told,
             shown={person.key for person in told.found.people} if told else set(),
             typed=typed or WalkInForm(nonce=new_nonce()),
-            services=[(one.name, shown(one, language()).name) for one in secretary.comes_for(at)],
+            services=[
+                (campaign.name, shown(campaign, language()).name)
+                for campaign in secretary.comes_for(at)
+            ],
             notice=self._notice(),
             now=now,
         )
@@ -327,7 +330,7 @@ class _Views:
             number,
             typed.name,
             extra=typed.extra,
-            wanted=tuple(one.name for one in chosen),
+            wanted=tuple(choice.name for choice in chosen),
         )
         try:
             with self._store.database.transaction() as connection:

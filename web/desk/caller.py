@@ -375,8 +375,8 @@ class DeskAct(AtDesk):
         panel, form, meant = self.panel, self.panel.form, self.understood
         again = request.form.get("again", "")
         before = self._on_desk()
-        seen = (*meant.seen, *(one.offer.slot_id for one in before)) if again else ()
-        farthest = max((one.offer.kilometres for one in before), default=0.0)
+        seen = (*meant.seen, *(kept.offer.slot_id for kept in before)) if again else ()
+        farthest = max((kept.offer.kilometres for kept in before), default=0.0)
         born, mine = meant.born, None
         if panel.moving is not None:
             mine = told(panel.moving, self.store.clock.now(), self.campaign.name)
@@ -494,7 +494,7 @@ class DeskAct(AtDesk):
         panel = self.panel
         self.messages += made.message_ids
         found = [self.read_booking(booking_id) for booking_id in made.booking_ids]
-        panel.done = tuple(one for one in found if one is not None)
+        panel.done = tuple(booking for booking in found if booking is not None)
         panel.repeated, panel.focus = made.repeated, "done"
         if self.entry is not None:
             before = draft_of(self.entry).get(BOOKED, [])
@@ -979,8 +979,8 @@ def _given(file: CallerProfile) -> BookingForm:
 
 def _campaigns_of(found: FoundBooking, service: str) -> tuple[str, ...]:
     """The campaigns of what moves: of one service, or of all that is done in the booking."""
-    live = [each for one in found.file.live for each in one.live_services]
-    names = [one.campaign for one in live if service in {"", one.service}]
+    live = [each for booking in found.file.live for each in booking.live_services]
+    names = [dose.campaign for dose in live if service in {"", dose.service}]
     return tuple(dict.fromkeys(names)) or (found.file.campaign,)
 
 

@@ -121,7 +121,7 @@ class DeskPage:
             else callback_outcome.BEFORE_TALK,
             "evident": evident_code(file) if file is not None else "",
             "third": current_call.third if current_call and current_call.is_mine else None,
-            "watch": [one["text"] for one in watch],
+            "watch": [row["text"] for row in watch],
             "line": self.state.line(),
             "struggling": self.state.struggling(),
             **more,

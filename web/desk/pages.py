@@ -137,7 +137,7 @@ class CallPages:
                 jsonify(done=False, why=gone.why, message="") if wants_json() else answer(gone, "")
             )
         waiting = presence.current(self.store, act.staff.id).pending
-        ids = [one.id for one in waiting if one.state == "pending"]
+        ids = [message.id for message in waiting if message.state == "pending"]
         if not ids:
             return answer(CommandResult(done=True), "answered")
         return answer(provider_commands.carry_out_all(self.store, self.control, ids), "answered")
@@ -334,11 +334,11 @@ def _add_switch(
 def _with_numbers(found: list[Any]) -> list[dict[str, Any]]:
     return [
         {
-            "name": one.name,
-            "town": one.town,
-            "postcode": one.postcode,
-            "walk_in": one.walk_in,
-            "numbers": [number for number in json.loads(one.phones) if number][:2],
+            "name": office.name,
+            "town": office.town,
+            "postcode": office.postcode,
+            "walk_in": office.walk_in,
+            "numbers": [number for number in json.loads(office.phones) if number][:2],
         }
-        for one in found
+        for office in found
     ]

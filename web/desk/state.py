@@ -106,12 +106,12 @@ class DeskState:
             return known[1]
         made = [
             {
-                "call": one.call_id,
-                "step": written.step(one.step),
-                "why": written.of("struggle", one.why, one.why),
-                "since": iso(one.at),
+                "call": call.call_id,
+                "step": written.step(call.step),
+                "why": written.of("struggle", call.why, call.why),
+                "since": iso(call.at),
             }
-            for one in found
+            for call in found
         ]
         self._written[written.language] = found, made
         return made

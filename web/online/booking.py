@@ -65,7 +65,7 @@ from web.written import Written
 
 # The address of each question, by its name on the telephone; the last five are asked here alone.
 SLUGS: Final = {
-    **{one.name: one.page for one in STEPS.values() if one.page and one.part is not Part.MINE},
+    **{each.name: each.page for each in STEPS.values() if each.page and each.part is not Part.MINE},
     "told": "note",
     partner.NAME: "coordonnees",
     partner.WAITS: "demande",
@@ -215,7 +215,12 @@ class BookingPages:
         now = self.store.clock.now()
         found = several(self.service.campaigns.all(), now)
         return next(
-            (one for one in found if one.service == asked.service and one.is_open(now)), None
+            (
+                campaign
+                for campaign in found
+                if campaign.service == asked.service and campaign.is_open(now)
+            ),
+            None,
         )
 
     def _centre(self, asked: AskedCentre) -> PublicCentre | None:

@@ -116,7 +116,7 @@ class BookingViews(HeldOffers):
     def before(self, step: str) -> str:
         """The question before a page, which may be seen again; empty where there is none."""
         asked = questions.before(self.web_session, step, self._open_now, self.now)
-        return next((one for one in asked if may_show(self.web_session, one)), "")
+        return next((name for name in asked if may_show(self.web_session, name)), "")
 
     # ------------------------------------------------------------ offers
 
@@ -329,11 +329,11 @@ def _as_one(number: str) -> str:
 def appointments_of(web_session: WebSession) -> list[Appointment]:
     """What was booked in a web session, for a calendar."""
     found = []
-    for one in web_session.done:
-        offer = one.offer
+    for booking in web_session.done:
+        offer = booking.offer
         starts = [offer.local_start] + ([offer.local_second] if offer.local_second else [])
         found += [
-            Appointment(f"{one.reference}:{dose}", start, MessagePlace.of(offer))
+            Appointment(f"{booking.reference}:{dose}", start, MessagePlace.of(offer))
             for dose, start in enumerate(starts, start=1)
         ]
     return found

@@ -134,8 +134,8 @@ class MyView(HeldOffers):
         """The appointments that the visitor is about to cancel, with what each is cancelled for."""
         half = self._half
         if half is not None:
-            alone = (one for one in self.told if one.dose == half.dose)
-            return [replace(one, services=(self.half,)) for one in alone]
+            alone = (view for view in self.told if view.dose == half.dose)
+            return [replace(view, services=(self.half,)) for view in alone]
         if self.web_session.session.doses_to_cancel == (SECOND,) and len(self.told) > 1:
             return self.told[1:]
         return self.told

@@ -118,7 +118,9 @@ def draw(here: Position | None, stands: Sequence[Stand], towns: Iterable[TownAt]
     """A map of these centres in their order; None where none has a position. Degrees, WGS 84."""
     if not stands:
         return None
-    frame = _Frame([*((one.latitude, one.longitude) for one in stands), *([here] if here else [])])
+    frame = _Frame(
+        [*((each.latitude, each.longitude) for each in stands), *([here] if here else [])]
+    )
     at_here = frame.point(here) if here else None
     taken: list[_Box] = [_around(*at_here, RADIUS)] if at_here else []
     pins = []
@@ -128,7 +130,9 @@ def draw(here: Position | None, stands: Sequence[Stand], towns: Iterable[TownAt]
         taken.append(_around(x, y, RADIUS))
         away = _direction(here, stand) if here and not stand.roughly else ""
         pins.append(Pin(number, stand, x, y, *at, away))
-    scale = max((one for one in _SCALES if one * frame.unit <= WIDTH / 3), default=_SCALES[0])
+    scale = max(
+        (length for length in _SCALES if length * frame.unit <= WIDTH / 3), default=_SCALES[0]
+    )
     # The scale and the arrow have their corners.
     taken += [_Box(0, HEIGHT - 34, WIDTH / 2.4, HEIGHT), _Box(WIDTH - 40, 0, WIDTH, 56)]
     return TownMap(

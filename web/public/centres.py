@@ -185,7 +185,9 @@ class _CentrePages:
         name, now = departement_name(code), self.store.clock.now()
         free, platforms = self.known.next_free(look.service), self.service.platforms
         found = self.known.departement(code, now.date())
-        rows = [row_of(one, free, platforms, look) for one in found if look.lists(one, free)]
+        rows = [
+            row_of(centre, free, platforms, look) for centre in found if look.lists(centre, free)
+        ]
         return render_template(
             "public/departement.html",
             code=code,
@@ -212,8 +214,9 @@ class _CentrePages:
             lambda one: look.lists(one, free),
         )
         rows = [
-            row_of(one.centre, free, self.service.platforms, look) | {"kilometres": one.kilometres}
-            for one in near
+            row_of(reached.centre, free, self.service.platforms, look)
+            | {"kilometres": reached.kilometres}
+            for reached in near
         ]
         return render_template(
             "public/near.html",

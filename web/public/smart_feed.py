@@ -49,7 +49,7 @@ def blueprint(folder: Path, copy: FeedCopy) -> Blueprint:
         path = folder / f"{name}.gz"
         whole = OF_DEPARTEMENT.fullmatch(name)
         if whole and not path.exists() and (names := pieces_of(folder, whole[1])):
-            return _together([folder / f"{one}.gz" for one in names], _LINES)
+            return _together([folder / f"{each}.gz" for each in names], _LINES)
         return _file(path, _LINES)
 
     return pages

@@ -37,12 +37,12 @@ def blueprint(store: Store, service: Service, latest: Latest) -> Blueprint:
     def titles() -> dict[str, str]:
         """The headline of each service, by its name; none where there is one."""
         found = several(service.campaigns.all(), store.clock.now())
-        return {one.service: shown(one, language()).title for one in found}
+        return {each.service: shown(each, language()).title for each in found}
 
     def numbers() -> dict[str, dict[str, str]]:
         """The number to ring for each service, by its name."""
         found = several(service.campaigns.all(), store.clock.now())
-        return {one.service: number_of(service, one) for one in found}
+        return {each.service: number_of(service, each) for each in found}
 
     def people() -> dict[str, Any]:
         return people_told(latest.look(), service.campaign, store.clock.now())

@@ -160,12 +160,12 @@ class _Reading:
     def _called(self) -> dict[str, str]:
         """What people may call, as it is shown, by number; empty where there is one number."""
         several = self._numbers.several() if self._numbers else ()
-        return {one.number: _shown(one) for one in several}
+        return {line.number: _shown(line) for line in several}
 
     def _services(self) -> dict[str, str]:
         """The name of each service by its campaign; empty where there is one service."""
         found = self._campaigns.open_now()
-        names = {one.name: shown(one, words().language).name for one in found}
+        names = {campaign.name: shown(campaign, words().language).name for campaign in found}
         return names if len(names) > 1 else {}
 
     def _choices(self) -> dict[str, str]:
@@ -173,7 +173,7 @@ class _Reading:
         found = [campaign for campaign in self._campaigns.open_now() if campaign.service]
         if len(found) <= 1:
             return {}
-        return {one.service: shown(one, words().language).name for one in found}
+        return {campaign.service: shown(campaign, words().language).name for campaign in found}
 
     def _chosen(self) -> str:
         """The service of the address, or UNSAID; empty: all of them, as with one that is none."""
@@ -240,11 +240,13 @@ class _Reading:
         before = request.args.get("avant", type=int)
         found = read_acts(self.store, limit=ACTS_ON_A_PAGE, before=before)
         with self.store.database.statement() as connection:
-            people = {who for one in found for who in (one.act.staff_id, one.act.subject)}
+            people = {who for entry in found for who in (entry.act.staff_id, entry.act.subject)}
             names = names_of(connection, people)
         return render_template(
             "supervision/acts.html",
-            acts=[_written(one, names, reasons=current().role == "supervisor") for one in found],
+            acts=[
+                _written(entry, names, reasons=current().role == "supervisor") for entry in found
+            ],
             older=found[-1].number if len(found) == ACTS_ON_A_PAGE else None,
             may_act=current().role == "supervisor",
         )
@@ -265,7 +267,7 @@ class _Reading:
         found, count = supervise.held_messages(self.store, limit=HELD_ON_A_PAGE)
         return render_template(
             "supervision/held.html",
-            held=[_held(one) for one in found],
+            held=[_held(message) for message in found],
             count=count,
             may_act=current().role == "supervisor",
         )
@@ -304,17 +306,17 @@ class _Reading:
                     found = board_history.so_far(connection, now)
             else:
                 found = database.read_late(partial(board_history.quarters, day=day))
-            for one in board_history.apart(found):
-                local = one.at.astimezone(ZONE)
+            for measure in board_history.apart(found):
+                local = measure.at.astimezone(ZONE)
                 yield (
-                    iso(one.at),
+                    iso(measure.at),
                     f"{local:%Y-%m-%d %H:%M}",
-                    one.name,
-                    one.label,
+                    measure.name,
+                    measure.label,
                     # All digits: "g" alone writes a million as 1e+06.
-                    f"{one.value:.15g}",
-                    "yes" if board_history.is_over(one.at, now) else "no",
-                    one.about,
+                    f"{measure.value:.15g}",
+                    "yes" if board_history.is_over(measure.at, now) else "no",
+                    measure.about,
                 )
 
     def _acts(self, export: board_history.Export) -> Iterator[Sequence[object]]:
@@ -323,11 +325,11 @@ class _Reading:
         yield ("number", "at_utc", "staff_id", "what", "subject", "before", "after")
         with self.store.database.statement() as connection:
             found = list(board_history.acts_of(connection, self.store, export))
-        for one in found:
-            act = one.act
+        for entry in found:
+            act = entry.act
             before, after = _change(act.details)
             yield (
-                one.number, iso(one.at), act.staff_id, act.what, act.subject, before, after
+                entry.number, iso(entry.at), act.staff_id, act.what, act.subject, before, after
             )  # fmt: skip
 
 
@@ -509,7 +511,7 @@ class _Acting:
         if changed:
             # One change may be two acts: an announcement, and its translations.
             mine = read_acts(self.store, limit=2 * changed, staff_id=current().id, after=before)
-            undo = [one.number for one in mine if one.act.what in supervise.CAN_BE_UNDONE]
+            undo = [entry.number for entry in mine if entry.act.what in supervise.CAN_BE_UNDONE]
         return _done(back, changed, undo)
 
     def _asked(self, do: Callable[[], CommandResult]) -> ResponseReturnValue:
@@ -594,7 +596,7 @@ def _told(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, list):
-        return " ".join(str(one) for one in value) or "—"
+        return " ".join(str(part) for part in value) or "—"
     return str(value)
 
 
@@ -628,8 +630,12 @@ def _written(one: RecordedAct, names: Mapping[str, str], *, reasons: bool) -> di
 def _approvals_page(store: Store, problem: str = "", *, done: bool = False) -> str:
     found = four_eyes.waiting(store)
     with store.database.statement() as connection:
-        about = {one.subject.partition(" ")[2] for one in found if one.kind == four_eyes.FACTOR}
-        names = names_of(connection, about | {one.asked_by for one in found})
+        about = {
+            approval.subject.partition(" ")[2]
+            for approval in found
+            if approval.kind == four_eyes.FACTOR
+        }
+        names = names_of(connection, about | {approval.asked_by for approval in found})
     return render_template(
         "supervision/approvals.html", waiting=found, names=names, problem=problem, done=done
     )
@@ -638,7 +644,7 @@ def _approvals_page(store: Store, problem: str = "", *, done: bool = False) -> s
 def _watched_page(store: Store, problem: str = "") -> str:
     found = watched.everyone(store)
     with store.database.statement() as connection:
-        names = names_of(connection, {one.who for one in found})
+        names = names_of(connection, {watch.who for watch in found})
     return render_template(
         "supervision/watched.html",
         watched=found,

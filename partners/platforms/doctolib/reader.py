@@ -244,23 +244,23 @@ def _booking(data: Mapping[str, Any]) -> Reading:
 
 def _motives(data: Mapping[str, Any]) -> Iterator[Motive]:
     categories = {
-        text_of(one.get("id")): text_of(one.get("name"))
-        for one in objects(data.get("visit_motive_categories"))
+        text_of(category.get("id")): text_of(category.get("name"))
+        for category in objects(data.get("visit_motive_categories"))
     }
-    for one in objects(data.get("visit_motives")):
-        name = one["name"] if isinstance(one.get("name"), str) else ""
+    for row in objects(data.get("visit_motives")):
+        name = row["name"] if isinstance(row.get("name"), str) else ""
         judged = words.judge(
             name,
-            categories.get(text_of(one.get("visit_motive_category_id")), ""),
-            dose=_REFERENCE_DOSES.get(text_of(one.get("ref_visit_motive_id")), 0),
-            vaccination=one.get("vaccination_motive") is True,
+            categories.get(text_of(row.get("visit_motive_category_id")), ""),
+            dose=_REFERENCE_DOSES.get(text_of(row.get("ref_visit_motive_id")), 0),
+            vaccination=row.get("vaccination_motive") is True,
         )
-        dose = judged.dose or int(one.get("first_shot_motive") is True)
+        dose = judged.dose or int(row.get("first_shot_motive") is True)
         why = judged.excluded
-        if not why and one.get("allow_new_patients") is False:
+        if not why and row.get("allow_new_patients") is False:
             why = "it is for people whom the centre knows"
-        days = one.get("vaccination_days_range")
-        motive_id = text_of(one.get("id"))
+        days = row.get("vaccination_days_range")
+        motive_id = text_of(row.get("id"))
         yield Motive(
             id=motive_id,
             name=name,
@@ -283,17 +283,17 @@ def _agendas_of(data: Mapping[str, Any], motive_id: str) -> Iterator[str]:
 
 
 def _agendas(data: Mapping[str, Any]) -> Iterator[Agenda]:
-    for one in objects(data.get("agendas")):
-        told = one.get("visit_motive_ids_by_practice_id")
+    for row in objects(data.get("agendas")):
+        told = row.get("visit_motive_ids_by_practice_id")
         at = {
             text_of(practice): _ids(done)
             for practice, done in (told.items() if isinstance(told, dict) else ())
         }
-        practice = text_of(one.get("practice_id"))
+        practice = text_of(row.get("practice_id"))
         if not at and practice:
-            at = {practice: _ids(one.get("visit_motive_ids"))}
-        disabled = bool(one.get("booking_disabled")) or bool(one.get("booking_temporary_disabled"))
-        yield Agenda(text_of(one.get("id")), at, disabled)
+            at = {practice: _ids(row.get("visit_motive_ids"))}
+        disabled = bool(row.get("booking_disabled")) or bool(row.get("booking_temporary_disabled"))
+        yield Agenda(text_of(row.get("id")), at, disabled)
 
 
 def _ids(value: object) -> frozenset[str]:
@@ -303,40 +303,40 @@ def _ids(value: object) -> frozenset[str]:
 def _places(data: Mapping[str, Any]) -> Iterator[PartnerCentreRow]:
     profile = text_of(inside(data, "profile", "name_with_title"))
     closed = [agenda.disabled for agenda in _agendas(data)]
-    for one in objects(data.get("places")):
-        own = text_of(one.get("id"))
-        practices = one.get("practice_ids")
+    for row in objects(data.get("places")):
+        own = text_of(row.get("id"))
+        practices = row.get("practice_ids")
         if not own and isinstance(practices, list) and practices:
             own = f"practice-{text_of(practices[0])}"
         if not own:
             continue
-        name = text_of(one.get("name"))
+        name = text_of(row.get("name"))
         yield centre_of(
             PLATFORM,
             own,
             name=" - ".join(dict.fromkeys(part for part in (profile, name) if part)),
-            street=text_of(one.get("full_address")).rsplit(",", 1)[0],
-            postcode=text_of(one.get("zipcode")),
-            town=text_of(one.get("city")),
-            where=(one.get("latitude"), one.get("longitude")),
-            phone=text_of(one.get("phone_number")) or text_of(one.get("landline_number")),
+            street=text_of(row.get("full_address")).rsplit(",", 1)[0],
+            postcode=text_of(row.get("zipcode")),
+            town=text_of(row.get("city")),
+            where=(row.get("latitude"), row.get("longitude")),
+            phone=text_of(row.get("phone_number")) or text_of(row.get("landline_number")),
             phone_only=bool(closed) and all(closed),
         )
 
 
 def _listed(data: Mapping[str, Any]) -> Iterator[PartnerCentreRow]:
-    for one in objects(data.get("doctors")):
-        link = text_of(one.get("link"))
-        place = text_of(one.get("place_id"))
+    for doctor in objects(data.get("doctors")):
+        link = text_of(doctor.get("link"))
+        place = text_of(doctor.get("place_id"))
         own = f"practice-{place}" if place else link.rstrip("/").rsplit("/", 1)[-1]
         if own:
             yield centre_of(
                 PLATFORM,
                 own,
-                name=text_of(one.get("name_with_title")),
-                street=text_of(one.get("address")),
-                postcode=text_of(one.get("zipcode")),
-                town=text_of(one.get("city")),
-                where=(inside(one, "position", "lat"), inside(one, "position", "lng")),
+                name=text_of(doctor.get("name_with_title")),
+                street=text_of(doctor.get("address")),
+                postcode=text_of(doctor.get("zipcode")),
+                town=text_of(doctor.get("city")),
+                where=(inside(doctor, "position", "lat"), inside(doctor, "position", "lng")),
                 link=link,
             )

@@ -217,7 +217,7 @@ class Keldoc:
             told = group.get("availabilities") if isinstance(group, dict) else None
             if not isinstance(told, list):
                 raise NoAnswer
-            found += [one for one in told if isinstance(one, dict)]
+            found += [row for row in told if isinstance(row, dict)]
         return found
 
     def _lasts(self, motive: int) -> timedelta:
@@ -349,11 +349,11 @@ Range = tuple[datetime, datetime]
 def _for_motive(ranges: Sequence[Mapping[str, Any]], motive: int) -> list[Range]:
     """Those ranges in which a motive may be. Raises NoAnswer for moments that are none."""
     found = []
-    for one in ranges:
-        motives = one.get("motive_ids") or []
+    for span in ranges:
+        motives = span.get("motive_ids") or []
         if motives and motive not in motives:
             continue
-        start, end = _moment(one.get("start_time")), _moment(one.get("end_time"))
+        start, end = _moment(span.get("start_time")), _moment(span.get("end_time"))
         if start < end:
             found.append((start, end))
     return found

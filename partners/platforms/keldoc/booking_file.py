@@ -72,7 +72,9 @@ def _centre_mistakes(one: Any) -> Iterator[Mistake]:
 def _is_ids(value: Any, most: int, *, once: bool = True) -> bool:
     if not isinstance(value, list) or not 1 <= len(value) <= most:
         return False
-    whole = all(isinstance(one, int) and not isinstance(one, bool) and one > 0 for one in value)
+    whole = all(
+        isinstance(number, int) and not isinstance(number, bool) and number > 0 for number in value
+    )
     return whole and (not once or len(set(value)) == len(value))
 
 
@@ -92,8 +94,11 @@ def read_booking(path: Path) -> tuple[str, tuple[BookedCentre, ...]] | None:
         raise ValueError(wrong[1])
     centres = tuple(
         BookedCentre(
-            one["centre"], tuple(one["agendas"]), tuple(one["motives"]), one.get("service", "")
+            centre["centre"],
+            tuple(centre["agendas"]),
+            tuple(centre["motives"]),
+            centre.get("service", ""),
         )
-        for one in booking["centres"]
+        for centre in booking["centres"]
     )
     return booking.get("base", BASE), centres

@@ -187,8 +187,8 @@ def _motives_of(fields: Mapping[str, Any], context: Context) -> list[Motive | No
         return [context.the_motive()]
     if context.motive:
         return [context.the_motive()] if context.motive in told else []
-    known = [context.motives.get(one) for one in told]
-    usable: list[Motive | None] = [one for one in known if one and not one.excluded]
+    known = [context.motives.get(motive_id) for motive_id in told]
+    usable: list[Motive | None] = [motive for motive in known if motive and not motive.excluded]
     return usable or ([None] if None in known else known[:1])
 
 
@@ -205,9 +205,9 @@ def _ends_before(start: object, end: object, context: Context) -> bool:
 
 def _motive_categories(rows: list[dict[str, Any]]) -> Reading:
     found = tuple(
-        _motive(one, text_of(row.get("name")))
+        _motive(motive_row, text_of(row.get("name")))
         for row in rows
-        for one in objects(row.get("motives"))
+        for motive_row in objects(row.get("motives"))
     )
     return Reading("a cabinet's motives", notes=told_motives(found), motives=found)
 
@@ -224,7 +224,7 @@ def _motive(row: Mapping[str, Any], category: str) -> Motive:
         dose=judged.dose,
         bookable_for=judged.bookable_for,
         excluded=why,
-        agendas=tuple(text_of(one.get("id")) for one in objects(row.get("agendas"))),
+        agendas=tuple(text_of(agenda_row.get("id")) for agenda_row in objects(row.get("agendas"))),
     )
 
 

@@ -66,7 +66,7 @@ def _page(plan: ReadingPlan, wanted: LinkToRead, page: str, place: str) -> Part:
         base = f"{plan.host}{_PATH}/clinics/{clinic}/specialties/{specialty}/cabinets"
         answer = reader.read((yield from part_of_page(base)), Context())
         cabinets = expected(answer, "a list of cabinets", "an empty list").centres
-        chosen = [one for one in cabinets if not place or own_id(one) == place]
+        chosen = [each for each in cabinets if not place or own_id(each) == place]
         for cabinet in chosen:
             slots, left_out, by_phone = yield from _cabinet(plan, base, cabinet)
             one_of_several = place or len(cabinets) > 1

@@ -47,8 +47,8 @@ def walk(plan: ReadingPlan) -> Walk:
         except (Failed, NotAnAnswer) as no:
             yield ReadingTrouble(f"the list of {speciality}", str(no))
             continue
-        for one in rows_read:
-            listed.setdefault(one.id, one)
+        for row in rows_read:
+            listed.setdefault(row.id, row)
     for centre, gid in _chosen(plan, list(listed.values())):
         try:
             slots, left_out = yield from _centre(plan, centre)
