@@ -113,7 +113,7 @@ class MineState(StrEnum):
 class Commitment:
     """An appointment that was booked or proved in this call; what else is booked leaves it time.
 
-    `start_at` is ISO 8601 in UTC, `person` whose it is. `companion`: of somebody who comes along,
+    `start_at` is ISO 8601 in UTC, `person` whose it is. `companion`: of a person who comes along,
     and may come to the same centre at the same time.
     """
 
@@ -234,7 +234,7 @@ class Proving(StrEnum):
     NOTHING = ""
     REFERENCE = "reference"
     TEXT = "text"
-    # Of a person whom we ring about it.
+    # Of a person we ring about it.
     RUNG = "rung"
     # A code to go on with, where many wrong ones were tried lately.
     CODE = "code"
@@ -399,7 +399,7 @@ class Session:
     # A call of this line that was cut, not taken up so far: its id, and the town of what is kept
     # of it, until when (ISO 8601 in UTC) by which zone's clock.
     earlier: str = ""
-    # Whether that call booked somebody, and came to its end or nearly.
+    # Whether that call booked a person, and came to its end or nearly.
     earlier_booked: bool = False
     kept_town: str = ""
     kept_until: str = ""

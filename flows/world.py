@@ -27,7 +27,7 @@ class Rules:
     doses: int = 1
     # The second appointment is so many days after the first, both included.
     second_after_days: tuple[int, int] = (21, 28)
-    # Whoever asks for the same offers again within this time gets the same ones.
+    # A caller who asks for the same offers again within this time gets the same ones.
     offers_stay: timedelta = timedelta()
     # How many services give appointments at this moment: of one, callers are not told what for.
     services: int = 1
@@ -229,7 +229,7 @@ class Earlier:
     """A call that was cut and may be taken up: all that a line that is shared may hear of it.
 
     `until` (UTC) is the end of what is kept, at `town`; None when nothing is kept but the answers.
-    `booked`: it was not cut but booked somebody, a moment ago.
+    `booked`: it was not cut but booked a caller, a moment ago.
     """
 
     call_id: str
@@ -283,7 +283,7 @@ class NotChanged(Enum):
 
 
 class RungPerson(Enum):
-    """What awaits a person whom we rang, now that they have proved to be there."""
+    """What awaits a person we rang, now that they have proved to be there."""
 
     AGENT = auto()  # an agent, who waits for them
     LINE = auto()  # their place in the queue: the agent was lost meanwhile
@@ -507,7 +507,7 @@ class Bookings(Protocol):
         """What a booking that was proved to be the caller's is by now."""
 
     def changes_need_a_person(self, mine: CallerBooking, *, cancelling: bool) -> bool:
-        """Whether that needs an agent for the moment: somebody guesses, or too many cancel."""
+        """Whether that needs an agent for the moment: a caller guesses, or too many cancel."""
 
     def cancel_booking(
         self, mine: CallerBooking, doses: tuple[int, ...], service: str = ""
@@ -560,7 +560,7 @@ class WaitingList(Protocol):
         """
 
     def news_told(self, rung_for: str) -> None:
-        """Note that a person whom we rang hears the news that they had asked for (changes)."""
+        """Note that a person we rang hears the news that they had asked for (changes)."""
 
 
 class Agents(Protocol):

@@ -453,7 +453,7 @@ def apology(
 
 
 def sorry_called_back(catalogue: Catalogue, addresses: Addresses, try_id: str, tries: int) -> str:
-    """What a person whom we rang hears when this service fails at once."""
+    """What a person we rang hears when this service fails at once."""
     then = addresses.at(f"/voice/callback?leg={try_id}&again={tries}")
     return _sorry(catalogue, "technical_start", tries, then)
 

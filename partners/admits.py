@@ -18,7 +18,7 @@ from partners.platforms import PARTNERS
 
 # The people who are admitted, in the centres' own words. "Communauté professionnelle" and "carte
 # professionnelle" are not people; the file also spells "professionels". One professional alone is
-# somebody who vaccinates or signs, unless a place is kept for them.
+# a person who vaccinates or signs, unless a place is kept for them.
 _PROFESSIONALS = re.compile(
     r"\bprofessionn?els\b|\breserve\w*\b[^.;]*\bprofessionn?el\b"
     r"|\bpersonnels? (?:de sante|soignants?|hospitaliers?|prioritaires?|enseignants?|communa\w+"

@@ -114,7 +114,7 @@ def read_day(cell: str) -> HoursCell:
     rising = all(before[1] <= after[0] for before, after in pairwise(kept))
     if not kept or not rising:
         return HoursCell(Meaning.UNCLEAR)
-    # Whoever comes without an appointment may have hours of their own: the words tell them.
+    # A visitor who comes without an appointment may have hours of their own: the words tell them.
     beside = any(not _is_within(pair, kept) for pairs in others for pair in pairs or ())
     hours = tuple((_clock(start), _clock(end)) for start, end in kept)
     return HoursCell(Meaning.HOURS, hours, partial=beside or len(kept) < len(found))

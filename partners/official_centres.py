@@ -165,7 +165,7 @@ def wheelchair(text: str) -> str:
     """Access with a wheelchair by what a centre wrote: "yes", "no", or empty for neither plainly.
 
     The column is of free text (half of it empty, and whole timetables in it). A yes with a "but"
-    is none: whoever comes in a wheelchair must not stand before stairs.
+    is none: a visitor who comes in a wheelchair must not stand before stairs.
     """
     words = re.findall(r"[a-z0-9]+", plain(text))
     if not words or _BUT.intersection(words):

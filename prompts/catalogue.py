@@ -102,7 +102,7 @@ class Said:
     pattern: str = ""
 
 
-# Between two groups of digits: a pause for whoever writes.
+# Between two groups of digits: a pause for a caller who writes.
 GROUP = "group"
 _BETWEEN = Said(", ", GROUP)
 # Digits of a sentence itself: a group that begins with 0, or the place between two groups.
@@ -150,7 +150,7 @@ class Catalogue:
         self.locale: str = source["language"]["locale"]
         self.voice_language: str = source["language"]["voice_language"]
         self.voice: str = source["language"]["voice"]
-        # How fast the voice speaks to whoever pressed 8, in percent.
+        # How fast the voice speaks to a caller who pressed 8, in percent.
         self.slow_rate: int = source["language"].get("slow_rate", FULL_RATE)
         # How an option names its key.
         self.press: str = source["language"]["press"]
@@ -424,7 +424,7 @@ class Catalogue:
             return Voice(self.voice)
 
     def pace(self, *, slow: bool) -> VoicePauses:
-        """How its voice speaks, for `reading_time.seconds`; `slow`: to whoever pressed 8."""
+        """How its voice speaks, for `reading_time.seconds`; `slow`: to a caller who pressed 8."""
         if not slow:
             return NORMAL
         if self.slow_rate == FULL_RATE or not self.speaker.slows:

@@ -214,7 +214,7 @@ class Manners:
     pauses: float = 0.1
     loses_page: float = 0.05
     loses_voice: float = 0.02
-    # A call that rings and is not taken, by somebody who is not at the desk.
+    # A call that rings and is not taken, by an agent who is not at the desk.
     misses: float = 0.03
 
 

@@ -151,7 +151,7 @@ class Reported:
 
     def answers(self, call: Call, gather: Gather) -> Input:
         stays = bool(self.patience_s and call.queue) and not isinstance(self.leg, KeysLeg)
-        # Whoever waits for a person takes no other offer meanwhile; given keys are pressed.
+        # A caller who waits for a person takes no other offer meanwhile; given keys are pressed.
         action = Silence() if stays else self.leg.answers(call, gather)
         match action:
             case Keys(digits):

@@ -89,7 +89,7 @@ class CrowdRun:
         self.stop()
         late = self.seconds() - (self._stopped_at or 0.0) >= GRACE_S
         if late or all(agent.gone for agent in self.agents):
-            # A device that is taken away ends the line of whoever would not go.
+            # A device that is taken away ends the line of a caller who would not go.
             for agent in self.agents:
                 agent.drop()
             self._around.put_down()

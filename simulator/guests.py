@@ -30,7 +30,7 @@ WANT_A_PERSON = 0.4
 PREFER_A_CALLBACK = 0.3
 # Of those who are rung back: so many do not hear it, and so many have a machine that answers.
 AWAY, MACHINE = 0.08, 0.07
-# How many questions are answered before somebody asks for a person.
+# How many questions are answered before a caller asks for a person.
 MOST_QUESTIONS = 7
 # Seconds of life in a queue.
 PATIENCE_S = (240.0, 1200.0)
@@ -39,7 +39,7 @@ LAST_RINGS_AT = 0.9
 
 
 class Fate(StrEnum):
-    """Where somebody is, or how it ended for them."""
+    """Where a caller is, or how it ended for them."""
 
     TO_COME = "to_come"
     MENU = "menu"
@@ -145,7 +145,7 @@ class Guest:
         return HangUp() if self._has_had_enough() else Silence()
 
     def confers(self, call: Call, wait: ConferenceWait) -> Input:
-        """See `Talker`. Whoever is alone there still waits."""
+        """See `Talker`. A caller who is alone there still waits."""
         if wait.seat.started:
             self.fate = Fate.TALKING
         return HangUp() if self._is_over() else Silence()

@@ -5,7 +5,7 @@ are, which are needed and what they may be, windows of 7 days and of 2 months, m
 and seconds of appointments, ISO 8601. An appointment that is `canceled` takes nobody's time; one
 time of an agenda is confirmed once. Control paths (with the account's Basic key, as /_faults):
 `/keldoc/_faults` says what goes wrong with the next requests, `/keldoc/_diary` opens time and shows
-who has it, `/keldoc/_public` takes a time as somebody on Keldoc's own site would.
+who has it, `/keldoc/_public` takes a time as a visitor on Keldoc's own site would.
 """
 
 import base64
@@ -443,7 +443,7 @@ class _Api:
         _query({"agenda_id", "start_date", "end_date"})
         agenda = self._agenda(request.args.get("agenda_id", ""))
         start, end = _window(MOST_DAYS_OF_RANGES)
-        # They repeat, as it is described: whoever counts them counts twice.
+        # They repeat, as it is described: a reader who counts them counts twice.
         ranges = [span.shown() for span in self.diary.free(agenda, start, end)]
         return [{"availabilities": [span for span in ranges for _ in range(2)]}]
 
@@ -598,7 +598,7 @@ def _add_control(keldoc: Blueprint, diary: Diary, authenticate: Callable[[], Non
 
 
 def take_as_public(diary: Diary, body: Mapping[str, Any]) -> Appointment:
-    """Take a time as somebody on Keldoc's own site would. Raises Refusal(422) where it is taken."""
+    """Take a time as a visitor of Keldoc's site would. Raises Refusal(422) where it is taken."""
     motive = diary.motives[int(body.get("motive_id", next(iter(diary.motives))))]
     with diary.lock:
         return diary.put(

@@ -1,4 +1,4 @@
-"""What became of a call, judged by what was heard, and what it cost whoever made it.
+"""What became of a call, judged by what was heard, and what it cost the caller who made it.
 
 Spoken seconds are words at 160 a minute with the pauses between them; seconds of the call also
 have the waits: until the first key, between keys, through a silence.
@@ -29,13 +29,13 @@ WORDS_PER_MINUTE = 160
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=\D)")
 WORD = re.compile(r"\S*\w\S*")
 
-# Whoever presses one of these asked for the same words, or for the question before.
+# A caller who presses one of these asked for the same words, or for the question before.
 SAME_AGAIN = frozenset({"9", "8", "*", "**"})
 LAST_WORDS = 3
 
 
 class Ending(StrEnum):
-    """How a call ended, for whoever made it."""
+    """How a call ended, for the caller who made it."""
 
     BOOKED = "booked"
     PERSON = "person"
@@ -266,7 +266,7 @@ class Report:
 
     @property
     def hung_up_on(self) -> bool:
-        """Whether somebody who gave a sign of life heard a goodbye and nothing else."""
+        """Whether a caller who gave a sign of life heard a goodbye and nothing else."""
         return self.alive and self.ending in {Ending.GOODBYE, Ending.FAILED}
 
 

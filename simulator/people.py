@@ -26,11 +26,11 @@ from simulator.answers import (
 )
 from simulator.outcomes import heard_references
 
-# Whoever has not got through after so many answers gives up, and the service is to blame.
+# A caller who has not got through after so many answers gives up, and the service is to blame.
 MOST_TURNS = 150
-# Somebody who is not understood as often as this uses the keys.
+# A caller who is not understood as often as this uses the keys.
 SPEAKS_TRIES = 3
-# So often somebody goes on alone who could have been rung back.
+# So often a caller goes on alone who could have been rung back.
 ENOUGH_PERSONS = 2
 
 # Main towns of the country, one for each postcode.
@@ -61,7 +61,7 @@ SAID_AS = (
 )
 # So sure of itself is a recogniser at the most, right or wrong.
 MOST_SURE = 0.95
-# Where a value is asked for anew, and how often somebody goes one step back until then.
+# Where a value is asked for anew, and how often a caller goes one step back until then.
 BACK_AT = {"dob": ("dob", "year"), "postcode": ("postcode", "town")}
 ENOUGH_BACKS, BACK_TRIES = 25, 2
 SPACED_POSTCODE = re.compile(r"\b(\d(?:[\s,]+\d){4})\b(?![\s,]*\d)")
@@ -69,10 +69,10 @@ SPACED_POSTCODE = re.compile(r"\b(\d(?:[\s,]+\d){4})\b(?![\s,]*\d)")
 
 @dataclass
 class Person(AnswersLeg):
-    """Somebody who listens to the end and answers what is asked, by keys.
+    """A caller who listens to the end and answers what is asked, by keys.
 
     `answers_given` is what they know of themselves; `second` is the date of birth (eight digits)
-    of whoever else they may call for. `gave_up` is not empty when the call went on for ever.
+    of others whom they may call for. `gave_up` is not empty when the call went on for ever.
     """
 
     chance: Random = field(default_factory=lambda: Random(0))  # noqa: S311 - behaviour
@@ -196,7 +196,7 @@ class Person(AnswersLeg):
             return helps[0]
         promises = [option for option in options if tongues.about("promises").search(option.label)]
         if promises and any(tongues.about("goes_on").search(option.label) for option in options):
-            # Once more by oneself; whoever comes here again has had enough.
+            # Once more by oneself; a caller who comes here again has had enough.
             self.persons += 1
             if self.persons > ENOUGH_PERSONS:
                 return promises[0]
@@ -429,7 +429,7 @@ class Talks(Person):
 
 @dataclass
 class InNoise(Person):
-    """Somebody in a room where others are heard; the keys are the person's own.
+    """A caller in a room where others are heard; the keys are the person's own.
 
     What others said in their place they notice when it is read to them, and go back to it.
     """
@@ -448,7 +448,7 @@ class InNoise(Person):
         self.others_town = TOWNS[self.others_postcode]
 
     def others_say(self, what: str | None = None) -> str:
-        """Return what is heard in the room, from somebody who was asked for `what`, or not."""
+        """Return what is heard in the room, from a person who was asked for `what`, or not."""
         return sayings.around(
             self.others_dob, self.others_town, self.others_postcode, self.chance, what
         )
@@ -584,5 +584,5 @@ def somebody(
         number = chance.choice(LANDLINE_PREFIXES) + f"{chance.randrange(100_000):05d}"
     else:
         number = f"+33612{chance.randrange(1_000_000):06d}"
-    # Whoever is asked about a second person by mistake has one to tell of.
+    # A caller who is asked about a second person by mistake has one to tell of.
     return TEMPERAMENTS[name](answers, sender or number, chance=chance, second=born(chance))

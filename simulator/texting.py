@@ -1,4 +1,4 @@
-"""Somebody who writes: texts to the service and what it answers, by hand or one after the other."""
+"""A caller who writes: texts to the service and what it answers, by hand or one after the other."""
 
 from __future__ import annotations
 

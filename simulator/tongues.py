@@ -1,7 +1,7 @@
 """What people understand and say, by language: a file of `languages/` is a language, found there.
 
 The files hold parts of regular expressions. A caller understands all of the languages at once, as
-somebody does who hears a welcome in one language and a menu in another.
+a caller does who hears a welcome in one language and a menu in another.
 """
 
 from __future__ import annotations

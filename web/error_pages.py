@@ -37,7 +37,7 @@ def has_reader() -> bool:
     if request.path.startswith(NO_READER):
         return False
     if request.path.startswith(_FILES):
-        # A file of a page; somebody may have typed its address all the same.
+        # A file of a page; a person may have typed its address all the same.
         return request.headers.get("Sec-Fetch-Dest") == "document" or _wants_page()
     return not is_fetch() or bool(request.headers.get("HX-Boosted"))
 

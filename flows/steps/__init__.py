@@ -70,7 +70,7 @@ def first_step(session: Session, world: World) -> str:
     if rules.closes_at and now >= rules.closes_at:
         return Closed.name
     if session.by_text:
-        # Whoever writes to us for an appointment has said what they want already.
+        # A caller who writes to us for an appointment has said what they want already.
         return ForWhom.name
     if session.earlier:
         return BookedBefore.name if session.earlier_booked else Resume.name

@@ -71,7 +71,7 @@ def said_services(campaigns: Iterable[str], session: Session, world: World) -> t
 def what_for(session: Session, world: World, prompt: str = WHAT_FOR) -> tuple[Line, ...]:
     """What the appointment of now is for: said where appointments are given for several things.
 
-    Never in a text: whoever holds the telephone reads it.
+    Never in a text: the person who holds the telephone reads it.
     """
     if session.by_text or not session.wanted or world.rules().services < 2:  # noqa: PLR2004
         return ()

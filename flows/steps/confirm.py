@@ -27,7 +27,7 @@ PHONE_KEY = "3"
 
 def _lead(session: Session) -> str:
     """The sentence that says which person this is for, and whose telephone gets the text."""
-    # Whoever writes knows where the text goes: to the telephone that they write on.
+    # A caller who writes knows where the text goes: to the telephone that they write on.
     text = "_text" if session.number and not session.by_text else ""
     if session.whom == Whom.TWO:
         return f"confirm_{'second' if session.second_person else 'first'}{text}"
@@ -46,7 +46,7 @@ def _change(session: Session, pressed: str) -> Move:
 
 
 def _own_mobile(session: Session) -> bool:
-    """Whether the text goes to the telephone that rings: nobody was asked that before."""
+    """Whether the text goes to the telephone that rings: no caller was asked that before."""
     mobile = session.caller_kind == CallerKind.MOBILE and not session.by_text
     return mobile and bool(session.number) and session.number == session.caller
 

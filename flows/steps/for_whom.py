@@ -31,7 +31,7 @@ class ForWhom(FirstQuestion):
 
 
 class ForOthers(ForWhom):
-    """Asked by key at the welcome, for somebody else: one person, or two."""
+    """Asked by key at the welcome, for another person: one person, or two."""
 
     name = "for_others"
     page = TELEPHONE_ONLY

@@ -27,5 +27,5 @@ class Interpreter(Patient):
         return Go(session.with_note(self.name, language), "person", remember=False)
 
     def give_up(self, session: Session, world: World) -> Move:
-        # Whoever does not understand the question needs one all the more.
+        # A caller who does not understand the question needs one all the more.
         return Go(session.with_note(self.name, "other"), "person", remember=False)

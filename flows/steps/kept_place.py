@@ -34,7 +34,7 @@ def tell_kept_place(session: Session, world: World) -> Go | None:
 
 
 def not_theirs(session: Session) -> Go:
-    """A person whom we rang gave another birth date: ask once more, then pass to an agent."""
+    """A person we rang gave another birth date: ask once more, then pass to an agent."""
     if session.lookup_count + 1 >= MOST_DATES:
         return to_somebody(session.but(is_offered=False))
     told = Line("kept_place_not_found", wording=session.lookup_count)

@@ -45,7 +45,7 @@ def knock(
 ) -> Move:
     """To an agent: into the queue if the caller can wait there, else to what can be promised."""
     if session.by_text:
-        # Nobody waits on a line that is not there.
+        # No caller waits on a line that is not there.
         return offer_instead(session, world, lines, remember=remember)
     found = world.join_queue(session, why(session))
     if isinstance(found, QueuePlace):

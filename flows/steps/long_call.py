@@ -1,6 +1,6 @@
 """A call that has lasted for long: a person, or the promise of one, is offered once, by a key.
 
-Whoever wants to go on alone does, at the question where the call was.
+A caller who wants to go on alone does, at the question where the call was.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ LONG_CALL = "long_call"
 # Asked at the next question after so long: the slowest have a person, or the promise of a call,
 # before seven minutes are over.
 LONG_AFTER = timedelta(minutes=4, seconds=45)
-# One key away from the booking nobody is interrupted; a greeting tells of a person by itself.
+# One key away from the booking no caller is interrupted; a greeting tells of a person by itself.
 _NOT_AT = frozenset({
     LONG_CALL, "confirm", "welcome", "not_yet_open", "closed", "resume", "booked_before",
 })  # fmt: skip
 
 
 def is_long(session: Session, world: World) -> bool:
-    """Whether help is to be offered now: nothing is booked, and somebody is there.
+    """Whether help is to be offered now: nothing is booked, and a caller is there.
 
     Two people take twice the time: the second of them needs no help for that.
     """
@@ -33,7 +33,7 @@ def is_long(session: Session, world: World) -> bool:
     if session.reference or session.first_reference or session.rung_for or not session.alive:
         return False
     if session.by_text:
-        # Hours may lie between two texts, and nobody has waited on a line.
+        # Hours may lie between two texts, and no caller has waited on a line.
         return False
     return world.now() - datetime.fromisoformat(session.began_at) >= LONG_AFTER
 

@@ -129,7 +129,7 @@ def _lead(mine: CallerBooking) -> str:
 
 
 def _what_changed(mine: CallerBooking) -> tuple[Line, ...]:
-    """What of it the service changed, so that nobody goes to where or when it was."""
+    """What of it the service changed, so that no caller goes to where or when it was."""
     if mine.kept_far:
         return (Line("my_far", {"far": mine.kept_far}),)
     if not mine.changed or mine.off:
@@ -198,7 +198,7 @@ class MyMenu(Told):
         return 0 if _mine(session).off else super().silences(session)
 
     def give_up(self, session: Session, world: World) -> Move:
-        # The person whom we rang has heard it all, and nothing was changed.
+        # The person we rang has heard it all, and nothing was changed.
         if _is_rung_about(session):
             return _kept_by_whom_we_rang(session)
         return to_person(session) if _mine(session).off else super().give_up(session, world)

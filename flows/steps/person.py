@@ -113,7 +113,7 @@ class Person(Step):
 
     def give_up(self, session: Session, world: World) -> Move:
         if session.by_text:
-            # Nothing is promised that was not asked for, and whoever writes may write again.
+            # Nothing is promised that was not asked for, and a caller who writes may write again.
             return End(session, (Line("goodbye_later"),))
         known = session.caller_kind != CallerKind.NONE
         if known and not session.no_promise:
@@ -175,7 +175,7 @@ class PersonNumberCheck(NumberCheck):
         return super().take(session, "1" if pressed in PERSON_KEYS else pressed, world)
 
     def only_by_key(self, session: Session) -> frozenset[str]:
-        # Somebody is rung or written to there, and nothing reads it again.
+        # A caller is rung or written to there, and nothing reads it again.
         return frozenset({"1"})
 
     def agreed(self, session: Session, world: World) -> Move:

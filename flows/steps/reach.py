@@ -64,7 +64,7 @@ class NumberCheck(Step):
 
     def give_up(self, session: Session, world: World) -> Move:
         if session.by_text:
-            # Whoever writes was not silent: what was written agrees to nothing.
+            # A caller who writes was not silent: what was written agrees to nothing.
             return Go(session, self.typed_at, remember=False)
         # Silence is no objection; the number was read back three times.
         return self.agreed(session, world)

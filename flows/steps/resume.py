@@ -4,7 +4,7 @@ A line may be shared and a number forged. So the question says no more than the 
 until which a slot is kept. What was read back once, a date of birth above all, is asked again or
 left out, and never read to the new caller.
 
-Right after a call that booked somebody, the next one of that line is of the other person of a
+Right after a call that booked a person, the next one of that line is of the other person of a
 couple, or of one who did not hear all: each has a key, and the second proves who they are.
 """
 
@@ -104,7 +104,7 @@ class Resume(Step):
 
 
 def has_booked(session: Session) -> bool:
-    """Whether a call that was left like this booked somebody, and was not cut at another person."""
+    """Whether a call that was left like this booked a person, and was not cut at another person."""
     booked = bool(session.reference or session.first_reference)
     return booked and not is_about_a_booking(session)
 
@@ -196,7 +196,7 @@ def _go_on(session: Session, taken: TakenUp, world: World) -> Move:
 def _entry_of(was: Session) -> str:
     """Where a call goes on that was cut at a step before the search."""
     if was.step == SERVICE and reads_birth_date(was):
-        # It was read with this question, and nobody has agreed to it.
+        # It was read with this question, and no caller has agreed to it.
         return "date_of_birth"
     return ENTRY_OF.get(was.step, was.step)
 

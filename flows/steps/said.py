@@ -152,7 +152,7 @@ def with_person(session: Session, whom: Whom) -> Go:
         # A line may be shared: what was said before it was cut is not read aloud.
         return Go(forget(session), "date_of_birth")
     if whom is Whom.TWO:
-        # Of two, it is not known whose birth it was.
+        # With two people, the date may be that of either: it is asked again.
         said = replace(said, born="")
     if _WHOM.get(said.who, Whom.OTHER) is not whom or not said.who:
         said = replace(said, who=_WHO.get(whom, OTHER))

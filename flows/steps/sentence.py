@@ -101,7 +101,7 @@ class SentenceCheck(_OfSentence):
         if pressed == "2":
             again = refused(session)
             if is_refused(again):
-                # Nobody is sent round between the read-back and what to change of it.
+                # No caller is sent round between the read-back and what to change of it.
                 return self.give_up(again, world)
             return Go(again, SENTENCE_WHICH, remember=False)
         if pressed != "1":

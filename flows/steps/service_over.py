@@ -23,7 +23,7 @@ def without_services(session: Session) -> Session:
 
 
 def from_the_first(session: Session) -> Session:
-    """Whoever is asked what for anew hears the first of many choices first."""
+    """A caller who is asked what for anew hears the first of many choices first."""
     return session.but(notes=tuple(note for note in session.notes if note[0] != SOME_OF))
 
 
@@ -38,7 +38,7 @@ def is_over(session: Session, world: World) -> bool:
 def over_meanwhile(session: Session, campaigns: tuple[str, ...], world: World) -> Go:
     """The truth, and what there is still. Nothing is held or booked by half.
 
-    Whoever writes hears it from an agent, for no text may name what it was for.
+    A caller who writes hears it from an agent, for no text may name what it was for.
     """
     names = () if session.by_text else said_services(campaigns, session, world)
     told = (Line("service_over", {"services": names}),) if names else ()

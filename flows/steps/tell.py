@@ -123,7 +123,7 @@ class TellNumberCheck(NumberCheck):
     typed_at = "tell_number"
 
     def only_by_key(self, session: Session) -> frozenset[str]:
-        # Somebody is rung or written to there, and nothing reads it again.
+        # A caller is rung or written to there, and nothing reads it again.
         return frozenset({"1"})
 
     def agreed(self, session: Session, world: World) -> Move:

@@ -29,6 +29,6 @@ class Waiting(Patient):
 
     def give_up(self, session: Session, world: World) -> Move:
         if session.by_text:
-            # Whoever writes was not silent: what was written agrees to nothing.
+            # A caller who writes was not silent: what was written agrees to nothing.
             return Go(session, "no_slot", remember=False)
         return promise(session, world, Tell.WAITING, known_number(session))

@@ -17,9 +17,9 @@ from flows.understanding.words import choice
 from flows.world import World
 
 OTHERS_KEY = "2"
-# Said in the languages themselves: to whoever understands one they are the only choice.
+# Said in the languages themselves: to a caller who understands one they are the only choice.
 LANGUAGE_KEYS = (4, 5)
-# Told on the site and on paper: whoever needs one does not follow a longer menu.
+# Told on the site and on paper: a caller who needs one does not follow a longer menu.
 INTERPRETER_KEY = "6"
 # Visitors of the site are told it for their code, and callers without a number hear it.
 CODE_KEY = "7"

@@ -16,7 +16,7 @@ from flows.understanding.vocabulary import Vocabulary, plain
 def clauses(text: str, vocabulary: Vocabulary) -> tuple[str, ...]:
     """The parts of more words than one, as they are spelt, behind which nothing is denied.
 
-    None where there is one alone, where somebody else is spoken to, or where something is taken
+    None where there is one alone, where another person is spoken to, or where something is taken
     back.
     """
     words = plain(text).split()

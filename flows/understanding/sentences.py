@@ -40,7 +40,7 @@ OTHER: Final = "other"
 _AT_HOME: Final = frozenset({"", SELF, TWO, "husband", "wife", "partner", "son", "daughter"})
 # "ma maman" is a wish for a person only in so many words: "parler à quelqu'un".
 _FEWEST_WORDS_OF_A_WISH: Final = 3
-# Years: whoever is younger comes with a grown-up, who says it in full.
+# Years: a caller who is younger comes with a grown-up, who says it in full.
 ADULT: Final = 18
 # Below this (INSEE's bound of an urban unit) a name alone is not certain: a recogniser, and people
 # who use a short name (Évry, Vire), hit villages that are called so. Their postcode is asked.

@@ -1,4 +1,4 @@
-"""What somebody wrote, as an answer: keys where it is digits, words where it is not.
+"""What a caller wrote, as an answer: keys where it is digits, words where it is not.
 
 People write "12/03/1942", "06 12 34 56 78", "1." and "1)": each is what the keypad would have sent.
 A text is never taken for more than it says; whatever comes of it is read back like any answer.

@@ -120,7 +120,7 @@ class Vocabulary:
     deniable: Phrases
     # With these it is neither yes nor no.
     doubts: Phrases
-    # Words of callers who speak of themselves, words to somebody beside them, and what begins a
+    # Words of callers who speak of themselves, words to a person beside them, and what begins a
     # reason, which answers nothing.
     own_words: frozenset[str]
     beside_words: frozenset[str]

@@ -343,7 +343,7 @@ class RehearsedWorld:
     # What is kept for a person of the waiting list.
     kept: KeptOffer | None = None
     waits_on: bool = True
-    # What awaits a person whom we rang.
+    # What awaits a person we rang.
     answered: RungPerson = RungPerson.MACHINE
     # Whether there is a place in the queue, and when a promised call would come; None: it must not
     # be promised. What becomes of a place in the queue, and why a caller is back from an agent.

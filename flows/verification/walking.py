@@ -310,7 +310,7 @@ def line_scenarios(make: Make, campaign: str = "") -> Scenarios:
 
 
 def rung_scenarios(make: Make, rung_as: str) -> Scenarios:
-    """What awaits a person whom we rang, in the way that `rung_as` tells."""
+    """What awaits a person we rang, in the way that `rung_as` tells."""
     by_machine = rung_as not in {"asked", "cut"}
     there = (RungPerson.MACHINE,) if by_machine else (RungPerson.AGENT, RungPerson.LINE)
     found: Scenarios = {
@@ -880,7 +880,7 @@ def left_alone(make: Make, found: Walk) -> list[str]:
     """Steps at which a caller who says nothing more is left without an agent or a promise.
 
     A caller for whom all is done and told, or who never gave a sign of life, may be told goodbye.
-    Nothing can be promised to a caller without a number. A person whom we rang to keep a promise
+    Nothing can be promised to a caller without a number. A person we rang to keep a promise
     still has that promise.
     """
     left: dict[str, None] = {}

@@ -187,7 +187,7 @@ def _ring(options: argparse.Namespace, out: TextIO) -> int:
     _print_end(printer, rung, options)
     if known is None:
         printer.line("The simulator does not answer: it cannot be seen whether a booking came out.")
-    # Whoever was not asked for all keys has no booking to wait for.
+    # A caller who was not asked for all keys has no booking to wait for.
     patience = 0.0 if rung.left_over else options.timeout
     texts = [] if known is None else sms.received(sender, known, patience)
     printer.texts(sender, texts)

@@ -115,7 +115,7 @@ class Recording:
 class Group:
     """Keys that are pressed in one go; none let a prompt pass.
 
-    At its end, or so many seconds after it began: for somebody who knows what comes.
+    At its end, or so many seconds after it began: for a caller who knows what comes.
     """
 
     keys: str

@@ -58,7 +58,7 @@ _KNOWN_SECONDS: Final = 60.0
 # A column of a sheet of A4 has so many large rows, or so many small ones; a sheet has two columns.
 _LARGE_ROWS: Final = 36
 _SMALL_ROWS: Final = 62
-# What a look for somebody came to that is good news.
+# What a look for a person came to that is good news.
 _IS_WELL: Final = frozenset(
     {FindWord.ONE, FindWord.SEVERAL, FindWord.PRESENT, FindWord.ALREADY, FindWord.ALREADY_DONE}
 )
@@ -66,7 +66,7 @@ _IS_WELL: Final = frozenset(
 
 @dataclass(frozen=True)
 class Told:
-    """What a look for somebody came to, as a page says it.
+    """What a look for a person came to, as a page says it.
 
     `sought` is what was typed, to be kept where nobody was found.
     """
@@ -82,7 +82,7 @@ class Told:
 
 @dataclass(frozen=True)
 class WalkInForm:
-    """The form for somebody who is there, as it was sent."""
+    """The form for a person who is there, as it was sent."""
 
     born: str = ""
     number: str = ""
@@ -182,7 +182,7 @@ class _Views:
         }
 
     def _comes_for(self, person: Comes) -> str:
-        """What somebody comes for, as a secretary reads it; of a second dose with its number."""
+        """What a person comes for, as a secretary reads it; of a second dose with its number."""
         told = []
         for service in person.services:
             campaign = self._service.campaigns.by_name(service.campaign)
@@ -226,7 +226,7 @@ class _Views:
 
     @roles("secretary", "supervisor")
     def find(self) -> ResponseReturnValue:
-        """Who is meant by what was typed or scanned; whoever shows a code is noted as present.
+        """Who is meant by what was typed or scanned; a person who shows a code is noted as present.
 
         What was typed is in the form alone, and in no address.
         """
@@ -450,7 +450,7 @@ class _Views:
     # ------------------------------------------------------------ which centre, which day
 
     def _asked(self, *, known: bool = False) -> AtCentre | None:
-        """Where somebody works; None for whoever has yet to say. 404 for what there is not.
+        """Where a secretary works; None for one who has yet to say. 404 for what there is not.
 
         `known`: what was known of the centre a minute ago will do.
         """
@@ -521,13 +521,13 @@ def _unproved(wanted: str) -> ResponseReturnValue:
 
 
 def _chooses() -> bool:
-    """Whether somebody may see every centre; a secretary of one sees that and no other."""
+    """Whether the account may see every centre; a secretary of one sees that and no other."""
     who = current()
     return who.role != "secretary" or who.centre_id is None
 
 
 def _where(at: AtCentre) -> dict[str, Any]:
-    """The day and, for whoever may choose, the centre: what a link of a page names."""
+    """The day and, for a secretary who may choose, the centre: what a link of a page names."""
     day: dict[str, Any] = {"jour": at.day.day.isoformat()}
     return day | {"centre": at.day.centre.id} if _chooses() else day
 

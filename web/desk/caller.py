@@ -639,7 +639,7 @@ class DeskAct(AtDesk):
     # ------------------------------------------------------------ search
 
     def search(self) -> Any:
-        """Find bookings by what is known of somebody; they are masked until a reason is chosen."""
+        """Find bookings by what is known of a person; they are masked until a reason is chosen."""
         form = request.form
         reference = "".join(
             character for character in form.get("reference", "") if character.isdecimal()

@@ -166,7 +166,7 @@ class CallPages:
         return answer(asked, f"callback_{told}")
 
     def _is_free(self, here: AgentSession) -> None:
-        """The agent is free: what their desk held is let go, and whoever waits is reserved."""
+        """The agent is free: what their desk held is let go, and a caller who waits is reserved."""
         with self.store.database.transaction() as connection:
             let_go(connection, here.desk)
         reserve.reserve_for(self.store, self.control, here.staff.id)

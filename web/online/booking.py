@@ -435,7 +435,7 @@ class BookingPages:
     def _map(
         self, connection: Connection, session: Session, known: Mapping[str, PublicCentre]
     ) -> TownMap | None:
-        """Where somebody searches from and what is offered there; None where no place is known."""
+        """Where a visitor searches from and what is offered there; None where no place is known."""
         ids = dict.fromkeys(offer.centre_id for offer in session.offers)
         away = {offer.centre_id: offer.kilometres for offer in session.offers}
         stands = [
@@ -545,7 +545,7 @@ class BookingPages:
         return page, HTTPStatus.UNPROCESSABLE_ENTITY if wrong else HTTPStatus.OK
 
     def _door_code(self, done: Done) -> Markup:
-        """What somebody shows at the centre who was booked here."""
+        """What a visitor shows at the centre who was booked here."""
         starts = [done.offer.local_start, done.offer.local_second]
         return door_code(self.store.link_of(done.reference, [start for start in starts if start]))
 

@@ -1,4 +1,4 @@
-"""The code that somebody shows at their centre's door: the link of their text, as a picture.
+"""The code that a visitor shows at their centre's door: the link of their text, as a picture.
 
 It holds the link alone, which names nobody and opens nothing without a birth date.
 """

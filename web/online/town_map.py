@@ -1,4 +1,4 @@
-"""A small map of ours: where somebody is, the centres offered to them, and the towns around.
+"""A small map of ours: where a visitor is, the centres offered to them, and the towns around.
 
 It is drawn from positions alone, north up, with a scale, as shapes that a template writes into the
 page: no tile, no file and no word is fetched from anybody. There is no word in here either.

@@ -79,7 +79,7 @@ def blueprint(store: Store, service: Service) -> Blueprint:
 
 
 def book_path(campaign: Campaign) -> str:
-    """Where somebody books who comes for this service."""
+    """Where a person books who comes for this service."""
     query = {"lang": language()} if language() != COUNTRY_LANGUAGE else {}
     return f"/rendez-vous?{urlencode({**query, SERVICE: campaign.service})}"
 

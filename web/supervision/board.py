@@ -452,7 +452,7 @@ class _Acting:
 
     @roles("supervisor")
     def approve(self) -> ResponseReturnValue:
-        """Confirm what somebody else wants to do."""
+        """Confirm what another supervisor wants to do."""
         if not is_proved():
             return to_proof(url_for("board.approvals"))
         approval_id = request.form.get("approval", "")[:_LONGEST_ID]
@@ -656,7 +656,7 @@ def _watched_page(store: Store, problem: str = "") -> str:
 
 
 def _reason(why: str) -> str:
-    """Why somebody acted, in words where it is one of a list."""
+    """Why a person acted, in words where it is one of a list."""
     spoken, key = words(), f"desk.search.why.{why}"
     return spoken[key] if key in spoken else why  # noqa: SIM401 (a screen is no mapping)
 
