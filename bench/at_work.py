@@ -15,8 +15,7 @@ import re
 import secrets
 import time
 
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -24,7 +23,7 @@ from urllib.parse import parse_qsl
 from twilio.request_validator import RequestValidator
 
 from bench import http, traffic
-from bench.http import BAD, BUSY, Connections, loop_apart
+from bench.http import BAD, BUSY, Connections
 from bench.servers import CannotMeasure
 from bench.timing import p99
 from bench.visitors import CSRF
@@ -72,8 +71,6 @@ _ACTS: Sequence[tuple[str, Mapping[str, str]]] = (
     ("/poste/raccrocher", {}),
     ("/poste/cloture", {"code": "information", "note": ""}),
 )
-# Status, headers and the page.
-StaffAnswer = tuple[int, dict[str, list[str]], str]
 
 
 @dataclass(frozen=True)
@@ -107,7 +104,6 @@ class WorkdayFigures:
     later: int = 0
     # Answers that screens asked for.
     wanted: float = 0.0
-    talks: int = 0
     fewest_waiting: int = WAITING
     # How long events were not to be seen on a board when it was over.
     unseen: int = 0
@@ -124,28 +120,32 @@ class WorkdayFigures:
         return found
 
 
-@contextmanager
-def opened(
-    day: Workday, seen: list[WorkdayFigures], prepare: Callable[[], object] = bool
-) -> Iterator[None]:
-    """Everybody is there; what they saw in the block is added to `seen` once it is over.
+def during(
+    day: Workday, act: Callable[[], None], prepare: Callable[[], object] = bool
+) -> WorkdayFigures:
+    """Return what everybody saw while `act` was done.
 
     `prepare` is called when the provider can be asked. Raises CannotMeasure when no line forms, and
     where what they saw counts for nothing.
     """
-    house = WorkdayHouse(day)
-    with loop_apart() as run:
-        run(house.provide())
-        prepare()
-        run(house.come())
+
+    async def all_of_it() -> WorkdayFigures:
+        house = WorkdayHouse(day)
+        if day.provider:
+            await asyncio.start_server(house.provides, HOST, day.provider)
+        await asyncio.to_thread(prepare)
+        await house.come()
         # Until each screen has asked, and screens are let in again where callers came all at once.
-        time.sleep(SETTLES_SECONDS if day.agents else 2 * SCREEN_EVERY)
+        await asyncio.sleep(SETTLES_SECONDS if day.agents else 2 * SCREEN_EVERY)
         house.go()
-        yield
+        await asyncio.to_thread(act)
         house.stop()
-    seen.append(house.seen)
-    if faults := house.seen.faults():
+        return house.seen
+
+    seen = asyncio.run(all_of_it())
+    if faults := seen.faults():
         raise CannotMeasure("; ".join(faults))
+    return seen
 
 
 def figures(seen: WorkdayFigures, more_webhooks: Sequence[float]) -> dict[str, float]:
@@ -190,7 +190,7 @@ class WorkdayHouse:
         self._rung: dict[str, asyncio.Queue[dict[str, str]]] = {
             staff_id: asyncio.Queue() for staff_id, _cookie in day.agents
         }
-        self._waiting, self._talking, self._numbers = 0, 0, 0
+        self._waiting, self._talking = 0, 0
         self._joining = asyncio.Semaphore(JOIN_AT_ONCE)
         self._expected, self._event_at = "", 0.0
         self._missing: set[int] = set()
@@ -222,10 +222,6 @@ class WorkdayHouse:
     def _bad(self, what: str) -> None:
         self.seen.bad[what] = self.seen.bad.get(what, 0) + 1
 
-    async def provide(self) -> None:
-        if self._day.provider:
-            await asyncio.start_server(self._provider, HOST, self._day.provider)
-
     async def come(self) -> None:
         """Let everybody come. Raises CannotMeasure where the line has not formed in its time."""
         for number, (path, cookie) in enumerate(self._day.screens):
@@ -256,29 +252,25 @@ class WorkdayHouse:
         form: Mapping[str, str] | None = None,
         *,
         tag: str = "",
-        **headers: str,
-    ) -> StaffAnswer:
-        """What an answer to somebody who works here is.
+        token: str = "",
+        accept: str = "application/json",
+    ) -> tuple[int, str, str]:
+        """Return status, tag and page of an answer to somebody who works here.
 
         One that says "later" is no fault. While the line forms that is not counted: its callers
         come all at once, faster than any call centre hears them, and the telephone goes first then.
         """
-        own = {"Accept": "application/json", "Sec-Fetch-Mode": "cors", "Cookie": cookie}
+        own = {"Accept": accept, "Sec-Fetch-Mode": "cors", "Cookie": cookie}
         own |= {"If-None-Match": tag} if tag else {}
-        asked = http.request(path, form, own | headers)
-        status, got, body = await self._connections.send(asked)
+        if form is not None:
+            own |= {"HX-Request": "true", "X-CSRFToken": token, "Sec-Fetch-Site": "same-origin"}
+        status, got, body = await self._connections.send(http.request(path, form, own))
         self.seen.staff += self._counts
         if status == BUSY:
             self.seen.later += self._counts
         elif status >= BAD or not status:
             self._bad(f"{path} {status}")
-        return status, got, body.decode()
-
-    async def _posts(
-        self, path: str, cookie: str, token: str, form: Mapping[str, str]
-    ) -> StaffAnswer:
-        headers = {"HX-Request": "true", "X-CSRFToken": token, "Sec-Fetch-Site": "same-origin"}
-        return await self._asks(path, cookie, form, **headers)
+        return status, got.get("etag", [tag])[-1], body.decode()
 
     async def _screen(self, number: int, path: str, cookie: str) -> None:
         # Not all in the same moment.
@@ -286,8 +278,7 @@ class WorkdayHouse:
         tag = ""
         while True:
             began = time.monotonic()
-            _, headers, _ = await self._asks(path, cookie, tag=tag)
-            tag = headers.get("etag", [tag])[-1]
+            _, tag, _ = await self._asks(path, cookie, tag=tag)
             await asyncio.sleep(max(SCREEN_EVERY - (time.monotonic() - began), 0))
 
     # Webhooks
@@ -306,10 +297,8 @@ class WorkdayHouse:
     # Callers
 
     async def _caller(self) -> None:
-        self._numbers += 1
-        number, call_id = self._numbers, f"CA{secrets.token_hex(16)}"
-        own = {"From": f"+3361{number % 10:1d}{secrets.randbelow(10**6):06d}"}
-        own["Caller"] = own["From"]
+        call_id, number = f"CA{secrets.token_hex(16)}", f"+3361{secrets.randbelow(10**7):07d}"
+        own = {"From": number, "Caller": number}
         self._sent[call_id] = asyncio.Queue()
         async with self._joining:
             document = await self._webhook("/voice/incoming", call_id, **own)
@@ -368,7 +357,8 @@ class WorkdayHouse:
     async def _agent(self, number: int, staff_id: str, cookie: str) -> None:
         token = await self._token(cookie)
         # Whose page was not open for a while is at home; whoever is rung by now is refused.
-        await self._posts("/poste/pret", cookie, token, {"voice": "browser", "entry": ""})
+        form = {"voice": "browser", "entry": ""}
+        await self._asks("/poste/pret", cookie, form, token=token)
         while True:
             rung = await self._rung[staff_id].get()
             await asyncio.sleep(REACTION)
@@ -381,35 +371,30 @@ class WorkdayHouse:
             self._look()
             # Not all in the same moment.
             await asyncio.sleep(ACT_EVERY * (1 + number / len(self._day.agents)))
-            entry = (await self._state(cookie)).get("entry") or {}
+            state = json.loads(await self._served("/poste/etat", cookie))
+            entry = (state.get("entry") or {}).get("id", "")
             for path, what in _ACTS:
-                await self._act(path, cookie, token, {**what, "entry": entry.get("id", "")})
+                await self._act(path, cookie, token, {**what, "entry": entry})
                 # As the page does when something has changed.
-                await self._asks("/poste/travail", cookie, Accept="text/html")
+                await self._asks("/poste/travail", cookie, accept="text/html")
                 await asyncio.sleep(ACT_EVERY)
             self._talking -= 1
-            self.seen.talks += self._counts
+
+    async def _served(self, path: str, cookie: str, accept: str = "application/json") -> str:
+        """Open a page; where the house is too busy, again a second later, as an agent would."""
+        while True:
+            status, _, page = await self._asks(path, cookie, accept=accept)
+            if status != BUSY:
+                return page
+            await asyncio.sleep(SCREEN_EVERY)
 
     async def _token(self, cookie: str) -> str:
-        """Open the desk; where the house is too busy, again a second later, as an agent would."""
-        while True:
-            status, _, page = await self._asks("/poste", cookie, Accept="text/html")
-            if status != BUSY:
-                found = CSRF.search(page)
-                return found.group(1) if found else ""
-            await asyncio.sleep(SCREEN_EVERY)
-
-    async def _state(self, cookie: str) -> dict[str, Any]:
-        while True:
-            status, _, body = await self._asks("/poste/etat", cookie)
-            if status == http.OK:
-                found: dict[str, Any] = json.loads(body)
-                return found
-            await asyncio.sleep(SCREEN_EVERY)
+        found = CSRF.search(await self._served("/poste", cookie, "text/html"))
+        return found.group(1) if found else ""
 
     async def _act(self, path: str, cookie: str, token: str, form: Mapping[str, str]) -> None:
         began = time.monotonic()
-        status, _, _ = await self._posts(path, cookie, token, form)
+        status, _, _ = await self._asks(path, cookie, form, token=token)
         # What is refused is not done, however soon that is said.
         if status < BAD and self._counts:
             self.seen.acts.append((time.monotonic() - began) * 1000)
@@ -428,20 +413,19 @@ class WorkdayHouse:
             self._event_at, self._expected = time.monotonic(), REASONS[number % 2]
             self._missing = set(range(len(self._day.boards))) if self._counts else set()
             form = {"reason": self._expected, "entry": ""}
-            await self._posts("/poste/pause", cookie, token, form)
+            await self._asks("/poste/pause", cookie, form, token=token)
             await asyncio.sleep(EVENT_EVERY)
 
     async def _board(self, number: int, cookie: str) -> None:
         await asyncio.sleep(number / len(self._day.boards) * SCREEN_EVERY)
         tag, reason = "", ""
         while True:
-            status, headers, body = await self._asks("/supervision/etat", cookie, tag=tag)
+            status, tag, body = await self._asks("/supervision/etat", cookie, tag=tag)
             # Where screens give way to the telephone it asks again, and its answer is no state.
             if status == http.OK and body:
                 there = json.loads(body).get("agents", {}).get("list", [])
                 mine = (one["reason"] for one in there if one["id"] == self._day.probe[0])
                 reason = next(mine, "")
-            tag = headers.get("etag", [tag])[-1]
             if number in self._missing and reason == self._expected:
                 self._missing.discard(number)
                 self.seen.boards.append((time.monotonic() - self._event_at) * 1000)
@@ -449,7 +433,7 @@ class WorkdayHouse:
 
     # The provider
 
-    async def _provider(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def provides(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")

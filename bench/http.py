@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -137,31 +136,3 @@ async def _answer(raw: bytes, reader: asyncio.StreamReader) -> Answer:
         await reader.readexactly(2)
         return status, headers, body
     return status, headers, await reader.readexactly(int(headers.get("content-length", ["0"])[0]))
-
-
-@contextmanager
-def loop_apart() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
-    """An event loop in a thread of its own; gives what runs something there to its end.
-
-    What goes on there by itself ends with the block.
-    """
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="loop", daemon=True)
-    thread.start()
-
-    def run(what: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(what, loop).result()
-
-    async def end_all() -> None:
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-
-    try:
-        yield run
-    finally:
-        run(end_all())
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()

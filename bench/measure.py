@@ -9,7 +9,7 @@ import statistics
 import time
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -153,9 +153,8 @@ def _with_service(house: House, plan: MeasurePlan, seen: Measurement, runs: Part
         seen.figures |= runs.run("tails", service.tails)
         beside.close()
         rounds = visits.ROUNDS if plan.rounds > 1 else 1
-        seen.figures |= runs.run(
-            "visits", lambda: visits.measure(house, webs["service"], runs.say, rounds=rounds)
-        )
+        visit = partial(visits.measure, house, webs["service"], rounds)
+        seen.figures |= runs.run("visits", visit)
         seen.figures |= runs.run("work", service.work)
 
 
@@ -230,9 +229,11 @@ class _Service:
         watched, ratios = list[at_work.WorkdayFigures](), list[float]()
         with screens.dispatcher(self._house):
             for _ in range(min(self._plan.rounds, WATCHED_ROUNDS)):
-                alone = self._milliseconds_a_turn(contextlib.nullcontext())
-                with_screens = self._milliseconds_a_turn(at_work.opened(day, watched))
-                ratios.append(alone / with_screens)
+                alone = self._milliseconds_a_turn(lambda act: act())
+                looked_at = self._milliseconds_a_turn(
+                    lambda act: watched.append(at_work.during(day, act))
+                )
+                ratios.append(alone / looked_at)
             figures = self._at_work(busy, watched)
         answers, later = sum(one.staff for one in watched), sum(one.later for one in watched)
         if later > answers * at_work.MOST_LATER:
@@ -286,30 +287,37 @@ class _Service:
             **{f"{name}_a_call": (now[name] - written[name]) / all_calls for name in now},
         }
 
-    def _milliseconds_a_turn(self, screens_are_open: AbstractContextManager[object]) -> float:
-        """Processor time of workers for a lone turn, at half their rate, with screens or without.
+    def _milliseconds_a_turn(self, during: Callable[[Callable[[], None]], None]) -> float:
+        """Processor time of workers for a lone turn, at half their rate, `during` something else.
 
         At the full rate screens give way to callers, as they must.
         """
         rate = self._rates["turn"] * HALF
         # Those calls begin at the full rate, so that no screen is open yet.
         script = self._turn_script(math.ceil(rate * min(self._plan.seconds, WATCHED_SECONDS)))
-        web = self._webs["service"]
-        with screens_are_open:
-            before = servers.workers_seconds(web)
-            seen = self._replay("service", script, rate=rate)
-            spent = servers.workers_seconds(web) - before
-        return spent * 1000 / seen.answers
+        taken = list[float]()
 
-    def _at_work(self, day: Workday, seen: list[at_work.WorkdayFigures]) -> dict[str, float]:
+        def act() -> None:
+            before = servers.workers_seconds(self._webs["service"])
+            seen = self._replay("service", script, rate=rate)
+            spent = servers.workers_seconds(self._webs["service"]) - before
+            taken.append(1000 * spent / seen.answers)
+
+        during(act)
+        return taken[0]
+
+    def _at_work(self, day: Workday, watched: list[at_work.WorkdayFigures]) -> dict[str, float]:
         """The slowest of a hundred webhooks and acts, and boards, with a long line."""
-        make_queues = partial(self._house.command, "queues", "create")
         rate = self._rates["service"] * AT_WORK
         requests = math.ceil(rate * max(self._plan.seconds, WORK_SECONDS))
         script = self._call_script("service", requests)
-        with at_work.opened(day, seen, make_queues):
+
+        def act() -> None:
             self._replay("service", script, rate=rate)
-        return at_work.figures(seen[-1], script.times_ms())
+
+        seen = at_work.during(day, act, lambda: self._house.command("queues", "create"))
+        watched.append(seen)
+        return at_work.figures(seen, script.times_ms())
 
     def _replay(
         self,

@@ -132,7 +132,7 @@ def measure(folder: Path, redis_url: str, say: Say, *, seconds: float = COMES) -
             # Visitors come as on any day: by them the service learns what a visitor costs.
             _visitors(service, postcodes, 1, USUAL_SECONDS)
             quiet = _rush(service, house, postcodes, before, seconds)
-            say(f"rush: {_told(quiet)}")
+            say(f"rush: {quiet.came} came on the web, {len(quiet.rings)} rang; {quiet.ends}")
         phone_share = _phone_share(url, few)
         _forget_who_waits(url)
         # A machine is faster in one minute than in the next, and the rush lies between the two.
@@ -149,7 +149,6 @@ def measure(folder: Path, redis_url: str, say: Say, *, seconds: float = COMES) -
                 broken = _rush(service, house, postcodes, after, seconds, AFTER_RESTART)
             finally:
                 stopper.join()
-        say(f"rush, restart: {_told(broken)}")
         restarted = figures(broken, [before, after], seconds)
         found |= {f"restart_{name}": restarted[name] for name in RESTARTED if name in restarted}
         sound = house.command("store", "verify").strip().rpartition("\n")[2]
@@ -256,14 +255,6 @@ def _rush(  # noqa: PLR0917 (all of the same measurement)
     Script.write(calls, [signer.call(next(some)) for _ in range(int(callers * seconds) + 1)])
     plan = RushPlan(service.port, visitors_a_second, callers, seconds, after, postcodes, str(calls))
     return asyncio.run(_Rush(plan).comes())
-
-
-def _told(seen: RushObservations) -> str:
-    return (
-        f"{seen.came} came on the web, {len(seen.rings)} rang; {seen.ends};"
-        f" {seen.turned_away} × later; over after {seen.recovery} s; they had {seen.share:.0%} of"
-        f" the machine; {seen.bad}"
-    )
 
 
 def figures(

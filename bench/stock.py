@@ -57,7 +57,6 @@ class RowCounts:
         return self._count(select(func.count()).where(booking.c.state == "confirmed"))
 
     def usual_bookings(self) -> int:
-        """Bookings of the usual application beside the service."""
         return self._count(select(func.count()).select_from(usual.Booking))
 
     def turns(self) -> int:

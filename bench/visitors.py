@@ -249,10 +249,10 @@ class VisitorFigures:
 
 def seen_by(plan: VisitorsPlan) -> VisitorFigures:
     """Let them come, and return what they saw."""
-    return asyncio.run(come(plan))
+    return asyncio.run(_come(plan))
 
 
-async def come(plan: VisitorsPlan) -> VisitorFigures:
+async def _come(plan: VisitorsPlan) -> VisitorFigures:
     # More of them than people, in turn: else a handful may all have met the same worker.
     connections = Connections(plan.port, SPREAD * plan.visitors)
     waiting = people(plan.postcodes, plan.seed)

@@ -28,7 +28,6 @@ from bench.load import CONNECTIONS, Script
 from bench.parts import Given
 from bench.peers import form_handler
 from bench.servers import CannotMeasure, House, Web
-from bench.timing import Say
 from bench.visitors import VisitorFigures, VisitorsPlan, seen_by
 from exchange.transport import HttpTransport
 from launcher.ports import HOST
@@ -62,7 +61,7 @@ OFF: Final = dict.fromkeys((*SHIPPED, *PACE), "0")
 Seen = TypeVar("Seen")
 
 
-def measure(house: House, service: Web, say: Say, *, rounds: int = ROUNDS) -> Given:
+def measure(house: House, service: Web, rounds: int = ROUNDS) -> Given:
     """Return bookings beside those of a usual application. Raises CannotMeasure."""
     postcodes = stock.choose_postcodes(house.database_url)
     form_handler.fill(house.database_url)
@@ -82,7 +81,6 @@ def measure(house: House, service: Web, say: Say, *, rounds: int = ROUNDS) -> Gi
         "web_ratio_peer": statistics.median(map(float.__truediv__, ours, theirs)),
         "web_client_share": share,
     }
-    say(f"{found['web_bookings_per_second']:.1f} web bookings/s")
     return {f"{name}_postgres": round(value, 3) for name, value in found.items()}, []
 
 

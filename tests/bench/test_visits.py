@@ -44,9 +44,7 @@ class Street:
         """With so many bookings in each round."""
         self.booked = {SERVICE: iter(service), PEER: iter(peer)}
         house = House(Path("/nowhere"), "bench", "postgresql:///none", "")
-        figures, void = visits.measure(
-            house, web("service", SERVICE), lambda _said: None, rounds=len(service)
-        )
+        figures, void = visits.measure(house, web("service", SERVICE), len(service))
         assert void == []
         return dict(figures)
 
