@@ -27,9 +27,7 @@ def main() -> int:
         metavar="PART",
         help=f"these alone, written to var/bench, and no page; of: {', '.join(parts.PARTS)}",
     )
-    parser.add_argument(
-        "--quick", action="store_true", help="one short round, written to var/bench instead"
-    )
+    parser.add_argument("--quick", action="store_true", help="one short round, to var/bench")
     options = parser.parse_args()
     wanted = frozenset(options.parts)
     for unknown in sorted(wanted - parts.ALL):
@@ -48,33 +46,27 @@ def main() -> int:
 
 def run(plan: measure.MeasurePlan, *, quick: bool) -> int:
     """Measure the parts of the plan. Raises CannotMeasure or Astray."""
+    machine.mark_own()
     load.find_wrk()
     began = time.monotonic()
     say = functools.partial(print, flush=True)
     seen = measure.Measurement()
     into = config.VAR / "bench"
     with servers.workshop() as folder, servers.redis(folder) as redis_url:
-        with machine.watching() as before:
-            facts = machine.facts(folder)
-        if busy := machine.too_busy(machine.others_share(before)):
-            say(f"{busy}: what is measured now counts for nothing")
+        facts = machine.facts(folder)
         runs = parts.PartRuns(plan.parts, say)
         measure.measure(folder, redis_url, plan, runs, seen)
     results = report.flatten(seen, plan, facts, time.monotonic() - began, runs.ran)
     if report.counts(results) and not quick:
-        report.write(
-            results,
-            config.ROOT / "bench" / "results.json",
-            config.ROOT / "docs" / "performance.md",
-        )
+        page = config.ROOT / "docs" / "performance.md"
+        report.write(results, config.ROOT / "bench" / "results.json", page)
     else:
         is_whole = results["parts"] == "all"
         report.write(results, into / "results.json", into / "performance.md" if is_whole else None)
         say(f"written to {into}")
     say(report.table(results))
     missed = report.missed(results)
-    for sentence in missed:
-        say(sentence if sentence.startswith("void: ") else f"MISSED: {sentence}")
+    say("\n".join(missed))
     return MISSED if missed else 0
 
 

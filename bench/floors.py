@@ -17,7 +17,6 @@ from twilio.request_validator import RequestValidator
 
 import config
 
-from bench.driven import by_threads
 from web.admission.whole_requests import WholeRequests
 
 ROWS = 100_000
@@ -39,8 +38,9 @@ _WRITE = "UPDATE floor SET turn = %s, state = %s WHERE id = %s"
 
 
 def create_server() -> WholeRequests:
-    """The floor for a server."""
-    return by_threads(create_app())
+    """The floor for a server: as many threads as a worker of the service has, a connection each."""
+    made = config.load()
+    return WholeRequests(create_app(), made.web_threads + made.web_queue)
 
 
 def fill(database_url: str) -> None:

@@ -19,9 +19,9 @@ from typing import Final
 
 from sqlalchemy import text
 
+from bench.load import p99
 from bench.servers import CannotMeasure, opened, store_of
 from bench.store import CAMPAIGN, found_centres
-from bench.timing import p99
 from models.messages import outbox
 from services.centres.directory import Directory
 from services.messages.deliver_message import KINDS, LEASE

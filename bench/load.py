@@ -8,10 +8,11 @@ import json
 import os
 import shutil
 import signal
+import statistics
 import subprocess
 import time
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ MOST_OF_THE_MACHINE = 0.25
 # Seconds. Nothing that is measured takes as long as this.
 LONGEST = 90
 END = b"\0"
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,6 @@ class Script:
     def of_calls(cls, file: Path, calls: Sequence[Sequence[bytes]]) -> Script:
         """Deal whole calls out to the connections, one after the other on each."""
         return cls.write(file, [list(itertools.chain(*some)) for some in dealt(calls)])
-
-    @property
-    def requests(self) -> int:
-        return sum(self.lengths)
 
     def times_ms(self) -> list[float]:
         """Milliseconds from the moment a request was due to its answer, of a run with a rate.
@@ -160,3 +158,46 @@ def _wake(process: subprocess.Popen[bytes]) -> None:
                 return
             most = max(most, alive)
         time.sleep(0.02)
+
+
+# ---------------------------------------------------------------- what is seen
+
+
+def p99(times: Sequence[float], what: str) -> float:
+    """Return the slowest of a hundred, in the unit of `times`.
+
+    Raises CannotMeasure, naming `what`, where there are too few to tell.
+    """
+    if len(times) < 2:  # noqa: PLR2004
+        raise CannotMeasure(f"{len(times)} {what} were answered")
+    return statistics.quantiles(times, n=100)[98]
+
+
+def own_share() -> Callable[[], float]:
+    """What this process has of the machine's processors from now on until it is asked; 1: all."""
+    used, began = sum(os.times()[:2]), time.monotonic()
+
+    def share() -> float:
+        seconds = time.monotonic() - began
+        return (sum(os.times()[:2]) - used) / (seconds * (os.cpu_count() or 1))
+
+    return share
+
+
+def ratio(rounds: int, one: Callable[[], float], other: Callable[[], float]) -> float:
+    """The rate of one way beside that of the other: the median of what it is in each of `rounds`.
+
+    What slows the machine down for a while slows both of a round. Which of them is first changes
+    with each. A round more comes first, which warms everything up and is not counted.
+    """
+    seen = []
+    for number in range(rounds + 1):
+        if number % 2:
+            of_one = one()
+            of_other = other()
+        else:
+            of_other = other()
+            of_one = one()
+        if number:
+            seen.append(of_one / of_other)
+    return statistics.median(seen)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import itertools
 import os
 import platform
 import threading
 import time
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,6 @@ from typing import Final
 MOST_OF_OTHERS: Final = 0.15
 # Seconds between two looks, each of which takes some milliseconds of who measures.
 LOOK_EVERY: Final = 4.0
-SYNC_SECONDS: Final = 1.0
 # Whose version decides how fast something is.
 PACKAGES: Final = ("Flask", "Werkzeug", "SQLAlchemy", "psycopg", "granian", "redis", "rq", "twilio")
 MARK: Final = "BENCH_PROCESS"
@@ -49,12 +49,11 @@ class OthersShare:
         next look; the time between those two says nothing.
         """
         others = seconds = 0.0
-        for (every, mine, at), (every_2, mine_2, at_2) in zip(
-            self.looks, self.looks[1:], strict=False
-        ):
-            if mine_2 >= mine:
-                seconds += at_2 - at
-                others += max(every_2 - every - (mine_2 - mine), 0)
+        for before, after in itertools.pairwise(self.looks):
+            every, mine, taken = (now - then for then, now in zip(before, after, strict=True))
+            if mine >= 0:
+                seconds += taken
+                others += max(every - mine, 0)
         return others / ticks_a_second / (seconds * processors) if seconds else 0.0
 
 
@@ -84,10 +83,14 @@ def _own_ticks(proc: Path) -> int:
     return sum(ticks.get(pid, 0) for pid in own)
 
 
+def mark_own() -> None:
+    """Mark all processes that this one starts from now on."""
+    os.environ[MARK] = "1"  # noqa: TID251 - it is no setting
+
+
 @contextmanager
 def watching() -> Iterator[OthersShare]:
     """Look now and then until the block is over; what was seen is complete then."""
-    os.environ[MARK] = "1"  # noqa: TID251 - no setting: what it starts inherits it
     seen, over = OthersShare([look()]), threading.Event()
 
     def looks() -> None:
@@ -136,8 +139,32 @@ def _syncs_per_second(folder: Path) -> int:
     """How often a second one process can append 8 KiB and wait for the disk."""
     with (folder / "sync").open("wb", buffering=0) as file:
         count, started = 0, time.perf_counter()
-        while time.perf_counter() - started < SYNC_SECONDS:
+        while time.perf_counter() - started < 1:
             file.write(b"x" * 8192)
             os.fdatasync(file.fileno())
             count += 1
         return round(count / (time.perf_counter() - started))
+
+
+def weights(name: str, server: int, workers: Sequence[int]) -> dict[str, float]:
+    """Return MiB of the largest of these processes, and of all with the one that starts them.
+
+    Results are under `name`. Raises OSError where one has ended.
+    """
+    largest = max(map(memory, workers), key=lambda one: one["Pss"])
+    together = sum(memory(pid)["Pss"] for pid in (server, *workers))
+    return {
+        f"{name}_mib": round(largest["Rss"], 1),
+        f"{name}_share_mib": round(largest["Pss"], 1),
+        f"{name}_together_mib": round(together, 1),
+    }
+
+
+def memory(pid: int, proc: Path = PROC) -> dict[str, float]:
+    """Return MiB by the kernel's names: `Rss` is what is resident, `Pss` the share of that.
+
+    A share counts a page that four processes have as a quarter in each.
+    """
+    lines = (proc / str(pid) / "smaps_rollup").read_text("ascii").splitlines()[1:]
+    fields = (line.split() for line in lines)
+    return {one[0].removesuffix(":"): int(one[1]) / 1024 for one in fields}

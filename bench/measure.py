@@ -19,23 +19,19 @@ from bench import (
     floors,
     growth,
     load,
-    lookups,
     messages,
     rush,
-    screens,
     servers,
     stock,
     store,
     traffic,
-    usual_call,
     visits,
 )
 from bench.at_work import Workday
-from bench.load import CONNECTIONS, LoadRun, Script
+from bench.load import CONNECTIONS, LoadRun, Script, p99
+from bench.machine import weights
 from bench.parts import ALL, Given, PartRuns
 from bench.servers import CannotMeasure, House, Web
-from bench.timing import Say, p99
-from bench.weight import weights
 from exchange.transport import HttpTransport
 from launcher.ports import HOST
 from models.migrations.runner import upgrade
@@ -58,13 +54,15 @@ WATCHED_ROUNDS, WATCHED_SECONDS = 2, 5.0
 # What stands beside the service under the same line of Procfile.dev.
 BESIDE = {
     "floor_b": "bench.floors:create_server",
-    "usual": "bench.usual_call:create_server",
+    "usual": "bench.stock:create_usual",
 }
 # Boards beside the others on which is seen when they show something, and for how long.
 WATCHERS, WORK_SECONDS = 4, 20.0
 # Parts for which the service runs, and those in the same database.
 WITH_SERVICE = ("calls", "tails", "visits", "work")
 AT_CENTRES = (*WITH_SERVICE, "guards")
+# Parts in databases of their own, which are copies of this one.
+APART, EMPTY = ("booking", "outbox", "look-ups", "growth"), "bench_empty"
 # Where fewer requests leave than this part of the wished rate, it was not that rate.
 KEPT_UP = 0.9
 # Of calls that were answered, so many must be booked. The usual application keeps no place before
@@ -97,7 +95,6 @@ def measure(
     """Measure all parts of the plan. Raises CannotMeasure where there is no PostgreSQL."""
     house = House(folder, "bench", servers.postgres_url(folder), redis_url)
     seen.facts = servers.postgres_facts(house.database_url)
-    new = _empty_databases(house.database_url)
 
     def run(name: str, part: Callable[[], Given]) -> None:
         seen.figures |= runs.run(name, part)
@@ -110,35 +107,26 @@ def measure(
             if plan.parts.intersection(WITH_SERVICE):
                 _with_service(house, plan, seen, runs)
             run("guards", lambda: visits.guards(house))
+    if plan.parts.intersection(APART):
+        # To copy one that has all tables takes less than to make them.
+        upgrade(servers.beside(house.database_url, EMPTY))
+
+    def new(name: str) -> str:
+        return servers.beside(house.database_url, f"bench_{name}", EMPTY)
+
     seconds = rush.COMES if plan.rounds > 1 else rush.SHORT
     run("rush", lambda: rush.measure(folder, redis_url, runs.say, seconds=seconds))
     run("booking", lambda: ({"allocate_ratio_postgres": store.ratio(new("ratio"))}, []))
     run("outbox", lambda: ({"outbox_ratio_postgres": messages.ratio(new("outbox"))}, []))
-    run("look-ups", lambda: ({"known_unknown_gap_ms_postgres": lookups.gap_ms(new("look"))}, []))
+    run("look-ups", lambda: ({"known_unknown_gap_ms_postgres": store.gap_ms(new("look"))}, []))
     run("growth", lambda: (growth.measure(new), []))
-
-
-def _empty_databases(database_url: str) -> Callable[[str], str]:
-    """Return what makes a database with that name, with all tables and no rows.
-
-    It is a copy of one that is migrated once: to copy it takes less than to make all tables.
-    """
-    made: list[str] = []
-
-    def new(name: str) -> str:
-        if not made:
-            upgrade(servers.beside(database_url, "bench_empty"))
-            made.append("bench_empty")
-        return servers.beside(database_url, f"bench_{name}", made[0])
-
-    return new
 
 
 def _with_service(house: House, plan: MeasurePlan, seen: Measurement, runs: PartRuns) -> None:
     """The parts for which the service runs; for the first two, what stands beside it, too."""
     url = house.database_url
     floors.fill(url)
-    usual_call.fill(url)
+    stock.fill_usual(url)
     servers.settle(url)
     with ExitStack() as stack:
         counts = stack.enter_context(contextlib.closing(stock.RowCounts(url)))
@@ -148,8 +136,8 @@ def _with_service(house: House, plan: MeasurePlan, seen: Measurement, runs: Part
         for name, factory in BESIDE.items():
             webs[name] = beside.enter_context(servers.web(house, name, factory))
         service = _Service(house, webs, counts, plan, seen)
-        service.trial(runs.say)
-        seen.figures |= runs.run("calls", lambda: service.rounds(runs.say))
+        service.trial()
+        seen.figures |= runs.run("calls", service.rounds)
         seen.figures |= runs.run("tails", service.tails)
         beside.close()
         rounds = visits.ROUNDS if plan.rounds > 1 else 1
@@ -186,18 +174,14 @@ class _Service:
 
     # Parts
 
-    def trial(self, say: Say) -> None:
+    def trial(self) -> None:
         """Warm everything up, and learn how many requests a run will need."""
         self._sample = self._call_script("service", SAMPLE, "sample")
-        say(f"trial: {_shown(self._round(min(TRIAL_SECONDS, self._plan.seconds)))}")
+        self._round(min(TRIAL_SECONDS, self._plan.seconds))
 
-    def rounds(self, say: Say) -> Given:
+    def rounds(self) -> Given:
         """What stands beside each other once in each round, one after the other."""
-        seen = list[dict[str, float]]()
-        for number in range(1, self._plan.rounds + 1):
-            seen.append(self._round(self._plan.seconds))
-            say(f"round {number}: {_shown(seen[-1])}")
-        found = call_figures(seen)
+        found = call_figures([self._round(self._plan.seconds) for _ in range(self._plan.rounds)])
         web = self._webs["service"]
         return _named(found | weights("web_worker", web.process.pid, web.workers())), []
 
@@ -213,10 +197,10 @@ class _Service:
 
     def work(self) -> Given:
         """Screens that are open, and then people at work behind them, as in production."""
-        screens.send_home(self._house.database_url)
-        hired = screens.hire(self._house, screens.BOARDS, screens.DESKS)
+        at_work.send_home(self._house.database_url)
+        hired = at_work.hire(self._house, at_work.BOARDS, at_work.DESKS)
         # Whose pauses boards show is no agent for callers: a bell that rings would be in the way.
-        watchers = screens.hire(self._house, WATCHERS, 1, pausing=at_work.REASONS[0])
+        watchers = at_work.hire(self._house, WATCHERS, 1, pausing=at_work.REASONS[0])
         day = Workday(self._webs["service"].port, [one.screen for one in hired])
         busy = replace(
             day,
@@ -227,7 +211,7 @@ class _Service:
             form=self._signers["service"].form,
         )
         watched, ratios = list[at_work.WorkdayFigures](), list[float]()
-        with screens.dispatcher(self._house):
+        with at_work.dispatcher(self._house):
             for _ in range(min(self._plan.rounds, WATCHED_ROUNDS)):
                 alone = self._milliseconds_a_turn(lambda act: act())
                 looked_at = self._milliseconds_a_turn(
@@ -353,7 +337,7 @@ class _Service:
         count = math.ceil(requests / TURNS_OF_A_CALL / CONNECTIONS) * CONNECTIONS
         some, signer = list(itertools.islice(self._callers, count)), self._signers["service"]
         starts = Script.of_calls(self._folder / "starts", [signer.start(one) for one in some])
-        if self._replay("service", starts).answers != starts.requests:
+        if self._replay("service", starts).answers != sum(starts.lengths):
             raise CannotMeasure("calls could not be begun")
         turns = [signer.lone_turns(caller, TURNS_OF_A_CALL) for caller in some]
         # The next turn of a call comes after one of each other call of its connection.
@@ -365,10 +349,6 @@ class _Service:
 
 def _named(found: Mapping[str, float]) -> dict[str, float]:
     return {f"{name}_postgres": value for name, value in found.items()}
-
-
-def _shown(found: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in found.items())
 
 
 def call_figures(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:

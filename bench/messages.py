@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from sqlalchemy import func, select
 from twilio.rest import Client
 
-from bench import timing, traffic
+from bench import load, traffic
 from bench.servers import (
     PLENTY,
     CannotMeasure,
@@ -63,14 +63,8 @@ def ratio(url: str) -> float:
             sender=SENDER,
         )
         # With the gate that every text passes.
-        gate = Budgets(
-            BudgetSettings(
-                parts_a_day=PLENTY,
-                parts_a_number=PLENTY,
-                parts_a_prefix=PLENTY,
-                calls_a_day=PLENTY,
-            )
-        )
+        limits = ("parts_a_day", "parts_a_number", "parts_a_prefix", "calls_a_day")
+        gate = Budgets(BudgetSettings(**dict.fromkeys(limits, PLENTY)))
         give(Ports(store, messenger, DeliveryDependencies(budgets=gate)))
         ids: list[str] = []
 
@@ -97,7 +91,7 @@ def ratio(url: str) -> float:
                 )
             return SLICE / (time.perf_counter() - started)
 
-        found = timing.ratio(SLICES, by_the_worker, by_the_client)
+        found = load.ratio(SLICES, by_the_worker, by_the_client)
     store.database.dispose()
     return round(found, 3)
 
@@ -132,9 +126,6 @@ def _provider() -> Iterator[str]:
     with running(*command, environment=environment) as process:
         wait_until(lambda: responds(port), process, "the provider's stand-in")
         with local_session((traffic.ACCOUNT, traffic.TOKEN)) as session:
-            session.post(
-                f"{base}/_faults",
-                json={"drop_status_callbacks": True},
-                timeout=5,
-            ).raise_for_status()
+            no_reports = {"drop_status_callbacks": True}
+            session.post(f"{base}/_faults", json=no_reports, timeout=5).raise_for_status()
         yield base

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bench import machine
+from bench.load import Say
 from bench.servers import CannotMeasure
-from bench.timing import Say
 from bench.traffic import Astray
 
 # In the order in which they are measured, and of the table.

@@ -26,12 +26,11 @@ from typing import Any
 
 from sqlalchemy import delete, func, select, update
 
-from bench import screens, servers, stock, traffic
+from bench import at_work, servers, stock, traffic
 from bench.http import OK, SEE_OTHER, Connections
-from bench.load import Script
+from bench.load import Say, Script, own_share, p99
 from bench.parts import Given
 from bench.servers import CannotMeasure, House, Web
-from bench.timing import Say, own_share, p99
 from bench.visitors import (
     BOOKED,
     PAGES,
@@ -52,7 +51,7 @@ from models.centres.tables import centre, postcode
 from models.slots.tables import place
 from models.supervision.tables import snapshot
 from services.admission import waiting_room
-from tests.support.postgres import OwnServer, own_server
+from tests.support.postgres import own_server
 
 TIMES, WEB_FOR_ONE_CALL = 10, 50
 # Seconds: people come, then those who wait give up, then it is looked at whether it is over.
@@ -143,7 +142,12 @@ def measure(folder: Path, redis_url: str, say: Say, *, seconds: float = COMES) -
         capacity = statistics.mean(one.bookings for one in (before, after))
         found |= {"capacity": round(capacity, 1), "phone_share": round(phone_share, 1)}
         with _open_house(house) as service:
-            stopper = threading.Timer(seconds / 2, _stops_and_starts, (server,))
+
+            def stops_and_starts() -> None:
+                server.stops_hard()
+                server.starts()
+
+            stopper = threading.Timer(seconds / 2, stops_and_starts)
             stopper.start()
             try:
                 broken = _rush(service, house, postcodes, after, seconds, AFTER_RESTART)
@@ -163,7 +167,7 @@ def _open_house(house: House, room: str = "auto") -> Iterator[Web]:
     """The service behind a proxy, with the process that lets visitors in."""
     # The proxy says where each visitor is from.
     proxied = replace(house, settings={"proxy_hops": "1", "web_room": room})
-    with servers.web(proxied, "rush") as service, screens.dispatcher(house):
+    with servers.web(proxied, "rush") as service, at_work.dispatcher(house):
         yield service
 
 
@@ -172,11 +176,6 @@ def _forget_who_waits(url: str) -> None:
     with servers.opened(url) as database, database.transaction() as connection:
         connection.execute(delete(arrival))
         connection.execute(delete(snapshot).where(snapshot.c.name == waiting_room.NAME))
-
-
-def _stops_and_starts(server: OwnServer) -> None:
-    server.stops_hard()
-    server.starts()
 
 
 def _leave_few_places(url: str) -> list[int]:

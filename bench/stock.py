@@ -1,20 +1,25 @@
-"""What the service has in its database while it is measured, and what came of the calls."""
+"""What the service and the usual application have in their database, and what came of the calls."""
 
 from __future__ import annotations
 
 import random
 
-from sqlalchemy import func, select, text
+import psycopg
 
-from bench import servers
+from sqlalchemy import create_engine, func, make_url, select, text
+
+import config
+
+from bench import floors, servers
 from bench.peers import usual
 from bench.servers import CannotMeasure
 from models.booking.tables import booking
 from models.call.tables import turn
 from models.centres.tables import postcode
-from models.database import Database
+from models.database import POOL_SIZE, Database
 from models.slots.tables import place
 from services.centres.directory import Directory
+from web.admission.whole_requests import WholeRequests
 
 POSTCODES = 400
 # Each of them has this many centres with slots within this distance.
@@ -28,16 +33,16 @@ def choose_postcodes(database_url: str) -> list[str]:
     """
     with servers.opened(database_url) as database, database.statement() as connection:
         with_slots = set(connection.execute(select(place.c.centre_id).distinct()).scalars())
-        rows = connection.execute(
+        query = (
             select(postcode.c.code, postcode.c.latitude, postcode.c.longitude, postcode.c.territory)
             .where(postcode.c.latitude.is_not(None))
             .order_by(postcode.c.code)
-        ).all()
+        )
+        rows = list(connection.execute(query))
         directory = Directory(database, centres_fresh_seconds=3600)
-        order = list(rows)
-        random.Random(20210118).shuffle(order)  # noqa: S311 - a sample, the same each time
+        random.Random(20210118).shuffle(rows)  # noqa: S311 - a sample, the same each time
         chosen: list[str] = []
-        for code, latitude, longitude, territory in order:
+        for code, latitude, longitude, territory in rows:
             near = directory.nearest(connection, latitude, longitude, territory, KILOMETRES)
             # The service looks at the nearest dozen first; so does this.
             if sum(one.centre.id in with_slots for one in near[:12]) >= CENTRES:
@@ -88,3 +93,47 @@ class RowCounts:
     def _count(self, statement: object) -> int:
         with self._database.statement() as connection:
             return int(connection.execute(statement).scalar_one())  # type: ignore[call-overload]
+
+
+# ---------------------------------------------------------------- the usual application beside it
+
+_ROWS = """
+INSERT INTO usual_postcode (code, town, territory, latitude, longitude)
+  SELECT code, main_town, territory, latitude, longitude FROM postcode
+  WHERE latitude IS NOT NULL;
+INSERT INTO usual_centre (id, name, street, town, territory, latitude, longitude, time_zone)
+  SELECT id, name, street, town, territory, latitude, longitude, time_zone FROM centre
+  WHERE latitude IS NOT NULL AND booking_mode = 'ours';
+INSERT INTO usual_slot (id, centre_id, start_at, capacity, free)
+  SELECT id, centre_id, start_at, capacity, capacity FROM slot
+  WHERE centre_id IN (SELECT id FROM usual_centre);
+"""
+
+
+def fill_usual(database_url: str) -> None:
+    """Make its tables anew beside those of the service, with the same places, all of them free."""
+    engine = create_engine(driver(database_url))
+    usual.Base.metadata.drop_all(engine)
+    usual.Base.metadata.create_all(engine)
+    engine.dispose()
+    with psycopg.connect(floors.libpq(make_url(database_url)), autocommit=True) as connection:
+        connection.execute(_ROWS)
+        connection.execute("VACUUM ANALYZE usual_postcode, usual_centre, usual_slot")
+
+
+def driver(database_url: str) -> str:
+    """Return the same address as SQLAlchemy wants it."""
+    url = make_url(database_url).set(drivername="postgresql+psycopg")
+    return url.render_as_string(hide_password=False)
+
+
+def create_usual() -> WholeRequests:
+    """Return it for a server: in so many threads as answer calls in a worker of the service."""
+    made = config.load()
+    app = usual.create_app(
+        driver(made.database_url),
+        base_url=made.public_base_url,
+        auth_token=made.twilio_auth_token,
+        pool_size=POOL_SIZE,
+    )
+    return WholeRequests(app, made.web_threads)

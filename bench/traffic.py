@@ -81,15 +81,6 @@ def rehearse(transport: Transport, postcode: str) -> list[Webhook]:
     ]
 
 
-def rehearsed_postcode(pattern: Sequence[Webhook]) -> str:
-    """Return the postcode that was typed in the rehearsal."""
-    for webhook in pattern:
-        digits = dict(webhook.form).get("Digits", "")
-        if len(digits) == POSTCODE_KEYS:
-            return digits
-    raise Astray("no postcode was asked for")
-
-
 def callers(postcodes: Sequence[str], seed: int) -> Iterator[TrafficCaller]:
     """Endless callers, no two alike in call id; the same `seed` gives the same ones."""
     chance = random.Random(seed)  # noqa: S311 - nothing secret
@@ -122,9 +113,14 @@ class Signer:
     """Writes webhooks as whole HTTP requests, ready for the wire."""
 
     def __init__(self, pattern: Sequence[Webhook]) -> None:
-        self._pattern = pattern
-        self._postcode = rehearsed_postcode(pattern)
-        self._validator = RequestValidator(TOKEN)
+        """Raises Astray where the pattern has no date of birth, or no postcode after it."""
+        self._pattern, self._validator = pattern, RequestValidator(TOKEN)
+        typed = [dict(webhook.form).get("Digits", "") for webhook in pattern]
+        postcodes = [digits for digits in typed if len(digits) == POSTCODE_KEYS]
+        if BORN not in typed or not postcodes:
+            raise Astray("no date of birth or no postcode was asked for")
+        # Which webhook has the date of birth, and what was typed as the postcode.
+        self._born_by, self._postcode = typed.index(BORN), postcodes[0]
 
     @property
     def webhooks(self) -> int:
@@ -141,14 +137,14 @@ class Signer:
 
     def start(self, caller: TrafficCaller) -> list[bytes]:
         """Return the webhooks that lead to the question for the date of birth."""
-        return self.call(caller)[: self._asks_for_date()]
+        return self.call(caller)[: self._born_by]
 
     def lone_turns(self, caller: TrafficCaller, count: int) -> list[bytes]:
         """After `start`: the date of birth, one step back with the star, the date again, and so on.
 
         Each of them reads the call's newest turn, moves its session and stores the next turn.
         """
-        first = self._asks_for_date()
+        first = self._born_by
         answered = self._pattern[first]
         turns = []
         for n in range(count):
@@ -166,9 +162,3 @@ class Signer:
             for name, value in webhook.form
         }
         return request(self._validator, webhook.target, form)
-
-    def _asks_for_date(self) -> int:
-        for number, webhook in enumerate(self._pattern):
-            if dict(webhook.form).get("Digits") == BORN:
-                return number
-        raise Astray("no date of birth was asked for")

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from bench import http, traffic
 from bench.http import BAD, BUSY, OK, SEE_OTHER, Connections
-from bench.timing import own_share
+from bench.load import own_share
 
 START, ROOM, POLL = "/rendez-vous", "/salle", "/salle/etat"
 # Of all answers, as many may have been "later": who is told so waits, which is in the figures.

@@ -41,11 +41,7 @@ OFFERS = """<form method="post"><input type="hidden" name="csrf_token" value="{{
 SUMMARY = """<dl><dt>Né le</dt><dd>{{ visit.born }}</dd><dt>Commune</dt>
 <dd>{{ visit.postcode }}</dd><dt>Numéro</dt><dd>{{ visit.number }}</dd>
 <dt>Référence</dt><dd>{{ visit.reference or "-" }}</dd></dl>"""
-NOTHING = "<p>Plus de créneau près de chez vous.</p>"
-BODIES = {
-    "form": FORM, "offers": OFFERS, "summary": SUMMARY, "confirm": SUMMARY + FORM,
-    "nothing": NOTHING,
-}  # fmt: skip
+BODIES = {"form": FORM, "offers": OFFERS, "summary": SUMMARY, "confirm": SUMMARY + FORM}
 # By their names, as files would be: each is compiled once.
 TEMPLATES = {"base.html": BASE} | {
     f"{name}.html": f'{{% extends "base.html" %}}{{% block body %}}{body}{{% endblock %}}'
@@ -108,8 +104,6 @@ FORMS: dict[str, tuple[Any, str]] = {
     "commune": (Where, "creneaux"), "creneaux": (Offers, "joindre"),
     "joindre": (Reach, "confirmer"), "confirmer": (Confirm, "fait"),
 }  # fmt: skip
-# Pages at which a visit is over, and their templates.
-ENDS = {"fait": "summary", "fin": "nothing"}
 
 
 def fill(database_url: str, slots: int = SLOTS, capacity: int = CAPACITY) -> None:
@@ -153,8 +147,8 @@ def create_app() -> Flask:
             visit = rows.get(PeerVisit, session.get("visit", ""))
             if visit is None and slug != "rendez-vous":
                 return redirect(url_for("step"), 303)
-            if slug in ENDS:
-                return _page("Votre rendez-vous", ENDS[slug], visit=visit)
+            if slug == "fait":
+                return _page("Votre rendez-vous", "summary", visit=visit)
             kind, following = FORMS[slug]
             form = kind()
             if form.validate_on_submit():
@@ -163,10 +157,7 @@ def create_app() -> Flask:
                 rows.commit()
                 return redirect(url_for("step", slug=following), 303)
             if slug == "creneaux" and visit is not None:
-                slots = _slots(rows, visit)
-                if not slots:
-                    return redirect(url_for("step", slug="fin"), 303)
-                return _page("Créneaux", "offers", form, slots=slots)
+                return _page("Créneaux", "offers", form, slots=_slots(rows, visit))
             template = "confirm" if slug == "confirmer" else "form"
             status = 422 if request.method == "POST" else 200
             return _page(slug, template, form, visit=visit), status

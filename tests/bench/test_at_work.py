@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import at_work, screens
+from bench import at_work
 from bench.servers import House
 from bench.traffic import BASE
 from tests.support.floor import Floor
@@ -35,7 +35,7 @@ def test_who_was_measured_before_is_in_nobodys_way(postgres_url: str):
         floor = Floor(made)
         agent, talking = floor.talk()
         waiting = floor.waits()
-        screens.send_home(postgres_url)
+        at_work.send_home(postgres_url)
         assert {floor.entry(one).state for one in (talking, waiting)} == {"left"}
         found = floor.state(agent)
         assert (found.state, found.entry_id) == ("ready", None)
@@ -53,6 +53,6 @@ def test_whose_pauses_are_looked_for_on_boards_is_not_rung(
     """Whoever is rung cannot pause, and boards would show nothing of it."""
     with house(postgres_url) as made:
         floor = Floor(made)
-        screens.hire(House(tmp_path, "bench", postgres_url, "unix:///none"), 0, 1, pausing=pausing)
+        at_work.hire(House(tmp_path, "bench", postgres_url, "unix:///none"), 0, 1, pausing=pausing)
         floor.waits()
         assert floor.reserves() == rung

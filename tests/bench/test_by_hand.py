@@ -8,7 +8,7 @@ import re
 from sqlalchemy import func, select
 
 from bench import store
-from bench.by_hand import ByHand
+from bench.store import ByHand
 from models.booking.tables import appointment, booking, history
 from models.database import Database
 from models.messages.tables import message

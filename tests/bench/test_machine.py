@@ -62,7 +62,6 @@ def test_a_machine_is_busy_from_a_share_on():
 
 
 def test_it_is_watched_until_the_block_is_over(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv(MARK, "")
     looks = iter([(1000, 10, 0.0), (1500, 10, 1.0)])
     monkeypatch.setattr(machine, "look", lambda: next(looks))
     with machine.watching() as seen:
@@ -85,3 +84,32 @@ def test_the_machine_is_told_with_its_versions(tmp_path: Path):
         "versions",
     }
     assert "SQLAlchemy 2" in str(told["versions"])
+
+
+ROLLUP = """\
+55e0a0000000-7ffd00021000 ---p 00000000 00:00 0 [rollup]
+Rss:                {rss} kB
+Pss:                {pss} kB
+Pss_Dirty:            12 kB
+"""
+
+
+def test_the_largest_worker_is_told_of_and_all_with_the_process_that_starts_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for pid, rss, pss in ((1, 120, 60), (2, 140, 80), (3, 130, 90)):
+        (tmp_path / str(pid)).mkdir()
+        text = ROLLUP.format(rss=rss * 1024, pss=pss * 1024)
+        (tmp_path / str(pid) / "smaps_rollup").write_text(text, "ascii")
+    memory = machine.memory
+    monkeypatch.setattr(machine, "memory", lambda pid: memory(pid, tmp_path))
+    assert machine.weights("worker", 1, [2, 3]) == {
+        "worker_mib": 130.0,
+        "worker_share_mib": 90.0,
+        "worker_together_mib": 230.0,
+    }
+
+
+def test_a_process_that_runs_has_some():
+    found = machine.memory(os.getpid())
+    assert 0 < found["Pss"] <= found["Rss"]

@@ -34,6 +34,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(servers, "workshop", workshop)
     monkeypatch.setattr(servers, "redis", lambda _: contextlib.nullcontext("unix:///none"))
     monkeypatch.setattr(machine, "watching", lambda: contextlib.nullcontext(OthersShare()))
+    monkeypatch.setattr(machine, "mark_own", bool)
     monkeypatch.setattr(machine, "_syncs_per_second", lambda _: 900)
     monkeypatch.setattr(servers, "postgres_url", lambda _: "postgresql:///none")
     monkeypatch.setattr(servers, "postgres_facts", lambda _: {})

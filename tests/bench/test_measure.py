@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bench import at_work, measure, timing
+from bench import at_work, load, measure
 from bench.servers import CannotMeasure, opened
 from bench.stock import RowCounts
 
@@ -96,9 +96,9 @@ def test_an_act_that_is_refused_was_not_done_however_soon_that_is_said():
 
 
 def test_the_slowest_of_a_hundred_of_nothing_is_named():
-    assert timing.p99([1.0, 1.0], "turns") == 1.0
+    assert load.p99([1.0, 1.0], "turns") == 1.0
     with pytest.raises(CannotMeasure, match="1 turns were answered"):
-        timing.p99([1.0], "turns")
+        load.p99([1.0], "turns")
 
 
 def test_a_ratio_is_the_median_of_those_of_its_rounds():
@@ -113,7 +113,7 @@ def test_a_ratio_is_the_median_of_those_of_its_rounds():
         return rate
 
     # The machine was half as fast in the second round, and in the third only for one of them.
-    assert timing.ratio(3, way("one"), way("other")) == 0.5
+    assert load.ratio(3, way("one"), way("other")) == 0.5
     assert order == ["other", "one", "one", "other", "other", "one", "one", "other"]
 
 

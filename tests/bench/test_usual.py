@@ -14,7 +14,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 from twilio.request_validator import RequestValidator
 
-from bench import traffic, usual_call
+from bench import stock, traffic
 from bench.peers import usual
 from exchange.interpreter import Call, Gather
 from exchange.transport import Outgoing, Reply, WsgiTransport
@@ -32,9 +32,9 @@ def app(postgres_url: str) -> Iterator[Flask]:
     for gid in ("1", "2"):
         house.opens_centre(gid, kilometres=float(gid), starts=SOON, capacity=2)
     house.close()
-    usual_call.fill(postgres_url)
+    stock.fill_usual(postgres_url)
     made = usual.create_app(
-        usual_call.driver(postgres_url), base_url=traffic.BASE, auth_token=traffic.TOKEN
+        stock.driver(postgres_url), base_url=traffic.BASE, auth_token=traffic.TOKEN
     )
     yield made
     made.extensions["engine"].dispose()
