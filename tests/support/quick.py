@@ -32,7 +32,7 @@ MARKS = ("long", "browser")
 # Folders of tests about other programs than the service: processes, measurements, telephones.
 BESIDE = frozenset({"bench", "browser", "crash", "exchange", "launcher", "simulator", "sip"})
 # Seconds of the processor after which a test is left out the next time.
-MOST_SECONDS: Final = 0.1
+MOST_SECONDS: Final = 0.05
 KEPT: Final = "allo/slow"
 MEASURED: Final = "cpu_seconds"
 # The slow tests as another copy measured them, for one that has measured nothing.
