@@ -177,7 +177,9 @@ class _Service:
     def trial(self) -> None:
         """Warm everything up, and learn how many requests a run will need."""
         self._sample = self._call_script("service", SAMPLE, "sample")
-        self._round(min(TRIAL_SECONDS, self._plan.seconds))
+        # What does not count is found out by the rounds.
+        with contextlib.suppress(CannotMeasure):
+            self._round(min(TRIAL_SECONDS, self._plan.seconds))
 
     def rounds(self) -> Given:
         """What stands beside each other once in each round, one after the other."""
