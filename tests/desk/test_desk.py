@@ -394,7 +394,7 @@ def test_the_agent_books_for_one(busy):
 def test_the_agent_reads_an_address_of_e_mail_back_before_it_books(busy):
     busy.service.mails = True
     _, read_back = choose(busy, mail="anne.martin@exemple.fr")
-    assert "Un e-mail part à anne.martin@exemple.fr : épelez cette adresse." in read_back
+    assert "Un e-mail part à anne.martin@exemple.fr" in read_back
     _, read_back = choose(busy)
     assert "e-mail part" not in read_back
 
