@@ -39,18 +39,18 @@ class TwilioLog:
         listed = self._client.messages
         seen: set[str] = set()
         by_date = listed.stream(date_sent_after=since, page_size=_PAGE)
-        for record in self._read(chain(by_date, self._newest(since))):
-            ours = str(record.direction or "").startswith(_OUTBOUND)
-            if record.sid in seen or not ours or record.status in _NOT_SENT:
+        for sent in self._read(chain(by_date, self._newest(since))):
+            ours = str(sent.direction or "").startswith(_OUTBOUND)
+            if sent.sid in seen or not ours or sent.status in _NOT_SENT:
                 continue
-            seen.add(record.sid)
+            seen.add(sent.sid)
             yield ListedText(
-                sid=str(record.sid),
-                recipient=str(record.to or ""),
-                body=str(record.body or ""),
-                status=str(record.status or ""),
-                at=_utc(record.date_sent or record.date_created),
-                error_code=str(record.error_code or ""),
+                sid=str(sent.sid),
+                recipient=str(sent.to or ""),
+                body=str(sent.body or ""),
+                status=str(sent.status or ""),
+                at=_utc(sent.date_sent or sent.date_created),
+                error_code=str(sent.error_code or ""),
             )
 
     def _newest(self, since: datetime) -> Iterator[Any]:

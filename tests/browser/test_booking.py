@@ -174,7 +174,7 @@ def test_a_hold_that_ends_is_said_and_a_slot_that_went_leads_to_others(made: Sit
     chosen = page.inner_text(".check")
     with made.house.database.transaction() as connection:
         connection.exec_driver_sql(
-            "UPDATE place SET blocked = 1 WHERE slot_id = (SELECT min(id) FROM slot)"
+            "UPDATE place SET blocked = true WHERE slot_id = (SELECT min(id) FROM slot)"
         )
     person.confirms().is_at("creneaux")
     expect(page.locator("text=vient d’être pris")).to_be_visible()
