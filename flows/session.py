@@ -491,6 +491,10 @@ class Session:
         """The same with what a step wants to remember, in the place of what it had."""
         return self.but(notes=tuple((dict(self.notes) | {step: value}).items()))
 
+    def without_note(self, *steps: str) -> Session:
+        """The same without what `with_note` kept for these steps."""
+        return self.but(notes=tuple(note for note in self.notes if note[0] not in steps))
+
     def but(self, **changes: Any) -> Session:
         """The same with these changes; `dataclasses.replace`, at a tenth of its time.
 

@@ -21,7 +21,6 @@ SENTENCE_CHECK = "sentence_check"
 BY_NAME, BY_CODE = "town", "code"
 _WHOM = {SELF: Whom.SELF, TWO: Whom.TWO}
 _WHO = {Whom.SELF: SELF, Whom.TWO: TWO}
-_NOT_RELATIVES = {"", SELF, TWO, OTHER}
 _BETWEEN = "|"
 # The note on a caller who did not agree to what was read back: once, or so that no sentence is
 # taken from them any more.
@@ -57,7 +56,7 @@ def keep(session: Session, said: SaidAtOnce) -> Session:
 
 def forget(session: Session) -> Session:
     """The session without anything of a sentence."""
-    return session.but(notes=tuple(note for note in session.notes if note[0] != SENTENCE_CHECK))
+    return session.without_note(SENTENCE_CHECK)
 
 
 def refused(session: Session) -> Session:
@@ -86,8 +85,7 @@ def place_agreed(session: Session) -> Session:
 def take_agreed_place(session: Session) -> Session | None:
     """The session in which to search, where the place was agreed to with the sentence; once."""
     agreed = session.postcode and session.note(_POSTCODE) == _AGREED
-    left = tuple(note for note in session.notes if note[0] != _POSTCODE)
-    return session.but(notes=left) if agreed else None
+    return session.without_note(_POSTCODE) if agreed else None
 
 
 def said_in(session: Session, text: str, world: World) -> Request[Town]:
@@ -163,9 +161,9 @@ def with_person(session: Session, whom: Whom) -> Go:
 
 def _with_relative(session: Session, said: SaidAtOnce | None) -> Session:
     """The session with who comes, where the caller said who of their people it is."""
-    if said is not None and session.whom == Whom.OTHER and said.who not in _NOT_RELATIVES:
+    if said is not None and session.whom == Whom.OTHER and said.who not in {"", SELF, TWO, OTHER}:
         return session.with_note(RELATIVE, said.who)
-    return session.but(notes=tuple(note for note in session.notes if note[0] != RELATIVE))
+    return session.without_note(RELATIVE)
 
 
 def _with_code(place: Town, postcode: str, world: World) -> Town:

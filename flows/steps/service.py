@@ -112,8 +112,7 @@ def _to_place(session: Session, world: World, lines: tuple[Line, ...]) -> Move:
     known = take_agreed_place(session)
     noted = session.note(SERVICE)
     if noted in {SEARCHED, TYPED} and session.postcode:
-        left = tuple(note for note in session.notes if note[0] != SERVICE)
-        known = session.but(notes=left)
+        known = session.without_note(SERVICE)
         if noted == TYPED:
             # One step back from the offers corrects it.
             found = search_for_typed(known.but(trail=("postcode",)), world, lines=lines)

@@ -24,7 +24,7 @@ def without_services(session: Session) -> Session:
 
 def from_the_first(session: Session) -> Session:
     """A caller who is asked what for anew hears the first of many choices first."""
-    return session.but(notes=tuple(note for note in session.notes if note[0] != SOME_OF))
+    return session.without_note(SOME_OF)
 
 
 def is_over(session: Session, world: World) -> bool:

@@ -139,7 +139,6 @@ WORDS = {
 }
 # Where it makes a difference what was said in one sentence.
 _SENTENCE = frozenset({"sentence_check", "sentence_which"})
-_OF_SENTENCE = _SENTENCE | {RELATIVE}
 SINGLE = tuple("0123456789*#")
 # The provider's words for why a call is out of its queue.
 QUEUE_RESULTS = (
@@ -435,7 +434,7 @@ def _without_sentence(same: Session, session: Session) -> Session:
         same = same.but(trail=tuple(step for step in same.trail if step not in _SENTENCE))
     if same.notes and not is_sentence and session.step not in {"welcome", "for_whom"}:
         # What was not right of one matters where another may be said.
-        same = same.but(notes=tuple(note for note in same.notes if note[0] not in _OF_SENTENCE))
+        same = same.without_note(*_SENTENCE, RELATIVE)
     return same
 
 
