@@ -1,6 +1,6 @@
 """Calls of the service's to numbers that are open in a page: its telephone rings.
 
-An idle page asks every other second whether a caller rings its number; that is also how it is
+An idle page asks every other second whether its number is rung; that is also how it is
 known that the number is open in a page at all. Two pages of one number ring both, and one takes it.
 """
 

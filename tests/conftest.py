@@ -181,12 +181,6 @@ def database_url(
     _postgres_database.give_back()
 
 
-@pytest.fixture
-def postgres_url(database_url: str) -> str:
-    """The same, by another name."""
-    return database_url
-
-
 @pytest.fixture(scope="module")
 def new_store(
     postgres_server: PostgresServer, _postgres_template: str

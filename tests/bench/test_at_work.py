@@ -30,12 +30,12 @@ def test_what_should_not_be_makes_it_count_for_nothing():
     assert [one.split()[0] for one in seen.faults()] == ["2", "only", "1"]
 
 
-def test_who_was_measured_before_is_in_nobodys_way(postgres_url: str):
-    with house(postgres_url) as made:
+def test_who_was_measured_before_is_in_nobodys_way(database_url: str):
+    with house(database_url) as made:
         floor = Floor(made)
         agent, talking = floor.talk()
         waiting = floor.waits()
-        at_work.send_home(postgres_url)
+        at_work.send_home(database_url)
         assert {floor.entry(one).state for one in (talking, waiting)} == {"left"}
         found = floor.state(agent)
         assert (found.state, found.entry_id) == ("ready", None)
@@ -48,11 +48,11 @@ def test_who_was_measured_before_is_in_nobodys_way(postgres_url: str):
 
 @pytest.mark.parametrize(("pausing", "rung"), [("", 1), (at_work.REASONS[0], 0)])
 def test_whose_pauses_are_looked_for_on_boards_is_not_rung(
-    postgres_url: str, tmp_path: Path, pausing: str, rung: int
+    database_url: str, tmp_path: Path, pausing: str, rung: int
 ):
     """Whoever is rung cannot pause, and boards would show nothing of it."""
-    with house(postgres_url) as made:
+    with house(database_url) as made:
         floor = Floor(made)
-        at_work.hire(House(tmp_path, "bench", postgres_url, "unix:///none"), 0, 1, pausing=pausing)
+        at_work.hire(House(tmp_path, "bench", database_url, "unix:///none"), 0, 1, pausing=pausing)
         floor.waits()
         assert floor.reserves() == rung

@@ -40,23 +40,23 @@ def rows(database: Database) -> list[int]:
         ] + [connection.execute(booked).scalar_one()]
 
 
-def test_both_leave_the_same_rows(postgres_url: str):
-    (centre,) = store.fill(postgres_url, 1, 3, 1)
-    database = Database(postgres_url, pool_size=1)
+def test_both_leave_the_same_rows(database_url: str):
+    (centre,) = store.fill(database_url, 1, 3, 1)
+    database = Database(database_url, pool_size=1)
     try:
-        with contextlib.closing(ByHand(postgres_url)) as by_hand:
+        with contextlib.closing(ByHand(database_url)) as by_hand:
             assert by_hand.allocate(centre, HOLDER + "1")
         assert rows(database) == [1, 1, 1, 1, 1]
-        with contextlib.closing(store.ServiceBookings(postgres_url)) as service:
+        with contextlib.closing(store.ServiceBookings(database_url)) as service:
             assert service.allocate(centre, HOLDER + "2")
         assert rows(database) == [2, 2, 2, 2, 2]
     finally:
         database.dispose()
 
 
-def test_the_service_sends_what_is_written_by_hand(postgres_url: str):
-    (centre,) = store.fill(postgres_url, 1, 3, 1)
-    with contextlib.closing(store.ServiceBookings(postgres_url)) as service:
+def test_the_service_sends_what_is_written_by_hand(database_url: str):
+    (centre,) = store.fill(database_url, 1, 3, 1)
+    with contextlib.closing(store.ServiceBookings(database_url)) as service:
         assert service.allocate(centre, HOLDER + "1")
         with on_the_wire(service.store.database) as sent:
             assert service.allocate(centre, HOLDER + "2")
@@ -75,10 +75,10 @@ def test_the_service_sends_what_is_written_by_hand(postgres_url: str):
     ]
 
 
-def test_nothing_is_booked_where_nothing_is_free(postgres_url: str):
-    (centre,) = store.fill(postgres_url, 1, 1, 1)
-    with contextlib.closing(ByHand(postgres_url)) as by_hand:
+def test_nothing_is_booked_where_nothing_is_free(database_url: str):
+    (centre,) = store.fill(database_url, 1, 1, 1)
+    with contextlib.closing(ByHand(database_url)) as by_hand:
         assert by_hand.allocate(centre, HOLDER + "1")
         assert not by_hand.allocate(centre, HOLDER + "2")
-    with contextlib.closing(store.ServiceBookings(postgres_url)) as service:
+    with contextlib.closing(store.ServiceBookings(database_url)) as service:
         assert not service.allocate(centre, HOLDER + "3")

@@ -29,39 +29,39 @@ def count_of_indexes(url: str, *tables: str) -> int:
     return found
 
 
-def test_tables_have_no_index_while_they_are_filled_and_then_all_that_they_had(postgres_url: str):
-    before = rows(postgres_url, INDEXES)
+def test_tables_have_no_index_while_they_are_filled_and_then_all_that_they_had(database_url: str):
+    before = rows(database_url, INDEXES)
     assert before
-    with growth.filling(postgres_url, "slot", "place"):
-        assert rows(postgres_url, INDEXES) == []
-    assert rows(postgres_url, INDEXES) == before
+    with growth.filling(database_url, "slot", "place"):
+        assert rows(database_url, INDEXES) == []
+    assert rows(database_url, INDEXES) == before
 
 
-def test_an_index_that_nobody_named_is_not_made_again(postgres_url: str):
+def test_an_index_that_nobody_named_is_not_made_again(database_url: str):
     """Whoever adds one to the table makes nothing slower."""
     rows_of = "SELECT count(*) FROM pg_indexes WHERE tablename = 'message' AND indexname = 'late'"
-    with opened(postgres_url) as database, database.statement() as connection:
+    with opened(database_url) as database, database.statement() as connection:
         connection.exec_driver_sql("CREATE INDEX late ON message (kind)")
-    growth.fill_texts(postgres_url, growth.FEW_TEXTS)
-    assert rows(postgres_url, rows_of) == [(0,)]
-    assert count_of_indexes(postgres_url, "message") == len(growth.ASKED)
+    growth.fill_texts(database_url, growth.FEW_TEXTS)
+    assert rows(database_url, rows_of) == [(0,)]
+    assert count_of_indexes(database_url, "message") == len(growth.ASKED)
 
 
 @pytest.mark.parametrize("times", [1, 3])
 def test_each_centre_has_a_hundred_days_of_slots_with_a_place_of_its_own(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch, times: int
+    database_url: str, monkeypatch: pytest.MonkeyPatch, times: int
 ):
     monkeypatch.setattr(growth, "CENTRES", 4)
-    growth.fill_slots(postgres_url, 4 * growth.DAYS * times)
+    growth.fill_slots(database_url, 4 * growth.DAYS * times)
     found = rows(
-        postgres_url,
+        database_url,
         "SELECT centre_id, count(*), count(DISTINCT start_at), count(DISTINCT start_at::date),"
         " count(DISTINCT lot) > 90 FROM place GROUP BY centre_id ORDER BY centre_id",
     )
     each = growth.DAYS * times
     assert found == [(f"bench{number:04d}", each, each, growth.DAYS, True) for number in range(4)]
     ((together,),) = rows(
-        postgres_url,
+        database_url,
         "SELECT count(*) FROM slot JOIN place ON place.slot_id = slot.id"
         " AND place.centre_id = slot.centre_id AND place.start_at = slot.start_at",
     )
@@ -77,37 +77,37 @@ def test_each_centre_has_a_hundred_days_of_slots_with_a_place_of_its_own(
     ids=["slot", "place"],
 )
 def test_what_a_centre_has_lies_together_in_the_order_of_its_moments(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch, rows_of: str
+    database_url: str, monkeypatch: pytest.MonkeyPatch, rows_of: str
 ):
     """As the service writes it, where there are more moments than centres, too."""
     monkeypatch.setattr(growth, "CENTRES", 4)
-    growth.fill_slots(postgres_url, 4 * growth.DAYS * 20)
-    found = rows(postgres_url, rows_of)
+    growth.fill_slots(database_url, 4 * growth.DAYS * 20)
+    found = rows(database_url, rows_of)
     assert len(found) == 4 * growth.DAYS * 20
     assert found == sorted(found)
 
 
-def test_what_is_due_is_spread_among_all_that_is_done(postgres_url: str):
-    growth.fill_texts(postgres_url, growth.FEW_TEXTS)
+def test_what_is_due_is_spread_among_all_that_is_done(database_url: str):
+    growth.fill_texts(database_url, growth.FEW_TEXTS)
     ((due, every),) = rows(
-        postgres_url, "SELECT count(*) FILTER (WHERE state = 'pending'), count(*) FROM message"
+        database_url, "SELECT count(*) FILTER (WHERE state = 'pending'), count(*) FROM message"
     )
     assert (due, every) == (growth.DUE, growth.FEW_TEXTS)
     found = rows(
-        postgres_url,
+        database_url,
         "SELECT DISTINCT bucket FROM (SELECT state, ntile(10) OVER (ORDER BY id) AS bucket"
         " FROM message) one WHERE state = 'pending'",
     )
     assert len(found) == 10
 
 
-def test_a_copy_of_a_database_has_what_that_has(postgres_url: str):
-    name = f"source_{make_url(postgres_url).database}"
-    source = servers.beside(postgres_url, name)
+def test_a_copy_of_a_database_has_what_that_has(database_url: str):
+    name = f"source_{make_url(database_url).database}"
+    source = servers.beside(database_url, name)
     with opened(source) as database, database.statement() as connection:
         connection.exec_driver_sql("CREATE TABLE filled (id INTEGER)")
         connection.exec_driver_sql("INSERT INTO filled VALUES (7)")
-    copied = servers.beside(postgres_url, f"copy_of_{name}", name)
+    copied = servers.beside(database_url, f"copy_of_{name}", name)
     assert rows(copied, "SELECT id FROM filled") == [(7,)]
 
 
@@ -147,9 +147,9 @@ def test_the_questions_of_a_search_are_all_different():
 
 
 def test_a_search_among_many_and_a_look_at_the_outbox_are_asked(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    database_url: str, monkeypatch: pytest.MonkeyPatch
 ):
-    growth.fill_slots(postgres_url, growth.CENTRES * growth.DAYS)
-    growth.fill_texts(postgres_url, growth.FEW_TEXTS)
-    assert growth.searches(postgres_url)(7) > 0
-    assert growth.looks(postgres_url)(0) > 0
+    growth.fill_slots(database_url, growth.CENTRES * growth.DAYS)
+    growth.fill_texts(database_url, growth.FEW_TEXTS)
+    assert growth.searches(database_url)(7) > 0
+    assert growth.looks(database_url)(0) > 0

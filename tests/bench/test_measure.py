@@ -139,8 +139,8 @@ def test_ratios_are_of_medians_over_the_rounds():
     }
 
 
-def test_what_the_database_has_written_grows_with_what_is_committed(postgres_url: str):
-    with contextlib.closing(RowCounts(postgres_url)) as counts, opened(postgres_url) as database:
+def test_what_the_database_has_written_grows_with_what_is_committed(database_url: str):
+    with contextlib.closing(RowCounts(database_url)) as counts, opened(database_url) as database:
         before = counts.written()
         with database.statement() as connection:
             connection.exec_driver_sql("CREATE TABLE filled (id INTEGER)")

@@ -39,8 +39,8 @@ def answer(app: Flask, raw: bytes) -> bytes:
 
 
 @pytest.fixture
-def house(postgres_url):
-    made = BenchHouse(postgres_url)
+def house(database_url):
+    made = BenchHouse(database_url)
     made.knows_postcodes()
     for gid in ("1", "2", "3"):
         made.opens_centre(gid, kilometres=float(gid), starts=mornings(3), capacity=5)
@@ -99,10 +99,10 @@ def closed_at_the_end(monkeypatch):
 
 
 @pytest.mark.usefixtures("closed_at_the_end")
-def test_the_floor_answers_what_is_signed_and_refuses_the_rest(signer, postgres_url, monkeypatch):
+def test_the_floor_answers_what_is_signed_and_refuses_the_rest(signer, database_url, monkeypatch):
     monkeypatch.setattr(floors, "ROWS", 50)
-    floors.fill(postgres_url)
-    monkeypatch.setattr(config, "load", lambda: servers.settings(postgres_url, "unix:///nowhere"))
+    floors.fill(database_url)
+    monkeypatch.setattr(config, "load", lambda: servers.settings(database_url, "unix:///nowhere"))
     app = floors.create_app()
     raw = signer.call(next(traffic.callers(["75011"], seed=4)))[0]
     assert answer(app, raw).decode() == floors.DOCUMENT

@@ -26,15 +26,15 @@ SOON = [datetime.now(UTC) + timedelta(days=number) for number in (2, 3, 4)]
 
 
 @pytest.fixture
-def app(postgres_url: str) -> Iterator[Flask]:
-    house = House(postgres_url)
+def app(database_url: str) -> Iterator[Flask]:
+    house = House(database_url)
     house.knows_postcodes()
     for gid in ("1", "2"):
         house.opens_centre(gid, kilometres=float(gid), starts=SOON, capacity=2)
     house.close()
-    stock.fill_usual(postgres_url)
+    stock.fill_usual(database_url)
     made = usual.create_app(
-        stock.driver(postgres_url), base_url=traffic.BASE, auth_token=traffic.TOKEN
+        stock.driver(database_url), base_url=traffic.BASE, auth_token=traffic.TOKEN
     )
     yield made
     made.extensions["engine"].dispose()

@@ -48,8 +48,8 @@ def visit(port: int, person: VisitorIdentity = PERSON) -> tuple[str, Visitor]:
     return asyncio.run(all_of_it())
 
 
-def test_a_visitor_books_through_every_page_and_hears_when_nothing_is_free(postgres_url: str):
-    with house(postgres_url) as made:
+def test_a_visitor_books_through_every_page_and_hears_when_nothing_is_free(database_url: str):
+    with house(database_url) as made:
         made.opens_centre("1", starts=mornings(2, first=5), capacity=1)
         with served(made.app) as port:
             assert http.SERVICE in BASE
@@ -68,13 +68,13 @@ def test_a_visitor_books_through_every_page_and_hears_when_nothing_is_free(postg
 
 
 @pytest.fixture
-def peer(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+def peer(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     settings = config.Settings(
         _env_file=None,  # type: ignore[call-arg]
-        database_url=postgres_url,
+        database_url=database_url,
     )
     monkeypatch.setattr(config, "load", lambda: settings)
-    form_handler.fill(postgres_url)
+    form_handler.fill(database_url)
     return form_handler.create_app()
 
 

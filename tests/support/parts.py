@@ -20,7 +20,6 @@ import importlib.util
 import os
 import shutil
 
-from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -214,14 +213,14 @@ def comes_pooled() -> bool:
     return environment(PGBOUNCER.switch).lower() == "on"
 
 
-def unreadable(folder: Path, *, but: Container[str] = ()) -> list[str]:
+def unreadable(folder: Path) -> list[str]:
     """Return the test files of `folder` that need the extra for SIP, where they may be left out.
 
-    They could not even be read without it. `but` are names of files that need nothing of it.
+    They could not even be read without it.
     """
     if not (lacking(SIP) and may_be_missing(SIP)):
         return []
-    return [file.name for file in folder.glob("test_*.py") if file.name not in but]
+    return [file.name for file in folder.glob("test_*.py")]
 
 
 def wanted() -> list[str]:
