@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import html
+import itertools
 import json
 import re
 import secrets
@@ -27,7 +28,7 @@ from sqlalchemy import update
 from twilio.request_validator import RequestValidator
 
 from bench import http, servers, traffic
-from bench.http import BAD, BUSY, Connections
+from bench.http import BAD, BUSY, CONFLICT, Connections
 from bench.load import p99
 from bench.servers import CannotMeasure, House
 from bench.visitors import CSRF
@@ -269,11 +270,12 @@ class WorkdayHouse:
         tag: str = "",
         token: str = "",
         accept: str = "application/json",
+        may_be_refused: bool = False,
     ) -> tuple[int, str, str]:
-        """Return status, tag and page of an answer to somebody who works here.
+        """Return status, tag and page of an answer to an agent or a supervisor.
 
-        One that says "later" is no fault. While the line forms that is not counted: its callers
-        come all at once, faster than any call centre hears them, and the telephone goes first then.
+        An answer "later" is no fault, nor a refusal that the one who asks expects. While the line
+        forms "later" is not counted: its callers come faster than any call centre hears them.
         """
         own = {"Accept": accept, "Sec-Fetch-Mode": "cors", "Cookie": cookie}
         own |= {"If-None-Match": tag} if tag else {}
@@ -283,7 +285,7 @@ class WorkdayHouse:
         self.seen.staff += self._counts
         if status == BUSY:
             self.seen.later += self._counts
-        elif status >= BAD or not status:
+        elif (status >= BAD or not status) and not (may_be_refused and status == CONFLICT):
             self._bad(f"{path} {status}")
         return status, got.get("etag", [tag])[-1], body.decode()
 
@@ -371,9 +373,9 @@ class WorkdayHouse:
 
     async def _agent(self, number: int, staff_id: str, cookie: str) -> None:
         token = await self._token(cookie)
-        # Whose page was not open for a while is at home; whoever is rung by now is refused.
+        # An agent whose page was not open for a while is at home; one rung by now is refused.
         form = {"voice": "browser", "entry": ""}
-        await self._asks("/poste/pret", cookie, form, token=token)
+        await self._asks("/poste/pret", cookie, form, token=token, may_be_refused=True)
         while True:
             rung = await self._rung[staff_id].get()
             await asyncio.sleep(REACTION)
@@ -420,9 +422,7 @@ class WorkdayHouse:
         """Somebody who pauses for one reason after the other."""
         _staff_id, cookie = self._day.probe
         token = await self._token(cookie)
-        number = 0
-        while True:
-            number += 1
+        for number in itertools.count(1):
             if self._counts:
                 self.seen.unseen += len(self._missing)
             self._event_at, self._expected = time.monotonic(), REASONS[number % 2]

@@ -21,7 +21,7 @@ from launcher import ports
 SERVICE = traffic.BASE.removeprefix("https://")
 # Seconds: an answer that takes longer is none.
 LONGEST = 20.0
-OK, SEE_OTHER, BAD, BUSY = 200, 303, 400, 503
+OK, SEE_OTHER, BAD, CONFLICT, BUSY = 200, 303, 400, 409, 503
 # Status, headers by their names in lower case, and body; 0 where there was no answer.
 Answer = tuple[int, dict[str, list[str]], bytes]
 
