@@ -78,11 +78,11 @@ from services.admission.store_answers import StoreAnswers
 from services.agents.call_back import CallBack
 from services.call.text_conversation import TextConversations, TextLimits
 from services.campaign.campaign import BadCampaign
+from services.health.doctor import Remembered, checks
+from services.health.shared_assets import OtherVersions
+from services.health.watch_processes import KINDS as PROCESSES
+from services.keys.check_keys import WrongKeys
 from services.numbers.numbers import BadNumbers
-from services.operations.check_keys import WrongKeys
-from services.operations.doctor import Remembered, checks
-from services.operations.shared_assets import OtherVersions
-from services.operations.watch_processes import KINDS as PROCESSES
 from services.ports import WakeUp
 from services.public.feed_copy import FeedCopy
 from services.public.state import Latest

@@ -65,25 +65,15 @@ from models.queue import queues
 from prompts.catalogue import COUNTRY_LANGUAGE, load
 from services.admission.admission_controller import AdmissionController
 from services.agents.call_back import CallBack
+from services.backups.backups import Programs
+from services.backups.restore import Reconciler
 from services.campaign.campaigns import Campaigns
 from services.centre_day.centre_life import CentreLife
 from services.centre_day.take_centres import TakeCentres
-from services.messages.texts import filled
-from services.numbers.numbers import Known
-from services.operations.anchor_traces import Fitted, fit_anchors
-from services.operations.backups import Programs
-from services.operations.check_keys import WrongKeys
-from services.operations.demonstration_people import add_people
-from services.operations.doctor import checks
-from services.operations.erase_at_provider import erase_at_provider
-from services.operations.going_live import Installation
-from services.operations.person_rights import finish_all
-from services.operations.process_counts import JobCounts, ProcessSigns
-from services.operations.provider_account import STATUS, VOICE, VOICE_FALLBACK, Wanted
-from services.operations.restore import Reconciler
-from services.operations.set_up import SetUp
-from services.operations.shared_assets import share
-from services.operations.watch_processes import (
+from services.health.doctor import checks
+from services.health.process_counts import JobCounts, ProcessSigns
+from services.health.shared_assets import share
+from services.health.watch_processes import (
     DISPATCHER,
     SCHEDULER,
     WATCH_EVERY,
@@ -91,11 +81,21 @@ from services.operations.watch_processes import (
     WatchProcesses,
     forget_old,
 )
+from services.keys.check_keys import WrongKeys
+from services.messages.texts import filled
+from services.numbers.numbers import Known
 from services.ports import CallControl
+from services.privacy.anchor_traces import Fitted, fit_anchors
+from services.privacy.erase_at_provider import erase_at_provider
+from services.privacy.person_rights import finish_all
 from services.public.feed_resources import Publisher
 from services.public.smart_feed import SmartFeed
 from services.public.write_state import WriteState
 from services.queue.wait_estimate import write_throughput
+from services.setup.demonstration_people import add_people
+from services.setup.going_live import Installation
+from services.setup.provider_account import STATUS, VOICE, VOICE_FALLBACK, Wanted
+from services.setup.set_up import SetUp
 from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.supervision.alerts import tell_alerts
 from services.supervision.free_places import CountFree

@@ -22,16 +22,16 @@ from models.database import POOL_SIZE, STORE_ERRORS, Database
 from models.replica import Replica
 from prompts import service_words
 from prompts.catalogue import languages
+from services.backups.disk import disk_of
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
+from services.health.doctor import Around
+from services.keys.check_keys import check_keys
 from services.messages.texts import text_names
 from services.numbers import watch
 from services.numbers.numbers import Known, Numbers
-from services.operations.check_keys import check_keys
-from services.operations.disk import disk_of
-from services.operations.doctor import Around
-from services.operations.traces import Chainer, TraceKeys
 from services.ports import CallControl, ProviderAccount, ProviderLog, ProviderRecords, WakeUp
+from services.privacy.traces import Chainer, TraceKeys
 from services.service import Service
 from services.short_links import Links
 from services.store import HoldShares, PaceLimits, ReachLimits, Store

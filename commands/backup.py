@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from commands.terminal import refusals
+from services.backups import backups
+from services.backups.backups import BackupRefused, Programs
 from services.campaign.campaign import Campaign
-from services.operations import backups
-from services.operations.backups import BackupRefused, Programs
 from services.store import Store
 
 # Makes the programs of a folder ("" for those that the machine finds).

@@ -23,7 +23,7 @@ from services.centre_day.take_centres import (
     to_be_taken,
 )
 from services.centre_day.take_file import TakeFile, read_take_file
-from services.operations.town import OPEN_DAYS
+from services.setup.town import OPEN_DAYS
 from services.slots.week import BadWeek, parse_week
 
 EXIT_ALL_REFUSED = 3

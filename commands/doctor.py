@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import click
 
-from services.operations.doctor import Check, run
+from services.health.doctor import Check, run
 
 
 def make(listed: Callable[[], Sequence[Check]]) -> click.Command:

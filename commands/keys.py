@@ -9,9 +9,9 @@ import click
 
 from commands import operator
 from commands.terminal import progress_bar, refusals
-from services.operations import keys
-from services.operations.check_keys import WrongKeys
-from services.operations.keys import KeysRefused, Resealed
+from services.keys import keys
+from services.keys.check_keys import WrongKeys
+from services.keys.keys import KeysRefused, Resealed
 from services.store import Store
 
 # Changes the value of a setting in the file that it comes from; None where it is from elsewhere.

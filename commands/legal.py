@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import click
 
-from services.operations.findings import Level
-from services.operations.french_rules import findings, rules
+from services.health.findings import Level
+from services.health.french_rules import findings, rules
 
 
 def make(

@@ -16,9 +16,10 @@ from commands import operator
 from flows.understanding import NotUnderstood, telephone
 from prompts.screens import LANGUAGES
 from services.accounts.staff import OPERATOR
-from services.operations import person_rights
-from services.operations.person_page import person_page
-from services.operations.person_rights import (
+from services.ports import ProviderRecords
+from services.privacy import person_rights
+from services.privacy.person_page import person_page
+from services.privacy.person_rights import (
     Actor,
     CampaignOf,
     DecidedBefore,
@@ -29,7 +30,6 @@ from services.operations.person_rights import (
     Plan,
     SeveralPeople,
 )
-from services.ports import ProviderRecords
 from services.store import REFERENCE_DIGITS, Store
 
 # Records at the provider are left, or tables that this role may not look after: run `finish` again.

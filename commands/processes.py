@@ -12,7 +12,7 @@ from jobs.tasks import Ports
 from jobs.timed import Task
 from services.agents.call_back import CallBack
 from services.campaign.campaign import Campaign
-from services.operations.watch_processes import DISPATCHER, SCHEDULER
+from services.health.watch_processes import DISPATCHER, SCHEDULER
 from services.ports import CallControl
 from services.store import Store
 

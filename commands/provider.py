@@ -12,9 +12,9 @@ import click
 
 from commands import operator
 from commands.terminal import refusals
-from services.operations import provider_account
-from services.operations.provider_account import AccountRefused, Change, Finding, Level, Wanted
 from services.ports import ProviderAccount
+from services.setup import provider_account
+from services.setup.provider_account import AccountRefused, Change, Finding, Level, Wanted
 from services.store import Store
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")

@@ -10,10 +10,10 @@ import click
 
 from commands import operator
 from commands.terminal import progress_bar, refusals
-from services.operations import restore
-from services.operations.anchor_traces import BadAnchors, Fitted
-from services.operations.restore import Reconciler, RestoreRefused
+from services.backups import restore
+from services.backups.restore import Reconciler, RestoreRefused
 from services.ports import Busy, NoAnswer, ProviderRefused
+from services.privacy.anchor_traces import BadAnchors, Fitted
 from services.store import Store
 
 # What each count of the report is, in the order in which it is told.

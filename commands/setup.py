@@ -11,9 +11,9 @@ import click
 from models.database import STORE_ERRORS
 from services.campaign.campaigns import Campaigns
 from services.centre_day.take_centres import TakeRefused, Terms
-from services.operations.going_live import Installation, Missing, missing
-from services.operations.set_up import SetUp, StepRefused, not_as_told
-from services.operations.town import OPEN_DAYS, BadTown, CentresOf, Person, Town, read_town
+from services.setup.going_live import Installation, Missing, missing
+from services.setup.set_up import SetUp, StepRefused, not_as_told
+from services.setup.town import OPEN_DAYS, BadTown, CentresOf, Person, Town, read_town
 from services.slots.open_slots import SlotsRefused
 from services.slots.week import BadWeek, parse_week
 

@@ -19,11 +19,11 @@ from models.migrations import plan, runner
 from services.booking.verify_store import verify_store
 from services.campaign.campaign import Campaign
 from services.centres.import_centres import FileRefused
-from services.operations.anchor_traces import BadAnchors, read_anchors
-from services.operations.demonstration import prepare
-from services.operations.erase_data import NotAllErased, erase_campaign, erase_data
-from services.operations.traces import Chainer
-from services.operations.verify_traces import verify_traces
+from services.privacy.anchor_traces import BadAnchors, read_anchors
+from services.privacy.erase_data import NotAllErased, erase_campaign, erase_data
+from services.privacy.traces import Chainer
+from services.privacy.verify_traces import verify_traces
+from services.setup.demonstration import prepare
 from services.store import Store
 
 

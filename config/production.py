@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-from services.operations.french_rules import MOBILE, forbidden_number, forbidden_sender
+from services.health.french_rules import MOBILE, forbidden_number, forbidden_sender
 
 # A secret has so many letters, and so many different ones: 32 random bytes in base64 have 25 to 40.
 SECRET_LETTERS: Final = 32

@@ -11,7 +11,6 @@ from twilio.base.exceptions import TwilioException
 from twilio.rest import Client
 
 from ivr.messenger import RedirectedHttpClient, translated
-from services.operations.provider_account import FIELDS
 from services.ports import (
     AccountState,
     CountryPermission,
@@ -19,6 +18,7 @@ from services.ports import (
     ProviderRefused,
     TextState,
 )
+from services.setup.provider_account import FIELDS
 
 _NOT_FOUND = 404
 

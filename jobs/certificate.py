@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from jobs.timed import Task
-from services.operations.certificate import WatchCertificate
+from services.health.certificate import WatchCertificate
 from services.store import Store
 
 # Seconds.

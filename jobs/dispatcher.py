@@ -1,6 +1,6 @@
 """The dispatcher process: callers to agents, several times a second, without Redis.
 
-Of several one works and the others wait to take over (services.operations.leadership). Without any
+Of several one works and the others wait to take over (services.health.leadership). Without any
 desks still work by themselves: an agent who says ready gets the next caller at once.
 """
 
@@ -21,7 +21,7 @@ from services.agents.call_back import CallBack
 from services.agents.struggling import WRITTEN_EVERY, WriteStruggling
 from services.call.end_call import record_call_status
 from services.campaign.campaign import Campaign
-from services.operations.leadership import DISPATCHER, Leadership
+from services.health.leadership import DISPATCHER, Leadership
 from services.ports import CallControl
 from services.queue.entries import expire_kept, make_queues
 from services.store import Store

@@ -21,12 +21,12 @@ from models.waiting_list import waiting
 from services.booking import close_pairs, stand_in
 from services.booking.free_unreached import free_unreached
 from services.campaign.campaign import Campaign
+from services.health.leadership import SCHEDULER, Leadership
 from services.messages import late_texts, reminders, spend
 from services.messages.deliver_message import DeliveryDependencies
-from services.operations.days_of_turns import make_ahead
-from services.operations.erase_data import erase_data
-from services.operations.leadership import SCHEDULER, Leadership
 from services.ports import Messenger
+from services.privacy.days_of_turns import make_ahead
+from services.privacy.erase_data import erase_data
 from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.store import Store
 from services.supervision.cancel_freeze import WatchCancellations

@@ -12,7 +12,7 @@ import structlog
 
 from jobs.timed import Task
 from models.database import Database
-from services.operations.process_counts import SIGN_EVERY, ProcessSigns
+from services.health.process_counts import SIGN_EVERY, ProcessSigns
 
 log = structlog.get_logger()
 

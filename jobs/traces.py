@@ -7,7 +7,7 @@ from typing import Final
 
 from jobs.alert_listener import HttpListener
 from jobs.timed import Task
-from services.operations.anchor_traces import (
+from services.privacy.anchor_traces import (
     FILE,
     WEBHOOK,
     AnchorFile,
@@ -15,7 +15,7 @@ from services.operations.anchor_traces import (
     AnchorWebhook,
     Way,
 )
-from services.operations.traces import Chainer
+from services.privacy.traces import Chainer
 
 # Seconds. Until a line is linked, whoever may delete it leaves no trace of it.
 CHAIN_EVERY: Final = 5

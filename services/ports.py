@@ -81,7 +81,7 @@ class AccountState:
 class OwnedNumber:
     """A number of the account (E.164), what it can, and where it leads.
 
-    `leads` are addresses and methods by their names at the provider (`services.operations.
+    `leads` are addresses and methods by their names at the provider (`services.setup.
     provider_account.FIELDS`). An application or a trunk takes its calls or texts elsewhere.
     """
 

@@ -1,6 +1,6 @@
 """What a text that left says, found from its words alone: which of the texts, and of which booking.
 
-For a restore: the provider keeps only the words of what was sent (`services.operations.restore`).
+For a restore: the provider keeps only the words of what was sent (`services.backups.restore`).
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from models.crypto import Vault
 from models.database import Database
 from models.migrations.runner import NoKeys, downgrade, upgrade
 from services.accounts.staff import read_acts, record_act
-from services.operations.erase_data import ACTS_KEPT, erase_data
+from services.privacy.erase_data import ACTS_KEPT, erase_data
 from services.store import Store
 from tests.support.house import House
 from tests.support.rows import clock_of, execute, rows_of

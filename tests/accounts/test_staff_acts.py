@@ -13,7 +13,7 @@ from models.accounts import staff as rows
 from models.accounts.staff import Act
 from models.accounts.tables import staff_act
 from models.clock import FixedClock
-from services.operations.erase_data import ACTS_KEPT, erase_data
+from services.privacy.erase_data import ACTS_KEPT, erase_data
 from tests.support.house import House
 from tests.support.rows import clock_of, rows_of
 

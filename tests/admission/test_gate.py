@@ -25,8 +25,8 @@ from models.online.tables import visit
 from services.admission.admission_controller import AdmissionController
 from services.admission.load_shedder import Level
 from services.admission.waiting_room import Ticket
+from services.health.watch_processes import WEB, all_kinds
 from services.online import web_sessions
-from services.operations.watch_processes import WEB, all_kinds
 from tests.admission.test_whole_requests import Client, Headers, Scope
 from tests.support.house import BASE, NOON, House, campaign_with, house
 from tests.support.until import wait_for

@@ -14,7 +14,7 @@ from models.booking import history as lines
 from models.booking.history import Change
 from models.booking.tables import booking, history
 from models.slots.tables import place
-from services.operations.erase_data import erase_data
+from services.privacy.erase_data import erase_data
 from tests.support.house import MOBILE, House, mornings
 from tests.support.rows import rows_of
 

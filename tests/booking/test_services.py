@@ -33,8 +33,8 @@ from services.booking.change_booking import (
 from services.booking.confirm_booking import Booked, confirm_booking
 from services.booking.verify_store import verify_store
 from services.campaign.campaign import TWO_PLACES, Campaign
-from services.operations import person_rights
-from services.operations.erase_data import erase_data
+from services.privacy import person_rights
+from services.privacy.erase_data import erase_data
 from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.hold_slot import HeldSlot, HoldRequest, hold_adjacent, hold_slots
 from services.work import Work

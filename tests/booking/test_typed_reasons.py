@@ -26,9 +26,9 @@ from services.booking.change_booking import By, cancel
 from services.campaign.campaigns import Campaigns
 from services.centre_day.centre_life import CentreLife, OperationRequest
 from services.centres.directory import Directory
-from services.operations.erase_data import erase_data
-from services.operations.traces import Chainer, TraceKeys
-from services.operations.verify_traces import verify_traces
+from services.privacy.erase_data import erase_data
+from services.privacy.traces import Chainer, TraceKeys
+from services.privacy.verify_traces import verify_traces
 from services.slots.allocate import Channel
 from services.store import Store
 from tests.support.house import NOON, House, mornings

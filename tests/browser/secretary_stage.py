@@ -107,7 +107,7 @@ def secretary_stage(
 def _filled(made: House, service: Service, people: int, campaigns: Sequence[Campaign]) -> AtCentre:
     # Beside the only place that needs them.
     from models.slots import slots  # noqa: PLC0415
-    from services.operations.demonstration_people import _book  # noqa: PLC0415
+    from services.setup.demonstration_people import _book  # noqa: PLC0415
     from services.slots.allocate import Channel, Holder  # noqa: PLC0415
 
     store: Store = made.store

@@ -30,7 +30,7 @@ from services.call.resume_call import (
 )
 from services.messages import texts
 from services.messages.sms_parts import ONE_PART, septets
-from services.operations.erase_data import erase_data
+from services.privacy.erase_data import erase_data
 from services.work import Work
 from tests.support.house import (
     LANDLINE,

@@ -22,7 +22,7 @@ from prompts.check import longest
 from prompts.screens import LANGUAGES, screen
 from services.campaign.campaigns import Campaigns
 from services.campaign.words import wrong
-from services.operations.demonstration import prepare
+from services.setup.demonstration import prepare
 from tests.desk.test_desk import Desk, choose
 from tests.online.test_booking import Visitor
 from tests.support.house import LANDLINE, MOBILE, House, Phone, house

@@ -28,7 +28,7 @@ from services.centre_day.secretary import AtCentre, AttendanceState, RingAnswer,
 from services.centre_day.secretary_hours import DayHours, HoursRefused
 from services.centres.directory import Directory
 from services.desk.booking import BookingRefused, Made, Refusal
-from services.operations.erase_data import erase_data
+from services.privacy.erase_data import erase_data
 from services.service import Service
 from services.slots.allocate import Allocate, Channel, Holder
 from services.waiting_list import entries as waiting_list

@@ -18,8 +18,8 @@ from services.accounts import four_eyes
 from services.accounts import staff as accounts
 from services.accounts.staff import read_acts
 from services.centres.directory import Directory
-from services.operations.demonstration_people import add_people
 from services.service import Service
+from services.setup.demonstration_people import add_people
 from tests.support.house import BASE, House, StaffClient, a_mobile, house
 
 # Half past six in Paris; the slots of that day were at nine and are at a quarter to seven.

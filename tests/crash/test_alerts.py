@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from services.operations.watch_processes import DISPATCHER, KINDS, WEB
+from services.health.watch_processes import DISPATCHER, KINDS, WEB
 from tests.crash.conftest import Town
 from tests.operations.test_alert_rules import ALERT_OF, NAME, OF_THE_MACHINE, rules
 from tests.support import parts

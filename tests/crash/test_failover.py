@@ -24,8 +24,8 @@ from models.migrations.runner import upgrade
 from models.operations import leases
 from models.operations.standbys import read
 from models.replica import LOOK_EVERY, Replica
-from services.operations.leadership import Leadership
-from services.operations.standbys import FITS, check_standbys
+from services.health.leadership import Leadership
+from services.health.standbys import FITS, check_standbys
 from services.store import CryptographicChance
 from tests.support.house import House, house
 from tests.support.postgres import OwnServer

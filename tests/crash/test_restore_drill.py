@@ -35,10 +35,10 @@ from models.booking.tables import booking
 from models.clock import DatabaseClock
 from models.desk import cases, lost_texts
 from models.migrations.runner import upgrade
+from services.backups import backups, restore
+from services.backups.restore import Reconciler
 from services.booking.verify_store import verify_store
 from services.centres.directory import Directory
-from services.operations import backups, restore
-from services.operations.restore import Reconciler
 from services.service import Service
 from services.store import CryptographicChance
 from tests.agents.rings import OURS

@@ -40,7 +40,7 @@ from launcher.ports import answers
 from models.call import turns
 from models.messages.tables import message
 from models.operations import leases
-from services.operations.leadership import DISPATCHER, SCHEDULER
+from services.health.leadership import DISPATCHER, SCHEDULER
 from tests.crash.conftest import Town
 from tests.support import parts
 from tests.support.house import ACCOUNT, TOKEN

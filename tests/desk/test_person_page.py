@@ -16,9 +16,9 @@ from models.accounts.tables import staff_act
 from models.booking.tables import booking
 from models.operations.tables import person_request
 from services.desk.search import MOST_FILES
-from services.operations.erase_at_provider import erase_at_provider
-from services.operations.person_rights import finish_all
 from services.ports import ProviderRefused
+from services.privacy.erase_at_provider import erase_at_provider
+from services.privacy.person_rights import finish_all
 from tests.support.house import MOBILE, House, mornings
 from tests.support.leaks import leaks, ways_to_write
 from tests.support.rows import clock_of, rows_of

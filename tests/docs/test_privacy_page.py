@@ -11,7 +11,7 @@ import pytest
 
 from models.all_tables import metadata
 from models.operations.people import KINDS
-from services.operations.erase_data import STEPS
+from services.privacy.erase_data import STEPS
 from tests.support.keeper import ROOT
 
 PAGE = ROOT / "docs" / "privacy.md"

@@ -14,7 +14,7 @@ from exchange.numbers import to_national
 from models.booking.tables import booking
 from models.call.tables import turn as turn_table
 from models.queue.tables import callback_request
-from services.operations.erase_data import erase_data
+from services.privacy.erase_data import erase_data
 from tests.ivr.line import (
     INCOMING,
     Document,

@@ -31,7 +31,7 @@ from services.booking.find_booking import read_booking
 from services.desk.messages import BookingMessages, told
 from services.messages.deliver_message import DeliveryDependencies
 from services.messages.mails import PER_ADDRESS, Mails, NoAddress, address
-from services.operations.erase_data import erase_data
+from services.privacy.erase_data import erase_data
 from services.slots.allocate import Channel
 from tests.desk.test_desk_booking import service_of
 from tests.online.test_booking import Visitor

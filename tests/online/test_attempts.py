@@ -32,7 +32,7 @@ from services.attempts import (
 )
 from services.booking.find_booking import FoundBooking, find_booking
 from services.online.attempts import before_try
-from services.operations.erase_data import erase_data
+from services.privacy.erase_data import erase_data
 from tests.booking.test_changes import books
 from tests.support.house import LANDLINE, MOBILE, House, a_mobile, mornings
 from tests.support.rows import clock_of, on_the_wire, rows_of

@@ -27,7 +27,7 @@ from services.booking.confirm_booking import Booked
 from services.booking.reach import Reach
 from services.booking.stand_in import look_after
 from services.online import prove_number
-from services.operations.erase_data import erase_data
+from services.privacy.erase_data import erase_data
 from services.slots.allocate import Channel, Holder
 from services.store import ReachLimits
 from tests.online.visitors import Visitor

@@ -22,7 +22,7 @@ from models.online.tables import visit as visit_table
 from models.prepared import Asked, Prepared, Values, ask
 from models.slots.tables import place
 from services.online import answers, web_sessions
-from services.operations.erase_data import erase_data
+from services.privacy.erase_data import erase_data
 from services.store import NO_SHARES, HoldShares, ReachLimits
 from tests.online.test_reach import code_to
 from tests.online.test_web_sessions import serving

@@ -30,7 +30,7 @@ from services.online.web_sessions import (
     WebWorld,
     for_web,
 )
-from services.operations.erase_data import erase_data
+from services.privacy.erase_data import erase_data
 from services.service import Service
 from services.slots.allocate import Channel
 from services.work import Work

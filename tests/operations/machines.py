@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry
 
 from models.admission import arrivals
 from models.supervision import alerts
-from services.operations.process_counts import ProcessSigns
-from services.operations.watch_processes import (
+from services.health.process_counts import ProcessSigns
+from services.health.watch_processes import (
     DISPATCHER,
     SCHEDULER,
     WATCH_EVERY,

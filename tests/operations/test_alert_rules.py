@@ -18,8 +18,8 @@ import yaml
 
 import config
 
-from services.operations.process_counts import GAUGES
-from services.operations.watch_processes import DISPATCHER, SCHEDULER, WATCH_EVERY, WEB, WORKER
+from services.health.process_counts import GAUGES
+from services.health.watch_processes import DISPATCHER, SCHEDULER, WATCH_EVERY, WEB, WORKER
 from services.telemetry import UNKNOWN_NUMBERS
 from tests.operations.machines import Machines
 from tests.support import parts

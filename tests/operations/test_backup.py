@@ -24,8 +24,8 @@ from models.booking.tables import booking
 from models.clock import FixedClock
 from models.database import Database
 from models.migrations import runner
-from services.operations import backups
-from services.operations.backups import BackupRefused, Programs
+from services.backups import backups
+from services.backups.backups import BackupRefused, Programs
 from tests.operations.sealed_rows import restarted
 from tests.support.house import House, house, mornings
 from tests.support.postgres import PostgresServer

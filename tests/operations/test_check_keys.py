@@ -9,7 +9,7 @@ import pytest
 
 from models.crypto import Vault
 from models.database import Database
-from services.operations.check_keys import WrongKeys, check_keys
+from services.keys.check_keys import WrongKeys, check_keys
 from services.store import Store
 from tests.support.house import House
 

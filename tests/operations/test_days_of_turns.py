@@ -27,12 +27,13 @@ from models.operations import backups
 from models.supervision import board, tallies
 from models.supervision.tallies import QUARTER
 from models.turn_days import Said
-from services.operations import days_of_turns, doctor
-from services.operations.days_of_turns import AHEAD, DaysAhead, make_ahead
-from services.operations.erase_data import erase_data
-from services.operations.findings import Level
-from services.operations.person_rights import Actor, Given, erase
-from services.operations.store_gauges import StoreCollector
+from services.health import doctor
+from services.health.findings import Level
+from services.health.store_gauges import StoreCollector
+from services.privacy import days_of_turns
+from services.privacy.days_of_turns import AHEAD, DaysAhead, make_ahead
+from services.privacy.erase_data import erase_data
+from services.privacy.person_rights import Actor, Given, erase
 from tests.ivr.line import INCOMING, Line
 from tests.ivr.plays import BOOKING, no_place_is_given_twice, play
 from tests.operations.test_roles import driver_url

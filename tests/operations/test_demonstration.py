@@ -26,8 +26,8 @@ from models.slots.tables import place, slot
 from services.campaign.file import load
 from services.centres.directory import Directory
 from services.centres.import_postcodes import PostcodeFeed, TownRow
-from services.operations import demonstration
-from services.operations.demonstration import HORIZON_DAYS, DemonstrationReport, prepare
+from services.setup import demonstration
+from services.setup.demonstration import HORIZON_DAYS, DemonstrationReport, prepare
 from services.slots.look_beyond import Beyond
 from services.store import Store
 from services.work import Work

@@ -6,7 +6,7 @@ import shutil
 
 from pathlib import Path
 
-from services.operations.disk import disk_of
+from services.backups.disk import disk_of
 
 
 def test_a_folder_that_is_not_made_yet_will_be_on_the_disk_of_what_it_is_made_in(tmp_path: Path):

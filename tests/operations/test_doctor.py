@@ -22,11 +22,11 @@ from models.crypto import Vault
 from models.migrations import schema as schemas
 from models.migrations.runner import newest
 from models.operations.health import Connections, ToGive
-from services.operations import doctor
-from services.operations.check_keys import check_keys
-from services.operations.doctor import Around, Check, Remembered, Whose
-from services.operations.findings import Finding, Level, good
-from services.operations.watch_processes import DISPATCHER, SCHEDULER, WORKER
+from services.health import doctor
+from services.health.doctor import Around, Check, Remembered, Whose
+from services.health.findings import Finding, Level, good
+from services.health.watch_processes import DISPATCHER, SCHEDULER, WORKER
+from services.keys.check_keys import check_keys
 from tests.support.house import CAMPAIGN, NOON, House, campaign_with, house, mornings
 from tests.support.postgres import PostgresServer
 from tests.support.rows import change, clock_of

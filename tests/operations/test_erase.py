@@ -15,7 +15,7 @@ from models.messages.tables import message
 from models.queue.tables import queue_entry
 from models.slots.tables import place
 from services.messages.delivery_failures import record_delivery
-from services.operations.erase_data import STEPS, NotAllErased, erase_data
+from services.privacy.erase_data import STEPS, NotAllErased, erase_data
 from services.queue.promise_callback import promise
 from tests.support.house import MOBILE, House, house, mornings
 from tests.support.rows import clock_of, rows_of

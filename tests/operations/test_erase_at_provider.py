@@ -18,9 +18,9 @@ from models.booking.tables import booking
 from models.messages.tables import message
 from models.operations import provider_records
 from models.operations.provider_records import provider_record
-from services.operations.erase_at_provider import LATER, erase_at_provider
-from services.operations.erase_data import erase_data
 from services.ports import Busy, NoAnswer, ProviderRefused
+from services.privacy.erase_at_provider import LATER, erase_at_provider
+from services.privacy.erase_data import erase_data
 from tests.support.house import ACCOUNT, BASE, LANDLINE, MOBILE, TOKEN, House, mornings
 from tests.support.office import Provider as Exchange
 from tests.support.rows import change, clock_of, rows_of

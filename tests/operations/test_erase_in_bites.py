@@ -21,9 +21,9 @@ from models.operations import erasures
 from models.operations.tables import erasure
 from models.supervision import tallies
 from models.supervision.tallies import QUARTER
-from services.operations import erase_in_bites
-from services.operations.erase_data import NotAllErased, erase_data
-from services.operations.erase_in_bites import InBites
+from services.privacy import erase_in_bites
+from services.privacy.erase_data import NotAllErased, erase_data
+from services.privacy.erase_in_bites import InBites
 from tests.support.house import NOON, House, house
 from tests.support.rows import clock_of, rows_of
 

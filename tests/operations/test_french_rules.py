@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 import config
 
 from commands.legal import make
-from services.operations.findings import Level
-from services.operations.french_rules import forbidden_number, of_sender, rules
+from services.health.findings import Level
+from services.health.french_rules import forbidden_number, of_sender, rules
 from tests.operations.test_production_settings import FIT
 
 ALLOWED = "+33974751234"

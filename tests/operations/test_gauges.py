@@ -25,9 +25,9 @@ from models.messages import budgets
 from models.messages.budgets import ALL, Limit
 from models.operations import gauges
 from models.supervision import alerts
+from services.health.certificate import WatchCertificate
+from services.health.process_counts import CERTIFICATE
 from services.messages import spend
-from services.operations.certificate import WatchCertificate
-from services.operations.process_counts import CERTIFICATE
 from tests.support.floor import Floor
 from tests.support.house import MOBILE, NOON, House, mornings
 from tests.support.rows import clock_of

@@ -39,8 +39,8 @@ from models.operations import look_ups, reseal
 from models.operations.reseal import SealedTable
 from models.supervision import snapshots
 from models.types import LookUp, LookUpWay, Sealed
-from services.operations.check_keys import WrongKeys, check_keys
-from services.operations.keys import KeysRefused, Resealed, reseal_all, rewrite_look_ups
+from services.keys.check_keys import WrongKeys, check_keys
+from services.keys.keys import KeysRefused, Resealed, reseal_all, rewrite_look_ups
 from services.store import CryptographicChance
 from tests.operations.sealed_rows import (
     BORN,

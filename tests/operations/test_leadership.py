@@ -20,7 +20,7 @@ from jobs import scheduler, timed
 from jobs.relay import sweep
 from jobs.timed import Alone, Lead, Task
 from models.supervision import alerts
-from services.operations.leadership import LEASE, SCHEDULER, Leadership
+from services.health.leadership import LEASE, SCHEDULER, Leadership
 from services.store import CryptographicChance
 from services.supervision.alerts import tell_alerts
 from tests.support.house import House, mornings

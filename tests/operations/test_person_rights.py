@@ -49,10 +49,11 @@ from services.desk.offers import Desk, DeskWork, SearchCriteria, find_offers
 from services.desk.search import Criteria, open_found, search
 from services.messages.deliver_message import DeliveryDependencies, deliver_message
 from services.messages.mails import Mails
-from services.operations import person_rights
-from services.operations.erase_at_provider import LATER, erase_at_provider
-from services.operations.erase_data import erase_data
-from services.operations.person_rights import (
+from services.ports import NoAnswer
+from services.privacy import person_rights
+from services.privacy.erase_at_provider import LATER, erase_at_provider
+from services.privacy.erase_data import erase_data
+from services.privacy.person_rights import (
     Actor,
     DecidedBefore,
     Given,
@@ -60,7 +61,6 @@ from services.operations.person_rights import (
     OnTheLine,
     SeveralPeople,
 )
-from services.ports import NoAnswer
 from services.public.feed_resources import Publisher
 from services.public.smart_feed import SmartFeed
 from services.slots.allocate import Channel

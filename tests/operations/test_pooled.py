@@ -15,8 +15,8 @@ from models.database import Database
 from models.migrations.runner import ThroughPooler, newest, upgrade
 from models.operations import health
 from models.supervision import board
-from services.operations import doctor
-from services.operations.findings import Level
+from services.health import doctor
+from services.health.findings import Level
 from tests.support import parts
 from tests.support.house import House, a_mobile, mornings
 from tests.support.pgbouncer import running_pgbouncer, through

@@ -23,7 +23,7 @@ from launcher.environment import inherited
 from models.admission.tables import web_load
 from models.operations import processes
 from models.operations.processes import measure, process
-from services.operations.process_counts import (
+from services.health.process_counts import (
     CERTIFICATE,
     FRESH,
     GAUGES,
@@ -31,7 +31,7 @@ from services.operations.process_counts import (
     ProcessSigns,
     put_gauge,
 )
-from services.operations.watch_processes import (
+from services.health.watch_processes import (
     DISPATCHER,
     GONE,
     KEPT,

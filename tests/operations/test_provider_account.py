@@ -21,7 +21,7 @@ from commands import operator
 from exchange.account import Account, Permission
 from ivr.messenger import RedirectedHttpClient
 from models.accounts.tables import staff_act
-from services.operations.provider_account import Level, try_text
+from services.setup.provider_account import Level, try_text
 from tests.messages.conftest import INBOX
 from tests.support.house import BASE, MOBILE, House, house
 from tests.support.office import Provider

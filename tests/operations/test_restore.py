@@ -34,16 +34,17 @@ from models.slots.tables import place
 from models.supervision import alerts
 from prompts.catalogue import load
 from services.accounts.staff import read_acts
+from services.backups import restore
+from services.backups.restore import Reconciler, RestoreRefused
 from services.campaign.campaigns import Campaigns
+from services.health.store_gauges import StoreCollector
+from services.health.watch_processes import all_kinds
 from services.messages import reminders, texts
 from services.messages.deliver_message import LEASE
-from services.operations import person_rights, restore
-from services.operations.erase_data import AFTER_PLACE, erase_data
-from services.operations.person_rights import Actor
-from services.operations.restore import Reconciler, RestoreRefused
-from services.operations.store_gauges import StoreCollector
-from services.operations.watch_processes import all_kinds
 from services.ports import NoAnswer
+from services.privacy import person_rights
+from services.privacy.erase_data import AFTER_PLACE, erase_data
+from services.privacy.person_rights import Actor
 from services.public.write_state import WriteState
 from tests.agents.rings import OURS
 from tests.agents.rings import Office as Ringing

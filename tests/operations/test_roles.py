@@ -20,10 +20,10 @@ from models.migrations import runner
 from models.operations import grants
 from models.supervision import board
 from services.accounts.staff import record_act
-from services.operations.erase_data import erase_data
-from services.operations.going_live import Installation, missing
-from services.operations.traces import Chainer, TraceKeys
-from services.operations.verify_traces import verify_traces
+from services.privacy.erase_data import erase_data
+from services.privacy.traces import Chainer, TraceKeys
+from services.privacy.verify_traces import verify_traces
+from services.setup.going_live import Installation, missing
 from tests.support.house import CAMPAIGN, NOON, House
 from tests.support.keeper import ROOT
 from tests.support.postgres import PostgresServer

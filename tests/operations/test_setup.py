@@ -23,8 +23,8 @@ from models.database import Database
 from models.migrations import runner
 from models.slots.tables import place, slot
 from services.campaign.campaign import Campaign
-from services.operations.going_live import Installation, missing
-from services.operations.town import BadTown, read_town
+from services.setup.going_live import Installation, missing
+from services.setup.town import BadTown, read_town
 from tests.support.house import CAMPAIGN, NOON, House, mornings
 from tests.support.imports import centre_row, write_centres
 from tests.support.postgres import NOWHERE

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from models.operations.standbys import Replication
-from services.operations.findings import Level
-from services.operations.standbys import FITS, check_standbys, judge
+from services.health.findings import Level
+from services.health.standbys import FITS, check_standbys, judge
 from tests.support.house import House
 
 

@@ -33,8 +33,8 @@ from models.operations.traces import ACTS, HISTORY, Anchor, trace_link
 from models.prepared import send
 from services.accounts.staff import record_act
 from services.centres.directory import Directory
-from services.operations import traces as chaining
-from services.operations.anchor_traces import (
+from services.privacy import traces as chaining
+from services.privacy.anchor_traces import (
     EVERY,
     FILE,
     WEBHOOK,
@@ -46,9 +46,9 @@ from services.operations.anchor_traces import (
     fit_anchors,
     read_anchors,
 )
-from services.operations.erase_data import ACTS_KEPT, erase_data
-from services.operations.traces import LINKS_KEPT, Chainer, TraceKeys
-from services.operations.verify_traces import LATEST, verify_traces
+from services.privacy.erase_data import ACTS_KEPT, erase_data
+from services.privacy.traces import LINKS_KEPT, Chainer, TraceKeys
+from services.privacy.verify_traces import LATEST, verify_traces
 from services.service import Service
 from tests.support.house import NOON, House
 from tests.support.rows import clock_of, execute, on_the_wire, rows_of

@@ -20,8 +20,8 @@ from services.booking.change_booking import (
 )
 from services.centre_day.centre_life import CentreLife, OperationRequest
 from services.centre_day.move_people import MoveOutcome
-from services.operations import person_rights
-from services.operations.erase_data import erase_data
+from services.privacy import person_rights
+from services.privacy.erase_data import erase_data
 from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.give_back import UNDO_WITHIN
 from tests.partners.test_keldoc_orders import asked, keldoc, on_both, stage

@@ -28,9 +28,9 @@ from services.booking.change_booking import (
     move,
     undo_cancel,
 )
-from services.operations.erase_data import erase_data
 from services.partners.booking import NotAsked, OrderStage, PlacedOrder, Why, state_of
 from services.ports import PartnerTime
+from services.privacy.erase_data import erase_data
 from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from simulator.keldoc import Refusal, take_as_public
 from tests.support.house import NOON, campaign_with

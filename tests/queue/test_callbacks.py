@@ -23,8 +23,8 @@ from models.queue.tables import queue_entry
 from services.agents import call_back
 from services.campaign.call_hours import next_call_at
 from services.campaign.opening_hours import OpeningHours
-from services.operations.erase_data import AFTER_PLACE, erase_data
 from services.ports import Busy, NoAnswer, ProviderRefused
+from services.privacy.erase_data import AFTER_PLACE, erase_data
 from services.queue.promise_callback import adopt_old_promises, end_where_needless, promise
 from tests.agents.rings import Office, Ring
 from tests.booking.test_changes import books

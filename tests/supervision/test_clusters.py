@@ -26,7 +26,7 @@ from models.slots.tables import place
 from services.accounts import four_eyes
 from services.booking.confirm_booking import Booked
 from services.booking.reach import Reach
-from services.operations.erase_data import CLUSTERS_KEPT, erase_data
+from services.privacy.erase_data import CLUSTERS_KEPT, erase_data
 from services.slots.allocate import Channel, Holder
 from services.supervision import clusters
 from services.supervision.clusters import UNDO_FREED, find_clusters

@@ -31,7 +31,7 @@ from prompts.catalogue import load
 from services.booking.change_booking import By, Moved, Unchanged, cancel, move
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.campaign.campaign import Campaign
-from services.operations.erase_data import erase_data
+from services.privacy.erase_data import erase_data
 from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.freed_slot_offers import (
     GRACE,

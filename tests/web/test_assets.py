@@ -18,7 +18,7 @@ import web.operations.assets
 
 from commands import assets
 from models.operations import shared_files
-from services.operations.shared_assets import OtherVersions, share
+from services.health.shared_assets import OtherVersions, share
 from tests.support.house import House
 from tests.support.keeper import ROOT
 from tests.support.rows import clock_of, on_the_wire

@@ -112,7 +112,7 @@ def test_every_act_of_staff_has_words():
     for path in [
         ROOT / "services/accounts/staff.py",
         ROOT / "services/accounts/sign_in.py",
-        ROOT / "services/operations/person_rights.py",
+        ROOT / "services/privacy/person_rights.py",
         ROOT / "services/supervision/supervise.py",
         ROOT / "web/supervision/board.py",
     ]:

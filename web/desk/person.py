@@ -19,8 +19,8 @@ from flask.typing import ResponseReturnValue
 
 from flows.understanding import NotUnderstood, telephone
 from services.desk.search import TooManyProfiles
-from services.operations import person_page, person_rights
-from services.operations.person_rights import (
+from services.privacy import person_page, person_rights
+from services.privacy.person_rights import (
     REASONS,
     Actor,
     CampaignOf,

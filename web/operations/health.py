@@ -14,7 +14,7 @@ from flask import Blueprint, Request, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from services.attempts import ip_of
-from services.operations.doctor import KEPT, Checked, Whose
+from services.health.doctor import KEPT, Checked, Whose
 from web.marks import public
 
 # What a proxy is told by a worker that goes.

@@ -15,10 +15,10 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY, Collector
 
+from services.backups.disk import disk_of
 from services.campaign.campaign import Campaign
-from services.operations.disk import disk_of
-from services.operations.process_counts import Merged, told
-from services.operations.store_gauges import StoreCollector
+from services.health.process_counts import Merged, told
+from services.health.store_gauges import StoreCollector
 from services.store import Store
 from services.telemetry import SERVER_ERRORS
 from web.marks import SIGNED, who_may

@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from prompts.screens import Screen, screen
-from services.operations.person_rights import Told
+from services.privacy.person_rights import Told
 
 # The clock of who reads it; appointments of other zones are in the JSON with their own.
 _COUNTRY = ZoneInfo("Europe/Paris")

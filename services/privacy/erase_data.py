@@ -1,7 +1,7 @@
 """Erase personal data that is due, and only that: what remains are counts.
 
 What the provider keeps of them is put down, to be deleted there by the scheduler
-(`services.operations.erase_at_provider`).
+(`services.privacy.erase_at_provider`).
 
 Periods: appointments three months after the last one (Conseil d'État, order of 12 March 2021,
 n° 450163, the precedent for vaccination bookings); drafts and what was said in a call 24 hours.
@@ -31,8 +31,8 @@ from models.waiting_list import offers, waiting
 from services.accounts.staff import OPERATOR, record_act
 from services.attempts import KEPT
 from services.messages.spend import KEPT as BUDGETS_KEPT
-from services.operations.days_of_turns import OLD_TURNS, WholeDays, bites_later
-from services.operations.erase_in_bites import InBites
+from services.privacy.days_of_turns import OLD_TURNS, WholeDays, bites_later
+from services.privacy.erase_in_bites import InBites
 from services.store import Store
 
 # Three calendar months may be 89 days (1 February to 1 May), and three months is the latest.

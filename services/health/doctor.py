@@ -21,13 +21,15 @@ from models.database import STORE_ERRORS, Connection, NotDurable, first_line, la
 from models.migrations import schema as schemas
 from models.operations import grants, health
 from models.operations.health import Connections, ToGive
+from services.backups import restore
 from services.campaign.campaign import Campaign
-from services.operations import days_of_turns, restore, standbys
-from services.operations.check_keys import WrongKeys, check_keys
-from services.operations.days_of_turns import DaysAhead
-from services.operations.findings import Finding, Level, bad, good, warning
-from services.operations.french_rules import of_sender
-from services.operations.watch_processes import DISPATCHER, SCHEDULER, WORKER, all_kinds
+from services.health import standbys
+from services.health.findings import Finding, Level, bad, good, warning
+from services.health.french_rules import of_sender
+from services.health.watch_processes import DISPATCHER, SCHEDULER, WORKER, all_kinds
+from services.keys.check_keys import WrongKeys, check_keys
+from services.privacy import days_of_turns
+from services.privacy.days_of_turns import DaysAhead
 from services.store import Store
 from services.supervision import kept_counts
 from services.supervision.kept_counts import KeptCounts

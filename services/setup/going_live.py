@@ -19,7 +19,7 @@ from models.database import STORE_ERRORS, first_line, lacks_right
 from models.migrations import runner
 from models.slots.places import Apart, SlotQuery, look
 from services.campaign.campaign import Campaign
-from services.operations.town import OPEN_DAYS
+from services.setup.town import OPEN_DAYS
 from services.store import Store
 
 # Centres that are looked at together.

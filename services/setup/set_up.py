@@ -27,8 +27,8 @@ from services.centre_day.take_centres import (
 )
 from services.centres.import_centres import CentreFeed, FileRefused, Watch, import_centres, no_watch
 from services.centres.import_postcodes import PostcodeFeed, import_postcodes
-from services.operations.going_live import Missing
-from services.operations.town import CentresOf, Person, Town
+from services.setup.going_live import Missing
+from services.setup.town import CentresOf, Person, Town
 from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.slots.open_slots import SlotsRefused, open_slots
 from services.store import Store

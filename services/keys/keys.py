@@ -23,7 +23,7 @@ from models.operations.look_ups import LookUpTable
 from models.operations.reseal import Batch, RowKey, SealedTable
 from models.supervision import snapshots
 from services.accounts.staff import OPERATOR, record_act
-from services.operations.check_keys import (
+from services.keys.check_keys import (
     check_keys,
     compare_data_keys,
     count_of_key,

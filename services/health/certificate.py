@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from services.operations.process_counts import CERTIFICATE, put_gauge
+from services.health.process_counts import CERTIFICATE, put_gauge
 from services.store import Store
 
 # The moment (aware) until which the certificate of a host and port is good. Raises OSError or

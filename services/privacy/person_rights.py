@@ -5,7 +5,7 @@ the number that they gave, or with a reference. Nothing is told or erased by a n
 
 Erasing has two parts. All rows of ours go in one transaction, with the appointments that are ahead.
 What is left are records at the provider, which are put down in that transaction as those of any
-erasure are (`services.operations.erase_at_provider`), and the bytes of old rows. That part can be
+erasure are (`services.privacy.erase_at_provider`), and the bytes of old rows. That part can be
 cut off anywhere and is done again by `finish`.
 """
 
@@ -29,9 +29,9 @@ from services.booking.change_booking import By, Unchanged, cancel
 from services.campaign.campaign import Campaign
 from services.desk import watched
 from services.desk.search import TooManyProfiles, count
-from services.operations.erase_at_provider import erase_at_provider
-from services.operations.erase_data import AFTER_CALL
 from services.ports import ProviderRecords
+from services.privacy.erase_at_provider import erase_at_provider
+from services.privacy.erase_data import AFTER_CALL
 from services.slots.allocate import Channel
 from services.slots.give_back import give_back_holds
 from services.store import Store
@@ -400,7 +400,7 @@ def finish_all(store: Store) -> int:
     """Do what erasures left, for all of them; gives how many are done now. Safe to repeat.
 
     It asks the provider for nothing: what is to be deleted there is
-    `services.operations.erase_at_provider`'s, whoever asked for it. The bytes of the database are
+    `services.privacy.erase_at_provider`'s, whoever asked for it. The bytes of the database are
     looked after in the hours after an erasure, and not for ever where only the provider's records
     are left.
     """

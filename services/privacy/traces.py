@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from models.database import Connection, unhurried
 from models.operations import traces, verify
 from models.operations.traces import CHAINS, MARK, Cut, Line, Link
-from services.operations.erase_data import ACTS_KEPT
+from services.privacy.erase_data import ACTS_KEPT
 from services.store import Store
 
 # Lines in a batch, and batches at most in one go: so many in the seconds between two of them.

@@ -28,10 +28,10 @@ from models.database import STORE_ERRORS, Database, first_line
 from models.migrations import runner
 from models.operations import backups
 from models.operations.backups import Contents
+from services.backups.disk import disk_of
 from services.booking.verify_store import verify_store
 from services.campaign.campaign import Campaign
-from services.operations.check_keys import WrongKeys, check_keys
-from services.operations.disk import disk_of
+from services.keys.check_keys import WrongKeys, check_keys
 from services.store import Store
 
 FORMAT: Final = 1

@@ -15,7 +15,6 @@ from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from services.accounts.staff import OPERATOR, record_act
-from services.operations.provider_errors import SAID
 from services.ports import (
     Busy,
     NoAnswer,
@@ -24,6 +23,7 @@ from services.ports import (
     ProviderRefused,
     TextState,
 )
+from services.setup.provider_errors import SAID
 from services.store import Store
 
 # Names of addresses and methods of a number, as the provider has them.

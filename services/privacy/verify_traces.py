@@ -12,9 +12,9 @@ from typing import Final
 from models.database import Connection
 from models.operations import traces, verify
 from models.operations.traces import CHAINS, MARK, Anchor, Line, Link
-from services.operations.anchor_traces import FILE, JUST_NOW
-from services.operations.erase_data import ACTS_KEPT
-from services.operations.traces import Chainer
+from services.privacy.anchor_traces import FILE, JUST_NOW
+from services.privacy.erase_data import ACTS_KEPT
+from services.privacy.traces import Chainer
 
 # A line is committed at most so long after the moment that it bears. One that turns up behind
 # younger ones was written later than it says.

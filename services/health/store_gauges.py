@@ -23,11 +23,11 @@ from services import attempts
 from services.admission.admission_controller import read_room
 from services.admission.waiting_room import NAME, Room
 from services.campaign.campaign import Campaign
+from services.health.watch_processes import GONE, MISSED_FOR
+from services.health.watch_processes import KINDS as PROCESSES
 from services.messages import spend
 from services.messages.deliver_message import KINDS
-from services.operations import days_of_turns
-from services.operations.watch_processes import GONE, MISSED_FOR
-from services.operations.watch_processes import KINDS as PROCESSES
+from services.privacy import days_of_turns
 from services.store import Store
 
 # Seconds.

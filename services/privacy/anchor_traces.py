@@ -18,7 +18,7 @@ from typing import Final
 
 from models.operations import traces
 from models.operations.traces import CHAINS, Anchor
-from services.operations.traces import Chainer
+from services.privacy.traces import Chainer
 from services.store import Store
 from services.supervision.alerts import Listener
 

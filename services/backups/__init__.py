@@ -1,0 +1,1 @@
+"""Backups, and restores that text no one twice."""

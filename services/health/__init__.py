@@ -1,0 +1,1 @@
+"""Processes and store: looked at, counted, and watched."""

@@ -1,1 +1,0 @@
-"""Operation of the whole: erasing what is due, and filling a demonstration."""

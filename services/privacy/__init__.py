@@ -1,0 +1,1 @@
+"""Rights of persons, erasing what is due, and traces of who looked."""
