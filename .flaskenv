@@ -1,1 +1,1 @@
-FLASK_APP=wiring:create_app
+FLASK_APP=app.web:create_app

@@ -40,7 +40,7 @@ from tests.support.keeper import held, wait_for_keepers
 from tests.support.postgres import shared_server
 
 START_SECONDS = 40.0
-SERVICE = "wiring:create_server"
+SERVICE = "app.web:create_server"
 CAMPAIGN = Path(__file__).with_name("one_dose.toml")
 # What decides how long a commit takes.
 POSTGRES_SETTINGS = ("fsync", "synchronous_commit", "full_page_writes", "wal_sync_method")
@@ -295,7 +295,7 @@ def redis(folder: Path) -> Iterator[str]:
 
 # Two workers as the service has; eight threads each, as many as have a connection to the database.
 USUAL = (
-    "granian --interface wsgi --factory wiring:create_server --workers 2 --blocking-threads 8"
+    "granian --interface wsgi --factory app.web:create_server --workers 2 --blocking-threads 8"
     ' --port "$SERVICE_PORT" --http 1 --log-level error'
 )
 

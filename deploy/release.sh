@@ -3,7 +3,7 @@
 # and the `release` service of deploy/compose.yaml run it, in the folder of the code.
 # It may be run again. Where it fails, the version before should go on.
 set -eu
-export ENVIRONMENT="${ENVIRONMENT:-production}" FLASK_APP=wiring:create_app
+export ENVIRONMENT="${ENVIRONMENT:-production}" FLASK_APP=app.web:create_app
 flask migrate
 # Without the files of others pages are plain; the telephone does not notice.
 flask assets install || :

@@ -1,6 +1,6 @@
 """What use cases ask of the outside.
 
-`ivr` and `jobs` implement it, `wiring` brings them together.
+`ivr` and `jobs` implement it, `app` brings them together.
 """
 
 from __future__ import annotations

@@ -73,7 +73,17 @@ def demonstration_agents(count: int) -> list[dict[str, str]]:
     Raises Unusable.
     """
     made = subprocess.run(  # noqa: S603 - our own command, without a shell
-        [sys.executable, "-m", "flask", "--app", "wiring", "staff", "demo", "--agents", str(count)],
+        [
+            sys.executable,
+            "-m",
+            "flask",
+            "--app",
+            "app.web",
+            "staff",
+            "demo",
+            "--agents",
+            str(count),
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,

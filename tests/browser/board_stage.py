@@ -14,6 +14,8 @@ from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page
 from sqlalchemy import select
 
+from app.parts import Parts
+from app.web import make_app
 from models.agents.tables import agent
 from models.booking.tables import appointment, appointment_for, booking
 from models.call.tables import call, turn
@@ -34,8 +36,6 @@ from tests.browser.stage import served
 from tests.supervision.board_day import SECOND, Day, bad_text
 from tests.support.control import FakeControl
 from tests.support.house import CAMPAIGN, NOON, House, StaffClient, house, mornings
-from wiring import make_app
-from wiring_parts import Parts
 
 # Eleven in Paris: some hours of the day lie behind.
 ELEVEN = NOON + timedelta(hours=2, minutes=7, seconds=30)

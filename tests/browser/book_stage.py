@@ -12,6 +12,8 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, Page
 from werkzeug.serving import make_server
 
+from app.parts import Parts
+from app.web import make_app
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
@@ -21,8 +23,6 @@ from services.store import NO_LIMITS, ReachLimits
 from tests.browser.stage import PATIENCE_MS, Quiet
 from tests.support.house import NOON, House, campaign_with, mornings
 from tests.support.running_clock import RunningClock
-from wiring import make_app
-from wiring_parts import Parts
 
 # Two doses, and everything in reach is offered: what a couple of January 2021 met.
 CAMPAIGN = campaign_with(doses=2, few_places=1)

@@ -17,6 +17,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import update
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from app.parts import Parts, make_control
+from app.web import make_app, make_call_back
 from exchange.interpreter import Keys
 from exchange.numbers import to_e164
 from exchange.settings import Settings
@@ -40,8 +42,6 @@ from simulator.app import create_app
 from tests.browser.stage import PATIENCE_MS, Quiet, Visitor
 from tests.support.house import ACCOUNT, CAMPAIGN, NOON, TOKEN, House, house, mornings
 from tests.support.running_clock import RunningClock
-from wiring import make_app, make_call_back
-from wiring_parts import Parts, make_control
 
 BORN = {"dob": "12031942", "postcode": "75011"}
 MOBILE = "+33612345678"

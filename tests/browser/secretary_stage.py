@@ -11,6 +11,8 @@ from flask import Flask
 from playwright.sync_api import Browser, Page
 from sqlalchemy import select, update
 
+from app.parts import Parts
+from app.web import make_app
 from models.booking import changes
 from models.booking.tables import appointment_for, booking
 from models.centres.centres import centre_state
@@ -28,8 +30,6 @@ from services.work import Work
 from tests.browser.stage import served
 from tests.support.control import FakeControl
 from tests.support.house import CAMPAIGN, House, a_mobile, house
-from wiring import make_app
-from wiring_parts import Parts
 
 EVENING = datetime(2026, 11, 26, 17, 30, tzinfo=UTC)
 FIRST = datetime(2026, 11, 26, 8, 0, tzinfo=UTC)

@@ -14,6 +14,7 @@ import pytest
 
 from playwright.sync_api import Browser, Page, expect
 
+from app.delivery import make_delivery_dependencies
 from exchange.clock import WallClock
 from exchange.orders import Ring
 from exchange.remote import RemoteSwitchboard
@@ -37,7 +38,6 @@ from tests.browser.desk_stage import (
 from tests.browser.stage import PATIENCE_MS
 from tests.support.house import ACCOUNT, TOKEN
 from tests.support.pages import hindrances
-from wiring_delivery import make_delivery_dependencies
 
 __all__ = ["desk", "staged"]
 

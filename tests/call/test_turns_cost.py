@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from app.parts import Parts
+from app.web import make_app
 from exchange.transport import WsgiTransport
 from models.centres.directory import PostcodeArea
 from models.database import POOL_SIZE, Connection
@@ -17,8 +19,6 @@ from tests.ivr.line import Line
 from tests.support.floor import Floor
 from tests.support.house import LANDLINE, MOBILE, House, Phone, campaign_with, house, mornings
 from tests.support.rows import as_in_production, on_the_wire
-from wiring import make_app
-from wiring_parts import Parts
 
 EFFECT = ("BEGIN", "COMMIT", "SAVEPOINT", "ROLLBACK")
 

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
+from app.delivery import make_delivery_dependencies
+from app.web import make_call_back
 from jobs.partner_files import NAMES
 from jobs.relay import sweep
 from models.messages.outbox import FOLLOW_UP
@@ -20,8 +22,6 @@ from services.service import Service
 from tests.agents.rings import Office, Ring, Rung
 from tests.support.house import House
 from tests.support.rows import clock_of, rows_of
-from wiring import make_call_back
-from wiring_delivery import make_delivery_dependencies
 
 PARIS = ZoneInfo("Europe/Paris")
 # How often the processes beside the web look at what is due: seldom, while the hour is far.

@@ -20,6 +20,8 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import Client
 
+from app.parts import Parts
+from app.web import make_app
 from exchange.clock import VirtualClock
 from exchange.interpreter import (
     Call,
@@ -50,8 +52,6 @@ from simulator.answers import read_menu
 from simulator.app import create_app
 from simulator.crowd_place import PlainDevice
 from tests.support.house import ACCOUNT, BASE, MOBILE, NOON, TOKEN, House
-from wiring import make_app
-from wiring_parts import Parts
 
 PASSWORD = "quatre chevaux et une selle"
 CALM = Manners(pauses=0.0, loses_page=0.0, loses_voice=0.0, misses=0.0)

@@ -10,6 +10,8 @@ import pytest
 
 from sqlalchemy import select
 
+from app.parts import Parts
+from app.web import make_app
 from models.booking.tables import appointment_for
 from services.campaign.campaigns import Campaigns
 from services.centre_day.secretary import ring_next
@@ -21,8 +23,6 @@ from tests.centre_day.test_centre_day import EVENING, LAST, at_centre
 from tests.support.house import MOBILE, House, a_mobile, house, mornings
 from tests.support.rows import clock_of, rows_of
 from tests.waiting_list.test_services_wait import waits
-from wiring import make_app
-from wiring_parts import Parts
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-import wiring
-
+from app.web import create_app
 from exchange.testing.ports import free_port
 from launcher.environment import inherited
 from models.database import Database, NotDurable
@@ -105,7 +104,7 @@ def test_a_hasty_database_is_refused_with_the_setting_and_the_remedy(  # noqa: P
     until_it_is_read(url, name)
 
     with pytest.raises(SystemExit) as ended:
-        wiring.create_app()
+        create_app()
 
     assert ended.value.code == 1
     (sentence,) = capsys.readouterr().err.splitlines()
@@ -141,7 +140,7 @@ def test_a_server_as_it_comes_is_good_enough(
 ):
     for setting, value in production(url).items():
         monkeypatch.setenv(setting, value)
-    assert "voice.incoming" in wiring.create_app().view_functions
+    assert "voice.incoming" in create_app().view_functions
     assert capsys.readouterr().err == ""
 
 
@@ -151,7 +150,7 @@ def test_without_a_store_the_service_starts_and_speaks(
     settings = production(f"postgresql:///none?host={tmp_path}")
     for setting, value in settings.items():
         monkeypatch.setenv(setting, value)
-    app = wiring.create_app()
+    app = create_app()
     try:
         assert app.test_client().get("/readyz").status_code == 503
     finally:
@@ -165,7 +164,7 @@ def test_in_development_nobody_asks(
     at_the_database(own_postgres, "synchronous_commit")
     for setting, value in (production(url) | {"ENVIRONMENT": "development"}).items():
         monkeypatch.setenv(setting, value)
-    wiring.create_app()
+    create_app()
 
 
 @pytest.mark.parametrize("line", ["release", "web"])
@@ -184,7 +183,7 @@ def test_the_lines_of_the_procfile_end_with_one_sentence(
     env = inherits | production(url)
     env |= {
         "PATH": f"{scripts}:{inherits.get('PATH', '')}",
-        "FLASK_APP": "wiring:create_app",
+        "FLASK_APP": "app.web:create_app",
         "PROMETHEUS_MULTIPROC_DIR": str(tmp_path),
         "PORT": str(free_port()),
         "WEB_WORKERS": "1",

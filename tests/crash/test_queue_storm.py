@@ -66,7 +66,7 @@ def staff(town: Town) -> list[dict[str, str]]:
             "-m",
             "flask",
             "--app",
-            "wiring",
+            "app.web",
             "staff",
             "demo",
             "--agents",

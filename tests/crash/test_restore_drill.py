@@ -26,6 +26,7 @@ import pytest
 
 from sqlalchemy import func, select
 
+from app.delivery import make_delivery_dependencies
 from exchange.calls import CallRecord
 from exchange.clock import WallClock
 from ivr.provider_log import TwilioLog
@@ -48,7 +49,6 @@ from tests.support.house import ACCOUNT, LANDLINE, TOKEN, House, a_mobile
 from tests.support.office import Office, Provider, messenger_to
 from tests.support.postgres import OwnServer, as_server
 from tests.support.until import wait_for
-from wiring_delivery import make_delivery_dependencies
 
 pytestmark = pytest.mark.long
 

@@ -103,7 +103,7 @@ class Machine:
             "FEED_FOLDER": str(self.folder / "feed"),
             # One for both, as where they share a disk: each server has its own folder in it.
             "PROMETHEUS_MULTIPROC_DIR": str(self.town.folder / "counters"),
-            "FLASK_APP": "wiring:create_app",
+            "FLASK_APP": "app.web:create_app",
         }
         for name in PROCESSES:
             with (self.town.folder / f"{self.name}-{name}.log").open("ab") as log:
@@ -277,7 +277,7 @@ def installs(tree: Path, town: Town) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "flask", "assets", "install"],
         cwd=tree,
-        env=town.env | {"FLASK_APP": "wiring:create_app"},
+        env=town.env | {"FLASK_APP": "app.web:create_app"},
         capture_output=True,
         text=True,
         check=False,

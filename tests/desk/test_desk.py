@@ -12,6 +12,8 @@ import pytest
 
 from sqlalchemy import event, select
 
+from app.parts import Parts
+from app.web import make_app
 from flows.steps import STEPS
 from models.agents import agents as agent_rows
 from models.agents.tables import leg
@@ -40,8 +42,6 @@ from services.messages.retry_plan import FATES
 from services.messages.topics import Topic
 from services.service import Service
 from tests.support.house import MOBILE, House, Phone, StaffClient, a_mobile, mornings
-from wiring import make_app
-from wiring_parts import Parts
 
 ENTRY = "e" * 32
 HTMX = {"HX-Request": "true"}

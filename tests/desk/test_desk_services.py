@@ -10,6 +10,8 @@ import pytest
 
 from sqlalchemy import select
 
+from app.parts import Parts
+from app.web import make_app
 from models.booking.tables import appointment, appointment_for, booking
 from models.slots.services import bits_of, known
 from models.slots.slots import SlotsToOpen, open_slots
@@ -23,8 +25,6 @@ from tests.desk.test_desk import CHOICE, FORM, PLACES, Desk
 from tests.public.services_stage import COVID, FLU
 from tests.support.house import MOBILE, House, house, mornings
 from tests.support.rows import booked_places, clock_of, rows_of
-from wiring import make_app
-from wiring_parts import Parts
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
+from app.parts import Parts
+from app.web import make_app
 from exchange.transport import Outgoing, Reply, WsgiTransport
 from exchange.twiml import parse
 from ivr.conversation import Conversation
@@ -30,8 +32,6 @@ from tests.ivr.line import Document, Line, goes_on_or_ends, promises_a_call_back
 from tests.ivr.plays import BOOKING, no_place_is_given_twice, play, to_the_end
 from tests.support.house import BASE, LANDLINE, MOBILE, WITHHELD, House, Phone, a_mobile
 from tests.support.keeper import ROOT
-from wiring import make_app
-from wiring_parts import Parts
 
 # The ring, ten answers of the caller's, and the status at the end.
 WEBHOOKS = len(BOOKING) + 2

@@ -112,7 +112,7 @@ def test_what_asks_no_store_starts_none(copy):
     done = subprocess.run(  # noqa: S603 (our own commands)
         [sys.executable, "-c", IN_TURN, *QUIET],
         cwd=copy,
-        env=environment() | {"FLASK_APP": "wiring:create_app"},
+        env=environment() | {"FLASK_APP": "app.web:create_app"},
         capture_output=True,
         text=True,
         check=False,

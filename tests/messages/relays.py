@@ -22,12 +22,12 @@ from rq.serializers import JSONSerializer
 
 import config
 
+from app.parts import make_parts, make_ports
 from jobs.queues import connect, outbox_queue
 from jobs.relay import sweep
 from jobs.tasks import Ports, deliver, give
 from services import logs
 from services.messages import deliver_message
-from wiring_parts import make_parts, make_ports
 
 LIFE = 0.5
 BETWEEN_SWEEPS = 0.1

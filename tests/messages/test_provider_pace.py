@@ -17,6 +17,7 @@ from sqlalchemy import insert, select, update
 
 import config
 
+from app.delivery import make_pace
 from config import BadSettings
 from exchange.rest.server import RateLimit
 from jobs import relay
@@ -49,7 +50,6 @@ from tests.operations.test_production_settings import FIT
 from tests.support.house import MOBILE, NOON, House, a_mobile, house, mornings
 from tests.support.office import Office
 from tests.support.rows import change, clock_of, rows_of
-from wiring_delivery import make_pace
 
 SECOND = timedelta(seconds=1)
 NOW = timedelta()

@@ -59,7 +59,7 @@ def office(real_time: House, provider: Provider) -> Iterator[Office]:
 def running(command: str, office: Office, provider: Provider, redis_url: str, log: Path):
     """`flask worker` or `flask scheduler`, as the Procfile starts it; killed at the end."""
     env = inherited() | {
-        "FLASK_APP": "wiring:create_app",
+        "FLASK_APP": "app.web:create_app",
         "DATABASE_URL": office.house.database.url.render_as_string(hide_password=False),
         "REDIS_URL": redis_url,
         "DATA_KEYS": base64.b64encode(bytes(range(32))).decode(),

@@ -14,9 +14,10 @@ from click.testing import CliRunner
 from sqlalchemy import select
 from twilio.http.response import Response
 
+import app.commands
 import commands.provider
-import wiring_commands
 
+from app.parts import make_account, make_control, make_parts
 from commands import operator
 from exchange.account import Account, Permission
 from ivr.messenger import RedirectedHttpClient
@@ -26,7 +27,6 @@ from tests.messages.conftest import INBOX
 from tests.support.house import BASE, MOBILE, House, house
 from tests.support.office import Provider
 from tests.support.rows import rows_of
-from wiring_parts import make_account, make_control, make_parts
 
 NUMBER = "+33974750001"
 OTHERS = "+33142000000"
@@ -410,7 +410,7 @@ def tries(service: House, provider: Provider, connected: Account) -> Callable[..
     """Send a text to try; the stand-in takes it on its way while the command waits."""
 
     def run(number: str = MOBILE) -> tuple[int, str]:
-        wanted = wiring_commands._wanted(make_parts(service.settings))
+        wanted = app.commands._wanted(make_parts(service.settings))
         account = make_account(service.settings)
         group = commands.provider.make(
             service.store, lambda: account, wanted, wait=lambda _: provider.reports()
@@ -483,7 +483,7 @@ def test_what_is_refused_at_once_is_one_too(
 
 
 def test_one_that_stays_at_the_provider_is_said(provider: Provider, service: House, connected: Any):
-    wanted = wiring_commands._wanted(make_parts(service.settings))
+    wanted = app.commands._wanted(make_parts(service.settings))
     found = try_text(make_account(service.settings), wanted, MOBILE, wait=lambda _: None)
     assert (found.level, "is still queued" in found.sentence) == (Level.MISSING, True)
 

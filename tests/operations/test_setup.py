@@ -15,8 +15,8 @@ from sqlalchemy import func, select, update
 from structlog.testing import capture_logs
 
 import config
-import wiring
 
+from app.web import look_at_store
 from models.accounts.tables import staff
 from models.centres.tables import centre, postcode
 from models.database import Database
@@ -225,7 +225,7 @@ def test_settings_that_say_something_else_are_named(empty: House, flask: Flask, 
 def test_commands_that_make_the_store_do_not_warn_that_it_is_not_there(command: str, warnings: int):
     absent = Database(NOWHERE)
     with capture_logs() as logs:
-        wiring.look_at_store(absent, command)
+        look_at_store(absent, command)
     absent.dispose()
     assert [one["event"] for one in logs] == ["the store does not answer"] * warnings
 

@@ -19,8 +19,9 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
-import wiring_commands
+import app.commands
 
+from app.parts import Parts
 from jobs.traces import trace_tasks
 from models.accounts import staff as staff_rows
 from models.booking import history as lines
@@ -52,7 +53,6 @@ from services.privacy.verify_traces import LATEST, verify_traces
 from services.service import Service
 from tests.support.house import NOON, House
 from tests.support.rows import clock_of, execute, on_the_wire, rows_of
-from wiring_parts import Parts
 
 SECRET = "a secret of the tests for traces"
 DAY = timedelta(days=1)
@@ -838,7 +838,7 @@ def test_the_scheduler_chains_and_anchors(service: House, chainer: Chainer, tmp_
     assert [one.position for one in read_anchors(tmp_path / "anchors")] == [2, 1]
     made = Service(Directory(service.database), service.campaign, "+33974750001")
     parts = Parts(service.settings, service.store, made, service.woken)
-    assert {"chain", "anchor"} <= {task.name for task in wiring_commands._slow_tasks(parts)}
+    assert {"chain", "anchor"} <= {task.name for task in app.commands._slow_tasks(parts)}
 
 
 # ---------------------------------------------------------------- the command

@@ -14,9 +14,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from sqlalchemy import text
 
+import app.tracing
+import app.web
 import config
-import wiring
-import wiring_tracing
 
 from jobs import timed
 from jobs.timed import Task
@@ -63,7 +63,7 @@ def collector() -> Iterator[Collector]:
 def traced(service: House, collector: Collector) -> House:
     told = {"otel_exporter_otlp_endpoint": COLLECTOR}
     service.settings = service.settings.model_copy(update=told)
-    wiring_tracing.use(collector.provider, service.database)
+    app.tracing.use(collector.provider, service.database)
     service.opens_centre("1", starts=mornings(40), capacity=2)
     collector.exporter.clear()
     return service
@@ -113,7 +113,7 @@ def test_the_address_of_a_page_is_in_none(traced: House, collector: Collector):
 def test_a_text_is_a_span_of_the_call_that_it_is_for(
     office: Office, provider: Provider, collector: Collector
 ):
-    wiring_tracing.use(collector.provider, office.house.database)
+    app.tracing.use(collector.provider, office.house.database)
     message_id = office.writes(body="Votre rendez-vous : mardi à 9 h 20.")
     assert office.delivers(message_id) == "sent"
     (span,) = collector.named("deliver")
@@ -174,4 +174,4 @@ def test_without_the_library_the_setting_is_refused_with_what_to_do(
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     told = service.settings.model_copy(update={"otel_exporter_otlp_endpoint": COLLECTOR})
     with pytest.raises(config.BadSettings, match=r"requirements/tracing\.txt"):
-        wiring._begin_traces(told, service.store)
+        app.web._begin_traces(told, service.store)

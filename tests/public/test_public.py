@@ -14,6 +14,8 @@ import pytest
 
 from sqlalchemy import event, update
 
+from app.parts import Parts
+from app.web import make_app
 from jobs.partner_files import NAMES
 from models.centres.tables import centre
 from models.supervision import snapshots
@@ -26,8 +28,6 @@ from services.service import Service
 from tests.support.house import BASE, CAMPAIGN, NOON, House, mornings
 from web.public.pages import HOME_PATIENCE_SECONDS
 from web.public.words import Sayings
-from wiring import make_app
-from wiring_parts import Parts
 
 FIXED = ("/", "/confidentialite", "/accessibilite", "/robots.txt", "/.well-known/security.txt")
 CENTRES = ("/centres", "/centres/dep/75", "/centres/1")

@@ -22,6 +22,8 @@ from sqlalchemy import select
 from werkzeug.serving import make_server
 from werkzeug.wsgi import ClosingIterator
 
+from app.parts import Parts, make_control
+from app.web import make_app, make_call_back
 from exchange.settings import Settings
 from exchange.sip.parts import FRAME, FRAME_S, RATE
 from exchange.testing.ports import free_port
@@ -41,8 +43,6 @@ from tests.browser.stage import Quiet
 from tests.support.house import ACCOUNT, NOON, TOKEN, House, house, mornings
 from tests.support.keeper import ROOT
 from tests.support.running_clock import RunningClock
-from wiring import make_app, make_call_back
-from wiring_parts import Parts, make_control
 
 # Seconds that anything may take: never, on a machine that works.
 PATIENCE_S = 30.0

@@ -16,6 +16,8 @@ import pytest
 
 from sqlalchemy import event, select
 
+from app.parts import Parts
+from app.web import make_app
 from models.accounts.tables import staff_act
 from models.agents import agents as agent_rows
 from models.agents.tables import agent
@@ -43,8 +45,6 @@ from tests.support.house import CAMPAIGN, MOBILE, House, StaffClient, a_mobile, 
 from tests.support.rows import clock_of, holds, rows_of
 from web.marks import SIGNED, who_may
 from web.supervision.tiles import tiles
-from wiring import make_app
-from wiring_parts import Parts
 
 JSON = {"Accept": "application/json"}
 

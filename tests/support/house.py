@@ -25,6 +25,8 @@ from jinja2.utils import missing
 from sqlalchemy import func, select
 from werkzeug.datastructures import Headers
 
+from app.parts import Parts
+from app.web import make_app
 from exchange.interpreter import Call
 from exchange.transport import WsgiTransport
 from flows.session import Session
@@ -64,8 +66,6 @@ from tests.support.shared_work import (
     share_towns,
     share_what_a_server_said,
 )
-from wiring import make_app
-from wiring_parts import Parts
 
 BASE = "https://allo.example"
 TOKEN = "a-token-of-the-tests"

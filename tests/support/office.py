@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import select
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from app.delivery import make_delivery_dependencies
 from exchange.clock import Clock as SimulatorClock
 from exchange.clock import VirtualClock
 from exchange.faults import Faults
@@ -33,7 +34,6 @@ from services.service import Service
 from simulator.app import create_app
 from tests.support.house import ACCOUNT, BASE, MOBILE, NOON, TOKEN, House
 from tests.support.rows import clock_of
-from wiring_delivery import make_delivery_dependencies
 
 
 class OneRequestAConnection(WSGIRequestHandler):

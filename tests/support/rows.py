@@ -19,6 +19,8 @@ from psycopg import sql
 from psycopg.pq import Trace
 from sqlalchemy import event, func, make_url, select, text
 
+from app.parts import Parts
+from app.web import make_app
 from flows.world import Unbooked
 from models import libpq
 from models.booking import bookings
@@ -39,8 +41,6 @@ from services.slots.hold_slot import HeldSlot, HoldRequest, hold_slots
 from services.slots.offer import offer_at
 from services.work import Work
 from tests.support.house import CAMPAIGN, NOON, House
-from wiring import make_app
-from wiring_parts import Parts
 
 # Position of 75011 in tests.support.house.
 PARIS = (48.859, 2.378)

@@ -16,6 +16,7 @@ import pytest
 
 from sqlalchemy import select, update
 
+from app.delivery import make_delivery_dependencies
 from flows.world import News, Unbooked
 from models.messages import outbox
 from models.messages.tables import message
@@ -63,7 +64,6 @@ from tests.waiting_list.test_waiting import (
     stands,
     tells,
 )
-from wiring_delivery import make_delivery_dependencies
 
 PARIS_TIME = ZoneInfo("Europe/Paris")
 LANDLINE = "+33491000001"

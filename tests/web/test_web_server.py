@@ -30,8 +30,8 @@ SHARED = 40 * 1024
 PROGRAM = """
 import gc, os, sys
 import web_server
-web_server.load("wiring:create_server")
-print("wiring" in sys.modules, gc.get_freeze_count() > 100_000)
+web_server.load("app.web:create_server")
+print("app.web" in sys.modules, gc.get_freeze_count() > 100_000)
 print(len(os.listdir("/proc/self/task")))
 opened = [one for one in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{one}")]
 opened = [os.readlink(f"/proc/self/fd/{one}") for one in opened if int(one) > 2]

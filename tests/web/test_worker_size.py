@@ -25,7 +25,7 @@ NEVER = (
     *("rich", "pygments", "requests", "icalendar", "pandas", "fhir", "PIL"),
     *("twilio.rest", "twilio.http"),
     # Traces are off unless an operator names a collector.
-    *("opentelemetry", "google.protobuf", "wiring_tracing"),
+    *("opentelemetry", "google.protobuf", "app.tracing"),
 )
 # Of commands, of the processes beside the web, and of migrations.
 ELSEWHERE = (
@@ -37,8 +37,9 @@ ELSEWHERE = (
     "flows.verification.walking",
 )
 PROGRAM = f"""
-import sys, tracemalloc, wiring
-app = wiring.create_app()
+import sys, tracemalloc
+from app.web import create_app
+app = create_app()
 print(tracemalloc.get_traced_memory()[0] // 2**20)
 tracemalloc.stop()
 assert app.test_client().get("/healthz").status_code == 200

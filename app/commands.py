@@ -1,6 +1,6 @@
 """The second half of the composition root: what `flask …` does, and the processes beside the web.
 
-Apart from `wiring` because a web worker runs none of it: with the commands come Alembic, RQ's
+Apart from `app.web` because a web worker runs none of it: with the commands come Alembic, RQ's
 worker, partners' readers and the map of calls, some 8 MiB in each worker.
 """
 
@@ -48,6 +48,19 @@ import commands.understand
 import config
 import web.operations.assets
 
+from app.delivery import make_delivery_dependencies, make_pace
+from app.parts import (
+    Parts,
+    known_to_numbers,
+    make_account,
+    make_around,
+    make_chainer,
+    make_control,
+    make_ports,
+    make_provider_log,
+    make_records,
+    refuse_wrong_keys,
+)
 from commands import operator
 from commands.terminal import says_what_grants
 from ivr.twiml import TEXT_OVERRIDES, Addresses
@@ -100,19 +113,6 @@ from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.supervision.alerts import tell_alerts
 from services.supervision.free_places import CountFree
 from services.supervision.write_board import WriteBoard
-from wiring_delivery import make_delivery_dependencies, make_pace
-from wiring_parts import (
-    Parts,
-    known_to_numbers,
-    make_account,
-    make_around,
-    make_chainer,
-    make_control,
-    make_ports,
-    make_provider_log,
-    make_records,
-    refuse_wrong_keys,
-)
 
 # France and its overseas départements, whose callers are rung; Saint-Pierre-et-Miquelon as well.
 FRENCH_REGIONS = ("FR", "GP", "MQ", "GF", "RE", "YT", "PM")

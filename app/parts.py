@@ -11,6 +11,12 @@ import structlog
 
 import config
 
+from app.delivery import (
+    make_delivery_dependencies,
+    make_line_types,
+    make_mails,
+    make_order_processor,
+)
 from flows.understanding import serve_also
 from ivr.call_control import TwilioCallControl
 from ivr.conversation import LANGUAGE
@@ -35,12 +41,6 @@ from services.privacy.traces import Chainer, TraceKeys
 from services.service import Service
 from services.short_links import Links
 from services.store import HoldShares, PaceLimits, ReachLimits, Store
-from wiring_delivery import (
-    make_delivery_dependencies,
-    make_line_types,
-    make_mails,
-    make_order_processor,
-)
 
 # Threads of a web worker beside those that answer requests, each with a statement now and then.
 BESIDE_THREADS = 6

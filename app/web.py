@@ -63,6 +63,15 @@ import web.staff_only
 import web.supervision.board
 import web.supervision.clusters
 
+from app.delivery import make_delivery_dependencies
+from app.parts import (
+    Parts,
+    let_go_of_connections,
+    make_around,
+    make_control,
+    make_parts,
+    refuse_wrong_keys,
+)
 from ivr.conversation import Conversation
 from ivr.twiml import Addresses
 from ivr.voice_token import VoiceAccount, make_token
@@ -93,15 +102,6 @@ from web.admission.draining import Draining
 from web.admission.whole_requests import WholeRequests
 from web.browser_session import Cookies
 from web.online.cookies import MyCookie, WebSessionCookie
-from wiring_delivery import make_delivery_dependencies
-from wiring_parts import (
-    Parts,
-    let_go_of_connections,
-    make_around,
-    make_control,
-    make_parts,
-    refuse_wrong_keys,
-)
 
 # Commands that make the store or its role, or tell in their own words how it is.
 TELL_IT_THEMSELVES = frozenset({"migrate", "db", "setup", "doctor"})
@@ -422,9 +422,9 @@ def _begin_traces(settings: config.Settings, store: Store) -> None:
     """
     part = _command() if _is_command() else "web"
     if settings.otel_exporter_otlp_endpoint and part in PROCESSES:
-        import wiring_tracing  # noqa: PLC0415 (with the library: megabytes that few want)
+        import app.tracing  # noqa: PLC0415 (with the library: megabytes that few want)
 
-        wiring_tracing.begin(settings.otel_exporter_otlp_endpoint, part, store.database)
+        app.tracing.begin(settings.otel_exporter_otlp_endpoint, part, store.database)
 
 
 def _served(app: Flask) -> Flask:
@@ -462,6 +462,6 @@ def _refuse_known_passwords(store: Store) -> None:
 
 
 def _add_commands(parts: Parts, call_back: CallBack, group: AppGroup) -> None:
-    from wiring_commands import add_commands  # noqa: PLC0415 (no part of a web worker)
+    from app.commands import add_commands  # noqa: PLC0415 (no part of a web worker)
 
     add_commands(group, parts, call_back)

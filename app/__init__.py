@@ -1,0 +1,1 @@
+"""How processes are put together, from what each package registers: nothing imports this room."""
