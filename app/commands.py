@@ -109,7 +109,6 @@ from services.setup.demonstration_people import add_people
 from services.setup.going_live import Installation
 from services.setup.provider_account import STATUS, VOICE, VOICE_FALLBACK, Wanted
 from services.setup.set_up import SetUp
-from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.supervision.alerts import tell_alerts
 from services.supervision.free_places import CountFree
 from services.supervision.write_board import WriteBoard
@@ -222,9 +221,7 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.queues.make(store, control),
         _make_setup(parts, life, keys_fit),
         commands.restore.make(store, reconciler, lambda: _fit_anchors(parts)),
-        commands.slots.make(
-            store.database, store.clock, life, SlotReleaseNotifier(store, campaigns.all)
-        ),
+        commands.slots.make(store, life),
         commands.staff.make(store, production=settings.environment == "production"),
         commands.store.make(
             store, campaigns.all, make_chainer(settings, store), settings.traces_anchor_file
@@ -273,7 +270,6 @@ def _make_setup(parts: Parts, life: CentreLife, keys_fit: Callable[[], None]) ->
         store,
         _owners_url(settings),
         TakeCentres(life, operator.name),
-        SlotReleaseNotifier(store, campaigns.all),
         feeds.read_centres,
         feeds.read_postcodes,
         feeds.CENTRES_EXTRACT,

@@ -23,6 +23,7 @@ from ivr.conversation import LANGUAGE
 from jobs.queues import RedisWakeUp, redis_problem
 from jobs.tasks import Ports
 from models.all_tables import metadata
+from models.clock import DatabaseClock
 from models.crypto import Vault
 from models.database import POOL_SIZE, STORE_ERRORS, Database
 from models.replica import Replica
@@ -41,6 +42,7 @@ from services.privacy.traces import Chainer, TraceKeys
 from services.service import Service
 from services.short_links import Links
 from services.store import HoldShares, PaceLimits, ReachLimits, Store
+from services.waiting_list.freed_slot_offers import OfferFreedPlaces
 
 # Threads of a web worker beside those that answer requests, each with a statement now and then.
 BESIDE_THREADS = 6
@@ -70,19 +72,21 @@ def make_parts(settings: config.Settings) -> Parts:
         replica=Replica(replica) if replica else None,
     )
     serve_also(settings.regions_also_served())
-    links = Links(settings.public_base_url, settings.secret_key)
+    clock = DatabaseClock()
+    campaigns = Campaigns.read(
+        settings.campaign, texts=text_names(LANGUAGE), now=clock.now, use=service_words.use
+    )
     store = Store(
         database,
         Vault(settings.vault_keys(), index_key=settings.look_up_key()),
-        links=links,
+        clock,
+        links=Links(settings.public_base_url, settings.secret_key),
         reach=reach_limits(settings),
         pace=pace_limits(settings),
         shares=hold_shares(settings),
         cluster_size=settings.cluster_size,
         turns_kept=timedelta(days=settings.turns_kept_days),
-    )
-    campaigns = Campaigns.read(
-        settings.campaign, texts=text_names(LANGUAGE), now=store.clock.now, use=service_words.use
+        on_places_freed=[OfferFreedPlaces(campaigns.all)],
     )
     service = Service(
         directory=Directory(store.database),

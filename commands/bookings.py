@@ -156,9 +156,8 @@ def _add_changing(
         with store.database.transaction() as connection:
             file = _found(connection, store, reference)
             seen(connection, "booking_changed", file.id)
-            campaign = campaign_of(file.campaign)
             doses = None if dose is None else [dose]
-            _tell(cancel(connection, store, campaign, file.id, doses, by=by))
+            _tell(cancel(connection, store, file.id, doses, by=by))
 
     @group.command("restore", epilog='Example: flask bookings restore 4521000001 --why "mistaken"')
     @click.argument("reference")

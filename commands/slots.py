@@ -8,10 +8,7 @@ import click
 
 from commands.terminal import print_csv, progress_bar, refusals
 from commands.wishes import CarryOut, as_day, as_time, changes_centre
-from models.clock import Clock
-from models.database import Database
 from services.centre_day.centre_life import CentreLife
-from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.slots.open_slots import (
     HEADER,
     SlotsRefused,
@@ -20,25 +17,22 @@ from services.slots.open_slots import (
     parse_hours,
     serve,
 )
+from services.store import Store
 
 
-def make(
-    database: Database, clock: Clock, life: CentreLife, offers: SlotReleaseNotifier | None = None
-) -> click.Group:
-    """The commands `slots …`; `offers` gives new places to people of the waiting list."""
+def make(store: Store, life: CentreLife) -> click.Group:
+    """The commands `slots …`."""
 
     @click.group()
     def slots() -> None:
         """Slots: times at a centre with a number of places."""
 
-    _add_opening(slots, database, clock, offers)
+    _add_opening(slots, store)
     _add_changing(slots, life)
     return slots
 
 
-def _add_opening(
-    group: click.Group, database: Database, clock: Clock, offers: SlotReleaseNotifier | None
-) -> None:
+def _add_opening(group: click.Group, store: Store) -> None:
     @group.command(
         "open",
         epilog="Example: flask slots open --centre 21 --from 2021-01-18 --days 5 "
@@ -97,8 +91,7 @@ def _add_opening(
             raise click.UsageError("--all opens each centre by its own hours: leave out --hours")
         with refusals(SlotsRefused):
             report = open_slots(
-                database,
-                clock,
+                store,
                 centre_ids=None if every_centre else sorted(set(centre_ids)),
                 first=first.date(),
                 days=days,
@@ -106,7 +99,6 @@ def _add_opening(
                 every=every,
                 capacity=capacity,
                 watch=progress_bar,
-                offers=offers,
                 serving=serving,
             )
         for line in report.lines():
@@ -150,8 +142,8 @@ def _add_opening(
         """
         with refusals(SlotsRefused):
             changed = serve(
-                database,
-                clock,
+                store.database,
+                store.clock,
                 centre_id=centre_id,
                 first=first.date(),
                 days=days,
@@ -166,7 +158,7 @@ def _add_opening(
     def list_(centre_id: str) -> None:
         """Print a centre's slots as CSV; starts are in the centre's own time zone."""
         with refusals(SlotsRefused):
-            print_csv(HEADER, list_slots(database, clock, centre_id))
+            print_csv(HEADER, list_slots(store.database, store.clock, centre_id))
 
 
 def _two_numbers(text: str) -> tuple[int, int]:

@@ -17,7 +17,6 @@ from jobs import timed
 from jobs.relay import sweep
 from jobs.timed import Alone, Lead, Task
 from models.slots import places
-from models.waiting_list import waiting
 from services.booking import close_pairs, stand_in
 from services.booking.free_unreached import free_unreached
 from services.campaign.campaign import Campaign
@@ -27,7 +26,6 @@ from services.messages.deliver_message import DeliveryDependencies
 from services.ports import Messenger
 from services.privacy.days_of_turns import make_ahead
 from services.privacy.erase_data import erase_data
-from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.store import Store
 from services.supervision.cancel_freeze import WatchCancellations
 from services.supervision.clusters import find_clusters
@@ -49,7 +47,6 @@ CANCELLATIONS_EVERY = 30
 LOOK_UPS_EVERY = 30
 DAYS_EVERY = 600
 ERASE_EVERY = 3600
-_AT_ONCE = 200
 _SWEEP, _REMINDERS = "sweep", "reminders"
 # What takes longer than the other tasks can wait: each has a thread of its own.
 _LONG = (_SWEEP, _REMINDERS)
@@ -63,17 +60,14 @@ AllCampaigns = Callable[[], Sequence[Campaign]]
 log = structlog.get_logger()
 
 
-def tidy(store: Store, campaigns: AllCampaigns = tuple) -> int:
+def tidy(store: Store) -> int:
     """Forget holds that ran out, and give back what an ended call still holds.
 
     What nobody took since is offered to those who wait, for others look for it all the time.
     """
     with store.database.transaction() as connection:
         freed = places.forget_ended(connection, store.clock)
-        if freed and waiting.anybody(connection):
-            waits = SlotReleaseNotifier(store, campaigns)
-            for start in range(0, len(freed), _AT_ONCE):
-                waits.offer(connection, freed[start : start + _AT_ONCE])
+        store.publish_places_freed(connection, freed)
         return len(freed)
 
 
@@ -107,10 +101,10 @@ def tasks(
         Task("stand_ins", STAND_INS_EVERY, lambda: stand_in.look_after(store)),
         Task("close_pairs", CLOSE_PAIRS_EVERY, lambda: close_pairs.look_after(store, campaign_of)),
         # Before the holds that ran out are forgotten: after a pause, some were kept for the next.
-        Task("waiting", WAITING_EVERY, lambda: advance(store, campaign_of, campaigns)),
-        Task("unreached", UNREACHED_EVERY, lambda: free_unreached(store, campaign_of)),
+        Task("waiting", WAITING_EVERY, lambda: advance(store, campaigns)),
+        Task("unreached", UNREACHED_EVERY, lambda: free_unreached(store)),
         Task("clusters", CLUSTERS_EVERY, lambda: find_clusters(store, store.cluster_size)),
-        Task("tidy", TIDY_EVERY, lambda: tidy(store, campaigns)),
+        Task("tidy", TIDY_EVERY, lambda: tidy(store)),
         Task("days", DAYS_EVERY, lambda: make_ahead(store)),
         Task("erase", ERASE_EVERY, lambda: sum(erase_data(store).values())),
     ]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import secrets
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from models.clock import Clock, DatabaseClock
 from models.crypto import Vault
-from models.database import Database
+from models.database import Connection, Database
 from services.short_links import Links
 
 REFERENCE_DIGITS = 10
@@ -103,6 +103,20 @@ NO_SHARES = HoldShares(0, 0, 0)
 
 
 @dataclass(frozen=True)
+class PlacesFreed:
+    """Event: places are free from the end of this transaction on, and nobody has seen them yet.
+
+    `campaign` names that of the booking that had them; None: they are new, or a hold of them ran
+    out.
+    """
+
+    connection: Connection
+    store: Store
+    place_ids: Sequence[int]
+    campaign: str | None = None
+
+
+@dataclass(frozen=True)
 class Store:
     database: Database
     vault: Vault
@@ -117,7 +131,18 @@ class Store:
     cluster_size: int = 8
     # How long a turn that was counted is kept.
     turns_kept: timedelta = timedelta(days=7)
+    # Each hears of places that were freed, in the transaction that frees them.
+    on_places_freed: Sequence[Callable[[PlacesFreed], object]] = ()
 
     def link_of(self, reference: str, starts: Iterable[datetime]) -> str:
         """Where a booking can be seen and changed; empty where there are no pages."""
         return self.links.of_booking(reference, starts) if self.links else ""
+
+    def publish_places_freed(
+        self, connection: Connection, place_ids: Sequence[int], campaign: str | None = None
+    ) -> None:
+        """Tell all listeners of places that this transaction frees; see PlacesFreed."""
+        if not place_ids:
+            return
+        for listener in self.on_places_freed:
+            listener(PlacesFreed(connection, self, place_ids, campaign))

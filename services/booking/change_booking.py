@@ -43,7 +43,6 @@ from services.messages.mails import mail_change
 from services.messages.topics import topic_of_change
 from services.messages.write_message import write_message
 from services.slots.allocate import MACHINES, Allocate, Channel, Chosen, Holder, second_days
-from services.slots.freed_slot_offers import offer_freed
 from services.slots.give_back import (
     UNDO_WITHIN,
     give_back_holds,
@@ -210,7 +209,6 @@ class _Refused(Exception):
 def cancel(
     connection: Connection,
     store: Store,
-    campaign: Campaign | None,
     booking_id: str,
     doses: Collection[int] | None = None,
     *,
@@ -219,7 +217,6 @@ def cancel(
     undo_within: timedelta = UNDO_WITHIN,
     tell_after: timedelta | None = None,
     service: str = "",
-    others: tuple[Campaign, ...] = (),
 ) -> Cancelled | Unchanged:
     """Cancel these doses, or all that have not begun; the second goes with the first.
 
@@ -227,9 +224,7 @@ def cancel(
     cancelled, and its place is given back where nothing else is done there.
 
     `tell`: its person is written to, `tell_after` that time; not where nothing reaches them. Its
-    places are kept to take it back `undo_within`. `campaign` is the booking's; None where it is no
-    more, and nobody waits for a place of it. `others` are those of other services, whose people
-    may have what becomes free.
+    places are kept to take it back `undo_within`.
     """
 
     def act(one: _OneChange) -> None:
@@ -258,7 +253,7 @@ def cancel(
         one.keep_for_undo([one.live[dose].place_id for dose in gone], undo_within)
 
     telling = Telling(tell, tell_after, undo_within)
-    return _change(connection, store, campaign, booking_id, Cancelled, act, by, telling, others)
+    return _change(connection, store, booking_id, Cancelled, act, by, telling)
 
 
 def move(
@@ -272,7 +267,6 @@ def move(
     by: By,
     beside: tuple[Campaign, ...] = (),
     service: str = "",
-    others: tuple[Campaign, ...] = (),
 ) -> Moved | Unchanged:
     """Move doses to places that the holder holds, or to any place of their slots.
 
@@ -282,7 +276,6 @@ def move(
 
     `beside` are the campaigns of what else is done in these doses. With a `service` only what is
     done of it moves: out of a place that it shares with another service it gets one of its own.
-    `others` are campaigns of other services, whose people may have what becomes free.
     """
 
     def act(one: _OneChange) -> None:
@@ -303,7 +296,7 @@ def move(
                 one.note(dose, Became.KEPT)
         one.free(one.live[dose].place_id for dose in there)
 
-    return _change(connection, store, campaign, booking_id, Moved, act, by, others=others)
+    return _change(connection, store, booking_id, Moved, act, by)
 
 
 def undo_cancel(
@@ -340,7 +333,7 @@ def undo_cancel(
             one.note(dose, Became.RESTORED, to=there.get(dose), of=ended)
 
     telling = Telling(tell)
-    return _change(connection, store, campaign, booking_id, Restored, act, by, telling)
+    return _change(connection, store, booking_id, Restored, act, by, telling)
 
 
 def undoable(connection: Connection, store: Store, file: BookingDetails) -> bool:
@@ -363,13 +356,11 @@ def is_undoable(store: Store, file: BookingDetails, newest: NewestChange) -> boo
 def _change(  # noqa: PLR0917 (what all three changes share)
     connection: Connection,
     store: Store,
-    campaign: Campaign | None,
     booking_id: str,
     made: type[_Made],
     act: Callable[[_OneChange], None],
     by: By,
     telling: Telling = Telling(),
-    others: tuple[Campaign, ...] = (),
 ) -> _Made | Unchanged:
     """Lock a booking for one change; where `act` refuses, nothing is changed."""
     try:
@@ -386,7 +377,7 @@ def _change(  # noqa: PLR0917 (what all three changes share)
                     return made(details["version"], doses, repeated=True)
             if by.seen is not None and by.seen != file.version:
                 return Unchanged(WhyNot.CHANGED)
-            one = _OneChange(connection, store, campaign, file, made.what, by, others)
+            one = _OneChange(connection, store, file, made.what, by)
             act(one)
             return made(one.version, one.told(), one.finish(made.message, telling))
     except _Refused as refused:
@@ -401,12 +392,9 @@ class _OneChange:
 
     connection: Connection
     store: Store
-    campaign: Campaign | None
     file: BookingDetails
     what: str
     by: By
-    # Of other services, whose people may have what becomes free.
-    others: tuple[Campaign, ...] = ()
 
     def __post_init__(self) -> None:
         self.live = {one.dose: one for one in self.file.live}
@@ -521,11 +509,11 @@ class _OneChange:
         }
 
     def free(self, place_ids: Iterable[int]) -> None:
-        """Give places back; whoever waits longest for one has it before anybody can see it."""
+        """Give places back, and say so before anybody can see them."""
         freed = list(place_ids)
         self._places["freed"] = freed
         give_back_places(self.connection, self.file.id, freed)
-        self._offer(freed + self._kept_before())
+        self._publish(freed + self._kept_before())
 
     def keep_for_undo(self, place_ids: list[int], within: timedelta) -> None:
         """Give places back, but to nobody else for the next minutes."""
@@ -535,18 +523,14 @@ class _OneChange:
             # It had none of them.
             place_ids = []
         blocked = keep_for_undo(self.connection, self.store, self.file.id, place_ids, within=within)
-        self._offer(kept_before + blocked)
+        self._publish(kept_before + blocked)
 
     def _kept_before(self) -> list[int]:
         """Places of an earlier cancellation, which nobody can take back after this change."""
         return give_back_holds(self.connection, undoing(self.file.id))
 
-    def _offer(self, freed: list[int]) -> None:
-        asked = [self.campaign] if self.campaign is not None else []
-        asked += [one for one in self.others if one not in asked]
-        if asked:
-            work = Work(self.connection, self.store, asked[0], others=tuple(asked[1:]))
-            offer_freed(work, freed)
+    def _publish(self, freed: list[int]) -> None:
+        self.store.publish_places_freed(self.connection, freed, self.file.campaign)
 
     def finish(self, kind: str, telling: Telling) -> str | None:
         """Write the line of history and the message; gives the message's id if there is one."""

@@ -8,7 +8,6 @@ settled 24 hours before is freed, and whoever waits has it. Nobody is written to
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
@@ -17,7 +16,6 @@ from models.booking import history, reach
 from models.booking.reach import Unreached
 from models.desk import cases
 from services.booking.change_booking import By, Unchanged, cancel
-from services.campaign.campaign import Campaign
 from services.slots.allocate import Channel
 from services.store import Store
 from services.telemetry import REACH
@@ -30,10 +28,10 @@ _AT_ONCE = 200
 log = structlog.get_logger()
 
 
-def free_unreached(store: Store, campaign_of: Callable[[str], Campaign | None]) -> int:
+def free_unreached(store: Store) -> int:
     """Free what is due, each in a transaction of its own; gives how many bookings were.
 
-    `campaign_of` knows campaigns by name. Safe to run twice at the same time.
+    Safe to run twice at the same time.
     """
     with store.database.statement() as connection:
         due = reach.unreached(
@@ -43,19 +41,19 @@ def free_unreached(store: Store, campaign_of: Callable[[str], Campaign | None]) 
             agents_have=AGENTS_HAVE,
             limit=_AT_ONCE,
         )
-    return sum(_free_alone(store, campaign_of(one.campaign), one) for one in due)
+    return sum(_free_alone(store, one) for one in due)
 
 
-def _free_alone(store: Store, campaign: Campaign | None, one: Unreached) -> bool:
+def _free_alone(store: Store, one: Unreached) -> bool:
     """One that is not right holds up no other."""
     try:
-        return _free(store, campaign, one)
+        return _free(store, one)
     except Exception as error:  # noqa: BLE001 (the next round tries again)
         log.error("unreached booking not freed", case=one.case_id, error=type(error).__name__)
         return False
 
 
-def _free(store: Store, campaign: Campaign | None, one: Unreached) -> bool:
+def _free(store: Store, one: Unreached) -> bool:
     with store.database.transaction() as connection:
         # The case first: an agent who is about to settle it, or another process, is waited for.
         case = cases.get(connection, one.case_id, lock=True)
@@ -72,7 +70,7 @@ def _free(store: Store, campaign: Campaign | None, one: Unreached) -> bool:
         if not still:
             return False
         by = By("system", Channel.SYSTEM, history.NOT_REACHED)
-        freed = cancel(connection, store, campaign, one.booking_id, by=by, tell=False)
+        freed = cancel(connection, store, one.booking_id, by=by, tell=False)
         if isinstance(freed, Unchanged):
             return False
         cases.close(connection, store.clock, one.case_id)

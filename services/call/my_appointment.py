@@ -92,19 +92,8 @@ class MyAppointments(CallContext):
     def cancel_booking(
         self, mine: CallerBooking, doses: tuple[int, ...], service: str = ""
     ) -> NotChanged | None:
-        connection = self.transaction()
-        campaign = self._campaign_of(mine, service)
         by = self._by(mine)
-        done = cancel(
-            connection,
-            self.store,
-            campaign,
-            mine.id,
-            doses,
-            by=by,
-            service=service,
-            others=self.service.campaigns.of_services(),
-        )
+        done = cancel(self.transaction(), self.store, mine.id, doses, by=by, service=service)
         return _refusal(done)
 
     def move_booking(
@@ -126,7 +115,6 @@ class MyAppointments(CallContext):
             by=self._by(mine),
             beside=tuple(beside),
             service=service,
-            others=self.service.campaigns.of_services(),
         )
         return _refusal(done)
 

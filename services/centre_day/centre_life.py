@@ -52,7 +52,6 @@ from services.centre_day.move_people import MoveOutcome, MovePeople
 from services.centre_day.other_place import Stock
 from services.centres.directory import Directory
 from services.centres.import_centres import Watch, no_watch
-from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.slots.open_slots import MOST_DAYS, MOST_PLACES
 from services.store import Store
 
@@ -181,7 +180,6 @@ class CentreLife:
         self.campaigns = campaigns
         self._directory = directory or Directory(store.database)
         self._ticks = ticks
-        self._waiting = SlotReleaseNotifier(store, campaigns.all)
 
     # ------------------------------------------------------------ what an operator asks for
 
@@ -611,7 +609,7 @@ class CentreLife:
                     more += operations.add_places(connection, slot_id, missing, like=slot_id)
                 if more:
                     self._note(connection, current, "opened", more)
-                    self._waiting.offer(connection, more)
+                    self.store.publish_places_freed(connection, more)
 
     def _settle_people(
         self, begun: Operation, people: MovePeople, watch: Watch
@@ -698,7 +696,8 @@ class CentreLife:
             with self.store.database.transaction() as connection:
                 found = operations.set_blocked(connection, ids, blocked=blocked, wait=wait)
                 if not blocked:
-                    self._waiting.offer(connection, operations.unbooked(connection, found))
+                    free = operations.unbooked(connection, found)
+                    self.store.publish_places_freed(connection, free)
                 return found
 
         ids = list(operations.ids_in(ranges))

@@ -40,7 +40,6 @@ from services.messages.mails import mail_change
 from services.messages.topics import Topic
 from services.messages.write_message import open_case, write_message
 from services.slots.allocate import Allocate, Channel, Holder
-from services.slots.freed_slot_offers import offer_freed
 from services.slots.give_back import give_back_places
 from services.slots.look_beyond import KEPT_WITHIN_KILOMETRES
 from services.store import Store
@@ -156,8 +155,7 @@ class MovePeople:
         campaigns = [one for one in known if one is not None]
         if len(campaigns) < len(known) or (file.of_several and len(file.live) > 1):
             return None
-        everybody = self.campaigns.of_services()
-        return Work(connection, self.store, campaigns[0], tuple(campaigns[1:]), everybody)
+        return Work(connection, self.store, campaigns[0], tuple(campaigns[1:]))
 
     def _plan(
         self,
@@ -287,7 +285,7 @@ class MovePeople:
         freed = [before[dose].place_id for dose in to]
         give_back_places(connection, file.id, freed)
         # Those that are blocked are nobody's; the others may be what somebody waits for.
-        offer_freed(work, freed)
+        self.store.publish_places_freed(connection, freed, file.campaign)
         doses = self._changes(file, to, goes)
         details = {
             "version": version,

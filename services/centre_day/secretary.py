@@ -48,10 +48,10 @@ from services.desk.offers import Desk, DeskWork
 from services.messages.phone_capabilities import takes_texts
 from services.service import Service
 from services.slots.allocate import Allocate, Channel, Holder
-from services.slots.freed_slot_offers import campaigns_of, narrowed
 from services.slots.give_back import close_place, give_back_holds
 from services.store import Store
 from services.waiting_list import entries
+from services.waiting_list.freed_slot_offers import campaigns_of, narrowed
 from services.work import Work
 
 # What pages know of centres and of who comes as they are stored.

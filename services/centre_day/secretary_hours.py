@@ -16,7 +16,6 @@ from models.slots.slots import OpenedSlots
 from services.accounts import four_eyes
 from services.booking.change_booking import MOST_WHY
 from services.centre_day.secretary import DAY_CLOSED, AtCentre
-from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.slots.open_slots import MINUTES_A_DAY, MOST_PLACES, day_starts
 
 if TYPE_CHECKING:
@@ -64,8 +63,7 @@ def open_hours(at: AtCentre, hours: DayHours, every: int, capacity: int) -> Open
     if not starts or len(starts) > _MOST_SLOTS:
         raise HoursRefused("past" if found and not starts else "figures")
     wanted = slots.SlotsToOpen(day.centre.id, starts, capacity)
-    waiting = SlotReleaseNotifier(store, at.service.campaigns.all)
-    opened = slots.open_slots(store.database, [wanted], waiting.offer)
+    opened = slots.open_slots(store.database, [wanted], store.publish_places_freed)
     with store.database.transaction() as connection:
         details = {"day": day.day.isoformat(), "hours": "-".join(interval)}
         at.record(connection, OPENED, **details, places=opened.places)

@@ -276,7 +276,6 @@ def move_booking(
         by=by,
         beside=tuple(beside),
         service=service,
-        others=at.service.campaigns.of_services(),
     )
 
 
@@ -304,17 +303,7 @@ def cancel_booking(
     With a `service` of the booking only what is done for it: the others stay as they are.
     """
     by = _by(at.desk, nonce, seen, history.CANCELLED_FOR)
-    campaign = _campaign_of(at, booking_id)
-    return cancel(
-        at.connection,
-        at.store,
-        campaign,
-        booking_id,
-        doses,
-        by=by,
-        service=service,
-        others=at.service.campaigns.of_services(),
-    )
+    return cancel(at.connection, at.store, booking_id, doses, by=by, service=service)
 
 
 def restore_booking(

@@ -348,9 +348,7 @@ def _let_go(
         file = changes.load_as_any(connection, store.vault, booking_id)
         doses = [one.dose for one in file.ahead(now)]
         if doses:
-            done = cancel(
-                connection, store, campaign_of(file.campaign), booking_id, doses, by=change
-            )
+            done = cancel(connection, store, booking_id, doses, by=change)
             if isinstance(done, Unchanged):
                 raise DecidedBefore
     for entry_id in trail.waiting:

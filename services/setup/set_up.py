@@ -29,7 +29,6 @@ from services.centres.import_centres import CentreFeed, FileRefused, Watch, impo
 from services.centres.import_postcodes import PostcodeFeed, import_postcodes
 from services.setup.going_live import Missing
 from services.setup.town import CentresOf, Person, Town
-from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.slots.open_slots import SlotsRefused, open_slots
 from services.store import Store
 
@@ -48,7 +47,6 @@ class SetUp:
     store: Store
     owners_url: str
     taking: TakeCentres
-    offers: SlotReleaseNotifier
     read_centres: Callable[[Path], CentreFeed]
     read_postcodes: Callable[[Path], PostcodeFeed]
     # The extracts that come with the service.
@@ -151,13 +149,11 @@ class SetUp:
 
     def _open(self, ids: Sequence[str] | None, days: int) -> Iterator[str]:
         report = open_slots(
-            self.store.database,
-            self.store.clock,
+            self.store,
             centre_ids=ids,
             first=self._tomorrow(),
             days=days,
             watch=self.watch,
-            offers=self.offers,
         )
         if report.opened.places:
             yield f"slots: {report.last_line()}"

@@ -26,9 +26,10 @@ from models.clock import Clock
 from models.database import Database
 from models.operations import feed_store
 from models.slots import services, slots
+from models.waiting_list import waiting
 from services.campaign.campaign import is_service
 from services.centres.import_centres import Watch, no_watch
-from services.slots.freed_slot_offers import SlotReleaseNotifier
+from services.store import Store
 
 Interval = tuple[str, str]
 
@@ -104,8 +105,7 @@ class OpenReport:
 
 
 def open_slots(
-    database: Database,
-    clock: Clock,
+    store: Store,
     *,
     centre_ids: Sequence[str] | None,
     first: date,
@@ -114,7 +114,6 @@ def open_slots(
     every: int | None = None,
     capacity: int | None = None,
     watch: Watch = no_watch,
-    offers: SlotReleaseNotifier | None = None,
     serving: Sequence[str] = (),
 ) -> OpenReport:
     """Open slots from day `first` on, for `days` days, one each `every` minutes.
@@ -134,7 +133,7 @@ def open_slots(
         capacity=CAPACITY if capacity is None else capacity,
         hours=hours,
     )
-    found = centres.hours_of(database, centre_ids, ours=centre_ids is None)
+    found = centres.hours_of(store.database, centre_ids, ours=centre_ids is None)
     if centre_ids is not None:
         _check_centres(found, centre_ids, own_hours=not hours)
     if not found:
@@ -143,19 +142,19 @@ def open_slots(
             "`flask centres take GID` makes one so (import a file of centres first)"
         )
     last = first + timedelta(days=days - 1)
-    if all(last < clock.now().astimezone(ZoneInfo(one.time_zone)).date() for one in found):
+    if all(last < store.clock.now().astimezone(ZoneInfo(one.time_zone)).date() for one in found):
         raise SlotsRefused(f"the last day, {last}, is past")
     spans = [Span(one, first, last) for one in found]
     return open_spans(
-        database,
-        clock,
+        store.database,
+        store.clock,
         spans,
         hours=hours,
         every=every,
         capacity=capacity,
         watch=watch,
-        offers=offers,
         serving=serving,
+        on_new=store.publish_places_freed,
     )
 
 
@@ -168,12 +167,12 @@ def open_spans(
     every: int | None = None,
     capacity: int | None = None,
     watch: Watch = no_watch,
-    offers: SlotReleaseNotifier | None = None,
     serving: Sequence[str] = (),
+    on_new: slots.OnNew | None = None,
 ) -> OpenReport:
     """As open_slots(), with days of its own for each centre. `watch` counts centres.
 
-    `offers` are those who wait for places; None where nobody can, as in a demonstration.
+    `on_new` hears of new places; None where nobody can wait for them, as in a demonstration.
     """
     report = OpenReport()
     now = clock.now()
@@ -193,10 +192,9 @@ def open_spans(
             places = capacity or span.centre.capacity or CAPACITY
             batch.append(slots.SlotsToOpen(span.centre.id, starts, places, services=bits))
             size = sum(len(wanted.starts) for wanted in batch)
-            waited_for = offers is not None and offers.anybody()
+            waited_for = on_new is not None and _is_waited_for(database)
             if size >= BATCH_SLOTS or waited_for or number == len(spans):
-                on_new = offers.offer if offers is not None and waited_for else None
-                report.opened.add(slots.open_slots(database, batch, on_new))
+                report.opened.add(slots.open_slots(database, batch, on_new if waited_for else None))
                 progress(len(batch))
                 batch = []
                 added = report.opened.places
@@ -206,6 +204,11 @@ def open_spans(
     if report.opened.places > counted:
         database.analyze()
     return report
+
+
+def _is_waited_for(database: Database) -> bool:
+    with database.statement() as connection:
+        return waiting.anybody(connection)
 
 
 def _bits(database: Database, names: Sequence[str]) -> int:

@@ -195,9 +195,7 @@ def _is_agreed(store: Store, staff: Staff, cluster_id: str) -> bool:
     return False
 
 
-def free(
-    store: Store, staff: Staff, campaign_of: CampaignOf, cluster_id: str, why: str
-) -> FreedCluster:
+def free(store: Store, staff: Staff, cluster_id: str, why: str) -> FreedCluster:
     """Cancel every booking of a cluster, all or nothing; gives what was freed. Raises ActRefused.
 
     Their places are kept for `UNDO_FREED`, then they go to who waits, as after any cancellation.
@@ -216,7 +214,6 @@ def free(
             raise ActRefused("cluster_gone")
         cluster, booking_ids = found
         freed_id = store.chance.identifier()
-        names = changes.campaigns_of(connection, booking_ids)
         freed = [
             one
             # In one order, or two who free at once would wait for each other.
@@ -225,7 +222,6 @@ def free(
                 cancel(
                     connection,
                     store,
-                    campaign_of(names[one]),
                     one,
                     by=By(staff.id, Channel.SUPERVISOR, history.FREED, key=freed_id),
                     undo_within=UNDO_FREED,

@@ -1,11 +1,11 @@
 """The waiting list: join it, leave it, hear one's position, take or refuse what is offered.
 
-`services.slots.freed_slot_offers` decides whom a freed place is offered to; here is what becomes of
-the offer. A place that is refused, or not taken in time, goes to the next in the transaction in
-which it ends. Whoever had it keeps their old position after their first offer. A later refusal puts
-them behind the others of their class, and a later offer without any answer ends their entry. An
-offer that never left the house is none: they keep their position. Nobody is asked about the same
-hour twice.
+`freed_slot_offers` decides which entry a freed place is offered to; here is what becomes of the
+offer. A place that is refused, or not taken in time, goes to the next in the transaction in which
+the offer ends. The entry that had it keeps its old position after its first offer. A later refusal
+puts it behind the others of its class, and a later offer without any answer ends it. An offer that
+never left the house is none: the entry keeps its position. No entry is asked about the same hour
+twice.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.booking.reach import Reach
 from services.campaign.campaign import Campaign
 from services.slots.allocate import Channel, Holder
-from services.slots.freed_slot_offers import (
+from services.slots.give_back import give_back_holds
+from services.slots.offer import offer_at
+from services.store import Store
+from services.waiting_list.freed_slot_offers import (
     campaigns_of,
     free_cancelled,
     offer_freed,
     places_needed,
 )
-from services.slots.give_back import give_back_holds
-from services.slots.offer import offer_at
-from services.store import Store
 from services.work import Work
 
 # Offers that ran out and are looked after together; each is a transaction of its own.
@@ -85,7 +85,7 @@ def join(work: Work, who: Waiter, entry_id: str = "") -> str:
     A new entry has `entry_id`, where one is given.
 
     With `work.beside` it is for all of these in one appointment; what its person gets elsewhere
-    meanwhile it waits for no more (services.slots.freed_slot_offers.narrowed).
+    meanwhile it waits for no more (`freed_slot_offers.narrowed`).
 
     One live entry for each person: a second wish gives the first entry and changes nothing of it.
     Twins share a birth date and a line: who is asked for as somebody else than whoever put
@@ -295,25 +295,22 @@ def decline(work: Work, entry_id: str, *, chosen: Sequence[int] = ()) -> bool:
     return True
 
 
-def advance(
-    store: Store,
-    campaign_of: Callable[[str], Campaign | None],
-    campaigns: Callable[[], Sequence[Campaign]] = tuple,
-) -> int:
+def advance(store: Store, campaigns: Callable[[], Sequence[Campaign]]) -> int:
     """Pass on every offer that ran out, each in a transaction of its own; gives how many did.
 
     One that nobody can be told of, or not in time, is as good as run out. What was cancelled and
-    cannot be taken back any more goes the same way. `campaign_of` knows campaigns by name, and
-    `campaigns` are all that there are. Safe to run twice at the same time.
+    cannot be taken back any more goes the same way. `campaigns` are all that there are. Safe to run
+    twice at the same time.
     """
-    done = free_cancelled(store, campaign_of, campaigns)
-    others = tuple(one for one in campaigns() if one.service)
+    done = free_cancelled(store)
+    known = {campaign.name: campaign for campaign in campaigns()}
+    others = tuple(campaign for campaign in known.values() if campaign.service)
     while True:
         with store.database.statement() as connection:
             over = waiting.lapsed(connection, store.clock, limit=AT_ONCE)
             lost = offers.untellable(connection, limit=AT_ONCE)
         passed = sum(
-            _pass_on_alone(store, campaign_of(name), entry_id, others)
+            _pass_on_alone(store, known.get(name), entry_id, others)
             for entry_id, name in dict.fromkeys((*over, *(one[:2] for one in lost)))
         )
         done += passed

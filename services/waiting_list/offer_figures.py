@@ -14,8 +14,8 @@ from models.waiting_list import offers
 from models.waiting_list.offers import OfferOutcome, Passed
 from services.campaign.campaign import Campaign
 from services.messages.offer_hours import tells_at
-from services.slots.freed_slot_offers import offer_lasts
 from services.store import Store
+from services.waiting_list.freed_slot_offers import offer_lasts
 
 # Two threads that offer at the same moment are not one after the other.
 _TOGETHER = timedelta(seconds=10)

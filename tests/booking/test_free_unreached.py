@@ -71,7 +71,7 @@ def a_day_before(one: House, more: timedelta = timedelta()) -> None:
 
 
 def frees(one: House) -> int:
-    return free_unreached(one.store, SYSTEM_FREES)
+    return free_unreached(one.store)
 
 
 def state_of(one: House, booking_id: str) -> str:
@@ -110,7 +110,7 @@ def test_who_waits_has_the_place(site: House, unreached: tuple[str, str]):
     a_day_before(site)
     frees(site)
     clock_of(site).advance(timedelta(minutes=11, seconds=30))
-    entries.advance(site.store, SYSTEM_FREES)
+    entries.advance(site.store, lambda: [CAMPAIGN])
     with site.database.statement() as connection:
         stands = entries.position(connection, site.store, entry)
     assert stands is not None

@@ -312,7 +312,7 @@ def test_it_is_cancelled_taken_back_and_moved_like_any_other(town: House):
         file = file_of(town, reference)
         booked = booked_places(town.database)
         with town.database.transaction() as connection:
-            done = cancel(connection, town.store, town.campaign, file.id, (1,), by=by)
+            done = cancel(connection, town.store, file.id, (1,), by=by)
         assert isinstance(done, Cancelled), reference
         with town.database.transaction() as connection:
             back = undo_cancel(
@@ -353,7 +353,7 @@ def test_an_agent_who_looks_for_a_stand_in_finds_the_booking_that_there_is(town:
     # Two bookings fit the person, and both are this one.
     assert found() == [(shown,), (shown,)]
     with town.database.transaction() as connection:
-        cancel(connection, town.store, town.campaign, real.id, by=By("caller", Channel.PHONE))
+        cancel(connection, town.store, real.id, by=By("caller", Channel.PHONE))
     assert found() == [(), (replace(shown, live=False),)]
 
 
@@ -367,7 +367,6 @@ def test_who_is_really_booked_stays_so_whatever_is_done_with_a_stand_in(town: Ho
         cancel(
             connection,
             town.store,
-            town.campaign,
             stands_in.id,
             by=By("caller", Channel.PHONE),
         )
@@ -463,7 +462,7 @@ def test_once_it_is_cancelled_no_text_says_that_it_counts(town: House):
     asks(town, "two")
     with town.database.transaction() as connection:
         file = file_of(town, first.reference)
-        cancel(connection, town.store, town.campaign, file.id, by=By("caller", Channel.PHONE))
+        cancel(connection, town.store, file.id, by=By("caller", Channel.PHONE))
     render = stand_in.renders("+33974750001")[stand_in.KIND]
     (row,) = texts(town)
     with town.database.transaction() as connection:

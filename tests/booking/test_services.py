@@ -66,7 +66,7 @@ def opens(
 @pytest.fixture
 def autumn(database_url: str) -> Iterator[House]:
     """One centre without any slot."""
-    with house(database_url, campaign=GRIPPE) as made:
+    with house(database_url, campaign=GRIPPE, beside=[COVID]) as made:
         made.opens_centre("1")
         yield made
 
@@ -139,9 +139,7 @@ def verified(made: House) -> list[str]:
 
 def cancels(made: House, file: BookingDetails, service: str = "") -> Cancelled | Unchanged:
     with made.database.transaction() as connection:
-        return change_booking.cancel(
-            connection, made.store, GRIPPE, file.id, by=AGENT, service=service
-        )
+        return change_booking.cancel(connection, made.store, file.id, by=AGENT, service=service)
 
 
 def takes_back(made: House, file: BookingDetails) -> Restored | Unchanged:
@@ -157,7 +155,6 @@ def moves(
     *,
     dose: int = 1,
     service: str = "",
-    others: tuple[Campaign, ...] = (),
 ) -> Moved | Unchanged:
     (found,) = rows_of(made.database, select(slot.c.id).where(slot.c.start_at == start))
     first, *beside = campaigns
@@ -172,7 +169,6 @@ def moves(
             by=AGENT,
             beside=tuple(beside),
             service=service,
-            others=others,
         )
 
 

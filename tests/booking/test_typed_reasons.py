@@ -69,7 +69,7 @@ def cancelled(service: House) -> tuple[House, str]:
     ((booking_id,),) = rows_of(service.database, select(booking.c.id))
     by = By("operator", Channel.SUPERVISOR, WHY)
     with service.database.transaction() as connection:
-        cancel(connection, service.store, service.campaign, booking_id, by=by)
+        cancel(connection, service.store, booking_id, by=by)
     return service, booking_id
 
 

@@ -6,6 +6,7 @@ scheduler that is dead delays that and loses nothing.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
 
@@ -28,6 +29,7 @@ from services.booking.change_booking import (
     move,
     undo_cancel,
 )
+from services.campaign.campaigns import Campaigns
 from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.give_back import PASSED_ON_BEFORE, UNDO_GRACE, UNDO_WITHIN
 from services.waiting_list.entries import EntryState, advance, join, position
@@ -59,9 +61,7 @@ def pairs(service: House) -> House:
 
 def cancels(house: House, file: BookingDetails, *doses: int) -> None:
     with house.database.transaction() as connection:
-        done = cancel(
-            connection, house.store, house.campaign, file.id, set(doses) or None, by=CALLER
-        )
+        done = cancel(connection, house.store, file.id, set(doses) or None, by=CALLER)
     assert isinstance(done, Cancelled)
 
 
@@ -85,7 +85,7 @@ def state(house: House, entry: str) -> EntryState:
 
 
 def advances(house: House) -> int:
-    return advance(house.store, {house.campaign.name: house.campaign}.get)
+    return advance(house.store, lambda: [house.campaign])
 
 
 def holders(house: House) -> dict[int, str]:
@@ -174,7 +174,8 @@ def test_two_schedulers_pass_it_on_once(full: House):
 def test_of_a_campaign_that_is_no_more_the_place_is_free(full: House):
     cancels(full, books(full))
     clock_of(full).advance(SETTLED)
-    assert advance(full.store, lambda _: None) == 1
+    full.campaigns = Campaigns.fixed(replace(full.campaign, name="another"))
+    assert advance(full.store, tuple) == 1
     assert holders(full) == {}
     assert len(holds(full, "CA-quick")) == 1
 

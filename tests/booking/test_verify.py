@@ -91,12 +91,13 @@ def test_a_varied_day_leaves_no_contradiction(two_doses: House):
         ]
     first, second, third, fourth = (file for file in files if file)
     with connect() as connection:
-        args = (connection, service.store, TWO_DOSES)
+        args = (connection, service.store)
         assert isinstance(change_booking.cancel(*args, first.id, by=by), Cancelled)
         assert isinstance(change_booking.cancel(*args, second.id, [2], by=by), Cancelled)
         assert isinstance(change_booking.cancel(*args, third.id, by=by), Cancelled)
         holder = Holder(Channel.PHONE, "back")
-        assert isinstance(change_booking.undo_cancel(*args, holder, third.id, by=by), Restored)
+        restored = change_booking.undo_cancel(*args, TWO_DOSES, holder, third.id, by=by)
+        assert isinstance(restored, Restored)
     (held, *_) = holds(service, "mover", campaign=TWO_DOSES)
     with connect() as connection:
         other = connection.execute(

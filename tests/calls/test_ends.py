@@ -19,8 +19,8 @@ from models.slots.tables import place
 from models.waiting_list.tables import waiting_entry
 from services.campaign.campaign import Eligible
 from services.messages.deliver_message import DeliveryDependencies, deliver_message
-from services.slots.freed_slot_offers import offer_freed
 from services.waiting_list import entries
+from services.waiting_list.freed_slot_offers import offer_freed
 from services.waiting_list.offer_notices import OfferNotices
 from services.work import Work
 from tests.support.house import (

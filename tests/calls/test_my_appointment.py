@@ -267,7 +267,7 @@ def test_taken_back_in_another_call_within_ten_minutes_though_somebody_waits(ser
     entry = waits(service)
     gives(service, reference).answers("3", "1").hangs_up()
     clock_of(service).advance(UNDO_WITHIN - timedelta(seconds=1))
-    advance(service.store, {service.campaign.name: service.campaign}.get)
+    advance(service.store, lambda: [service.campaign])
     assert standing(service, entry) is EntryState.WAITING
 
     caller = gives(service, reference).hears_text("Pour revenir sur cette annulation, tapez 1")
@@ -276,7 +276,7 @@ def test_taken_back_in_another_call_within_ten_minutes_though_somebody_waits(ser
 
     caller.presses("3").presses("1").hangs_up()
     clock_of(service).advance(UNDO_WITHIN + UNDO_GRACE / 2)
-    advance(service.store, {service.campaign.name: service.campaign}.get)
+    advance(service.store, lambda: [service.campaign])
     assert standing(service, entry) is EntryState.OFFERED
 
 
@@ -336,7 +336,7 @@ def test_what_was_changed_elsewhere_meanwhile_is_told_as_it_is_now(service: Hous
         file = changes.find_by_reference(connection, service.store.vault, reference)
         assert file is not None
         by = By("staff-7", Channel.AGENT, "asked by somebody")
-        cancel(connection, service.store, service.campaign, file.id, by=by)
+        cancel(connection, service.store, file.id, by=by)
     caller.presses("1").hears_text("n'est plus comme je vous l'ai dit")
     caller.hears_text("Ce rendez-vous est annulé")
     assert len(service.messages("booking_cancelled")) == 1

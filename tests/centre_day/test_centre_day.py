@@ -277,7 +277,7 @@ def test_whoever_waits_longest_is_rung_with_a_place_kept_for_them(evening: House
     # A place that is kept in vain is free again by itself, and its person on the list.
     evening.clock.advance(timedelta(minutes=11))  # type: ignore[attr-defined]
     assert answers(other, third.entry_id, RingAnswer.COMES) is None
-    assert waiting_list.advance(evening.store, lambda _name: evening.campaign) == 1
+    assert waiting_list.advance(evening.store, lambda: [evening.campaign]) == 1
     with evening.database.statement() as connection:
         standing = waiting_list.position(connection, evening.store, third.entry_id)
     assert standing is not None

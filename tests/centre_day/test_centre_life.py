@@ -824,7 +824,7 @@ def test_whoever_changed_since_is_left_alone(service: House):
     report = life(service).close_centre("1", WHY)
     with service.database.transaction() as connection:
         by = By("caller", Channel.PHONE)
-        cancel(connection, service.store, service.campaign, cancels, by=by)
+        cancel(connection, service.store, cancels, by=by)
     undone = life(service).undo(report.operation_id, OperationRequest(""))
     assert undone.fates == {stays: MoveOutcome.BACK, cancels: MoveOutcome.CHANGED}
     assert where(service, cancels) == []
@@ -882,7 +882,7 @@ def run(service: House, tmp_path: Any) -> Any:
     group = click.Group()
     its_life = life(service)
     group.add_command(centres_commands.make(service.database, service.clock, its_life))
-    group.add_command(slots_commands.make(service.database, service.clock, its_life))
+    group.add_command(slots_commands.make(service.store, its_life))
     group.add_command(operations_commands.make(its_life))
 
     def invoke(*arguments: object) -> Result:

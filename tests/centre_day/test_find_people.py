@@ -161,7 +161,6 @@ def test_a_code_of_no_use_here_says_why(made: House):
         cancelled = cancel(
             connection,
             made.store,
-            made.campaign,
             changes.id_by_reference(connection, made.store.vault, reference) or "",
             by=By("caller", Channel.PHONE),
         )
@@ -171,9 +170,7 @@ def test_a_code_of_no_use_here_says_why(made: House):
     with made.database.transaction() as connection:
         booking_id = changes.id_by_reference(connection, made.store.vault, reference) or ""
         by = By("caller", Channel.PHONE)
-        assert isinstance(
-            cancel(connection, made.store, made.campaign, booking_id, by=by), Cancelled
-        )
+        assert isinstance(cancel(connection, made.store, booking_id, by=by), Cancelled)
     clock_of(made).moment = MORNING
     assert finds(at, gone).word is FindWord.CANCELLED
     assert finds(at, reference).word is FindWord.CANCELLED

@@ -15,7 +15,7 @@ from models.slots.tables import place
 from models.waiting_list.tables import waiting_entry
 from services.campaign.campaigns import Campaigns
 from services.centre_day.centre_life import CentreLife, OperationRequest
-from services.slots.freed_slot_offers import offer_freed
+from services.waiting_list.freed_slot_offers import offer_freed
 from services.work import Work
 from tests.online.visitors import BORN, Visitor
 from tests.support.house import House, house, mornings

@@ -74,7 +74,7 @@ def gives_up_what_is_booked(service: House) -> None:
         statement = select(booking.c.id).where(booking.c.state == "confirmed")
         for booking_id in connection.execute(statement).scalars().all():
             by = By("caller", Channel.PHONE, why="a journey")
-            cancel(connection, service.store, service.campaign, booking_id, by=by)
+            cancel(connection, service.store, booking_id, by=by)
 
 
 def journeys(service: House) -> list[Call]:

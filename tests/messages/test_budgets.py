@@ -351,7 +351,7 @@ def cancels(office: Office, booking_id: str) -> None:
     house = office.house
     with house.database.transaction() as connection:
         by = By("the caller", Channel.PHONE)
-        cancel(connection, house.store, house.campaign, booking_id, by=by)
+        cancel(connection, house.store, booking_id, by=by)
 
 
 @pytest.mark.parametrize("topic", [Topic.REPLY, Topic.CALLBACK, Topic.UNFINISHED])

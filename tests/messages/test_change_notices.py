@@ -47,7 +47,7 @@ def books(office: Office, number: str = MOBILE, *, first: int = 5) -> str:
 def cancels(office: Office, booking_id: str, by: By = BY_PHONE) -> None:
     house = office.house
     with house.database.transaction() as connection:
-        cancel(connection, house.store, house.campaign, booking_id, by=by)
+        cancel(connection, house.store, booking_id, by=by)
 
 
 def restores(office: Office, booking_id: str, by: By = BY_PHONE) -> None:

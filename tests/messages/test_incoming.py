@@ -185,7 +185,7 @@ def test_yes_takes_nobody_the_way_back_from_a_cancellation(caller: Writer):
     (row,) = booking_rows(house)
     by = By("caller", Channel.PHONE)
     with house.database.transaction() as connection:
-        cancel(connection, house.store, house.campaign, row.id, by=by)
+        cancel(connection, house.store, row.id, by=by)
         history.add(
             connection,
             house.clock,

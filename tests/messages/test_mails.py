@@ -215,7 +215,7 @@ def test_who_gave_no_number_is_told_of_a_change_by_mail(service: House, server: 
         file = changes.load(connection, service.store.vault, found)
         assert file is not None
         by = By("agent", Channel.AGENT, "", "key", file.version)
-        cancel(connection, service.store, service.campaign, found, (1,), by=by)
+        cancel(connection, service.store, found, (1,), by=by)
     sweeps(service, port)
     assert len(kept.mails) == 2
     body = kept.mails[-1].get_body()

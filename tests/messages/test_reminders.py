@@ -326,7 +326,6 @@ def cancels(made: House, booking_id: str) -> None:
         done = cancel(
             connection,
             made.store,
-            made.campaign,
             booking_id,
             (1,),
             by=By("a", Channel.AGENT, "asked for"),

@@ -92,7 +92,6 @@ def test_a_confirmation_of_a_booking_that_is_cancelled_is_dropped(
         cancel(
             connection,
             house.store,
-            house.campaign,
             booking_id,
             None,
             by=By("caller", Channel.PHONE),
@@ -241,7 +240,6 @@ def test_a_call_about_a_cancelled_booking_is_not_made(whole_office: Office):
         cancel(
             connection,
             house.store,
-            house.campaign,
             booking_id,
             None,
             by=By("caller", Channel.PHONE),

@@ -191,7 +191,7 @@ def gives_up(made: House) -> None:
         live = select(booking.c.id).where(theirs, booking.c.state == "confirmed")
         for booking_id in connection.execute(live).scalars().all():
             by = By("caller", Channel.PHONE, why="a journey")
-            cancel(connection, made.store, made.campaign, booking_id, by=by)
+            cancel(connection, made.store, booking_id, by=by)
 
 
 def books_by_telephone(made: House, number: str = NUMBER, born: date = BORN) -> None:

@@ -42,7 +42,7 @@ def booked(one: Beside) -> str:
 
 def cancels(one: Beside, booking_id: str) -> None:
     with one.house.database.transaction() as connection:
-        done = cancel(connection, one.house.store, one.house.campaign, booking_id, by=BY_CALLER)
+        done = cancel(connection, one.house.store, booking_id, by=BY_CALLER)
     assert isinstance(done, Cancelled)
 
 

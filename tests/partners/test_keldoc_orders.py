@@ -393,7 +393,7 @@ def test_a_cancellation_goes_there_once_nobody_can_take_it_back(on_both: Beside)
     booking_id = one.kept(order).booking_id
     store, campaign = one.house.store, one.house.campaign
     with one.house.database.transaction() as connection:
-        done = cancel(connection, store, campaign, booking_id, by=by(one))
+        done = cancel(connection, store, booking_id, by=by(one))
     assert isinstance(done, Cancelled)
     assert one.delivers() == []
     with one.house.database.transaction() as connection:
@@ -405,7 +405,7 @@ def test_a_cancellation_goes_there_once_nobody_can_take_it_back(on_both: Beside)
     assert len(one.diary.confirmed()) == 1
 
     with one.house.database.transaction() as connection:
-        cancel(connection, store, campaign, booking_id, by=by(one))
+        cancel(connection, store, booking_id, by=by(one))
     one.diary.set_faults({"next": ["cut"]})
     assert one.delivers(timedelta(minutes=13)) == ["no answer"]
     # It was heard: gone already is as good.

@@ -141,9 +141,7 @@ class Autumn(Places):
             return
         before, had = self.booked_places(), self.live_services(booking_id)
         with self.house.database.transaction() as connection:
-            done = cancel(
-                connection, self.house.store, GRIPPE, booking_id, by=AGENT, service=service
-            )
+            done = cancel(connection, self.house.store, booking_id, by=AGENT, service=service)
         gone, left = before - self.booked_places(), self.live_services(booking_id)
         if isinstance(done, Cancelled):
             assert left.keys() < had.keys()

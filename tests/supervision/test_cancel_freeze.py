@@ -143,13 +143,11 @@ def test_telephone_and_site_do_not_cancel_and_an_agent_does(frozen: House):
     file = books(frozen)
     for channel in (Channel.PHONE, Channel.WEB):
         with frozen.database.transaction() as connection:
-            done = cancel(
-                connection, frozen.store, frozen.campaign, file.id, by=By("caller", channel)
-            )
+            done = cancel(connection, frozen.store, file.id, by=By("caller", channel))
         assert done == Unchanged(WhyNot.FROZEN)
     with frozen.database.transaction() as connection:
         by = By("agent-1", Channel.AGENT)
-        done = cancel(connection, frozen.store, frozen.campaign, file.id, by=by)
+        done = cancel(connection, frozen.store, file.id, by=by)
     assert isinstance(done, Cancelled)
 
 

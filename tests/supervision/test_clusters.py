@@ -278,7 +278,7 @@ def test_one_click_frees_them_all_with_a_reason_and_nobody_else(crowded: House):
 
 def frees(one: House) -> str:
     staff = one.employs("supervisor")
-    return clusters.free(one.store, staff, CAMPAIGN_OF, the_cluster(one), WHY).id
+    return clusters.free(one.store, staff, the_cluster(one), WHY).id
 
 
 def test_for_half_an_hour_all_of_it_is_taken_back_at_the_very_same_places(crowded: House):
@@ -323,7 +323,7 @@ def frees_at_once(one: House, count: int = 2) -> list[str]:
 
     def frees_it(who: Staff) -> str:
         try:
-            return str(clusters.free(one.store, who, CAMPAIGN_OF, cluster, WHY).people)
+            return str(clusters.free(one.store, who, cluster, WHY).people)
         except ActRefused as refused:
             return refused.why
 

@@ -57,6 +57,7 @@ from services.numbers.numbers import CalledNumber, Numbers
 from services.service import Service
 from services.short_links import Links
 from services.store import NO_LIMITS, NO_PACE, NO_SHARES, HoldShares, PaceLimits, ReachLimits, Store
+from services.waiting_list.freed_slot_offers import OfferFreedPlaces
 from tests.support.shared_work import (
     clocks,
     settings,
@@ -180,6 +181,7 @@ class House:
             # Nor are they slow.
             pace,
             shares,
+            on_places_freed=[OfferFreedPlaces(lambda: self.known_campaigns().all())],
         )
         self.woken = WokenUp()
         self.mails = mails
@@ -203,6 +205,9 @@ class House:
         self.numbers = Numbers.fixed(self.settings.national_number, *numbers)
         self._logins = itertools.count(1)
 
+    def known_campaigns(self) -> Campaigns:
+        return self.campaigns or Campaigns.fixed(self.campaign, *self.beside, now=self.clock.now)
+
     @cached_property
     def app(self) -> Flask:
         """The web application; many a test asks nothing of it, and it costs as much as the rest."""
@@ -213,7 +218,7 @@ class House:
         directory = Directory(self.database, centres_fresh_seconds=0)
         service = Service(
             directory,
-            self.campaigns or Campaigns.fixed(self.campaign, *self.beside, now=self.clock.now),
+            self.known_campaigns(),
             self.settings.national_number,
             platforms=lambda: NAMES,
             reply_number=self.settings.sms_reply_number,

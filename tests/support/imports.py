@@ -71,11 +71,12 @@ def clock() -> FixedClock:
 @pytest.fixture
 def run(database: Database, clock: FixedClock) -> Run:
     """Run a command line as an operator does."""
-    life = CentreLife(Store(database, Vault([bytes(32)]), clock), Campaigns.fixed(CAMPAIGN))
+    store = Store(database, Vault([bytes(32)]), clock)
+    life = CentreLife(store, Campaigns.fixed(CAMPAIGN))
     group = click.Group()
     group.add_command(centres.make(database, clock, life))
     group.add_command(centres.make_postcodes(database))
-    group.add_command(slots.make(database, clock, life))
+    group.add_command(slots.make(store, life))
     group.add_command(store_commands.make_demo(database, clock))
 
     def invoke(*arguments: object) -> Result:

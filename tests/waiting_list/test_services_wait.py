@@ -12,7 +12,6 @@ from sqlalchemy import select
 from models.slots.tables import place
 from models.waiting_list.waiting import Waiter
 from services.campaign.campaign import Campaign
-from services.slots.freed_slot_offers import SlotReleaseNotifier
 from services.slots.give_back import UNDO_WITHIN
 from services.waiting_list import entries
 from services.work import Work
@@ -52,8 +51,7 @@ def waits(made: House, campaign: Campaign, number: str) -> str:
 def sweeps(made: House) -> None:
     """After the time in which a cancellation can be taken back."""
     clock_of(made).advance(UNDO_WITHIN + timedelta(minutes=1, seconds=30))
-    known = {one.name: one for one in BOTH}
-    entries.advance(made.store, known.get, lambda: BOTH)
+    entries.advance(made.store, lambda: BOTH)
 
 
 def offered(made: House, entry_id: str) -> bool:
@@ -116,7 +114,7 @@ def moves_away(made: House, serves: Sequence[str]) -> None:
     opens(made, [first], *serves)
     file = booked(made, [GRIPPE])
     opens(made, [second])
-    moves(made, file, second, [GRIPPE], others=BOTH)
+    moves(made, file, second, [GRIPPE])
 
 
 @pytest.mark.parametrize(("serves", "is_offered"), [(("grippe",), False), ((), True)])
@@ -154,8 +152,7 @@ def test_what_nobody_takes_in_time_goes_to_whoever_waits_for_another_service(aut
     moves_away(autumn, ())
     assert offered(autumn, covid)
     clock_of(autumn).advance(COVID.waiting_offer + timedelta(minutes=1))
-    known = {one.name: one for one in BOTH}
-    assert entries.advance(autumn.store, known.get, lambda: BOTH) == 1
+    assert entries.advance(autumn.store, lambda: BOTH) == 1
     assert offered(autumn, grippe)
 
 
@@ -165,7 +162,6 @@ def test_new_places_go_to_all_services_in_one_order(autumn: House):
     grippe = waits(autumn, GRIPPE, "+33622222222")
     opens(autumn, mornings(1))
     (found,) = rows_of(autumn.database, select(place.c.id))
-    notifier = SlotReleaseNotifier(autumn.store, lambda: BOTH)
     with autumn.database.transaction() as connection:
-        assert notifier.offer(connection, [found.id]) == 1
+        autumn.store.publish_places_freed(connection, [found.id])
     assert (offered(autumn, covid), offered(autumn, grippe)) == (True, False)

@@ -33,16 +33,16 @@ from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.campaign.campaign import Campaign
 from services.privacy.erase_data import erase_data
 from services.slots.allocate import Channel, Chosen, Holder
-from services.slots.freed_slot_offers import (
-    GRACE,
-    SlotReleaseNotifier,
-    free_places_of,
-    offer_freed,
-    offer_lasts,
-)
+from services.slots.give_back import give_back_holds, undoing
 from services.slots.open_slots import open_slots
 from services.waiting_list import entries as waiting_list
 from services.waiting_list.entries import EntryState, NoPhone, NoPlace
+from services.waiting_list.freed_slot_offers import (
+    GRACE,
+    OfferFreedPlaces,
+    offer_freed,
+    offer_lasts,
+)
 from services.work import Work
 from tests.support.house import CAMPAIGN, House, campaign_with, mornings
 from tests.support.rows import (
@@ -127,10 +127,11 @@ def books(
 def cancels(house: House, booking_id: str, *, campaign: Campaign = CAMPAIGN) -> None:
     with house.database.transaction() as connection:
         by = By("caller", Channel.PHONE)
-        done = cancel(connection, house.store, campaign, booking_id, by=by)
+        done = cancel(connection, house.store, booking_id, by=by)
         assert not isinstance(done, Unchanged)
         # As if the minutes were over in which it can be taken back.
-        free_places_of(connection, house.store, campaign, booking_id)
+        freed = give_back_holds(connection, undoing(booking_id))
+        offer_freed(Work(connection, house.store, campaign), freed)
 
 
 def place_ids(house: House, centre_id: str = "1") -> list[int]:
@@ -200,7 +201,7 @@ def tells(house: House) -> None:
 
 
 def advances(house: House, campaign: Campaign = CAMPAIGN) -> int:
-    return waiting_list.advance(house.store, {campaign.name: campaign}.get)
+    return waiting_list.advance(house.store, lambda: [campaign])
 
 
 # ---------------------------------------------------------------- who comes first
@@ -604,10 +605,10 @@ def test_a_hold_that_ran_out_is_offered_to_who_waits_before_others_find_it(servi
     assert holds(service, "CA-left")
     entry = joins(service, 1)
     (one,) = place_ids(service)
-    scheduler.tidy(service.store, lambda: [CAMPAIGN])
+    scheduler.tidy(service.store)
     assert holder(service, one) == "CA-left"
     clock_of(service).advance(CAMPAIGN.hold_lease + MINUTE)
-    assert scheduler.tidy(service.store, lambda: [CAMPAIGN]) == 1
+    assert scheduler.tidy(service.store) == 1
     assert holder(service, one) == entry
     assert holds(service, "CA-quick") == []
     assert stands(service, entry).state == EntryState.OFFERED
@@ -617,7 +618,7 @@ def test_a_hold_that_ran_out_is_everybodys_where_nobody_waits(service: House):
     service.opens_centre("1", starts=mornings(1), capacity=1)
     assert holds(service, "CA-left")
     clock_of(service).advance(CAMPAIGN.hold_lease + MINUTE)
-    scheduler.tidy(service.store, lambda: [CAMPAIGN])
+    scheduler.tidy(service.store)
     assert holds(service, "CA-quick")
 
 
@@ -628,7 +629,12 @@ def test_the_scheduler_does_it(service: House):
     second = joins(service, 2)
     cancels(service, booking)
     clock_of(service).advance(OFFER)
-    tasks = scheduler.tasks(service.store, None, {"tests": CAMPAIGN}.get)  # type: ignore[arg-type]
+    tasks = scheduler.tasks(
+        service.store,
+        None,  # type: ignore[arg-type]
+        {"tests": CAMPAIGN}.get,
+        campaigns=lambda: [CAMPAIGN],
+    )
     (task,) = [task for task in tasks if task.name == "waiting"]
     timed.run_once(task)
     assert holder(service, one) == second
@@ -640,7 +646,7 @@ def test_an_offer_of_a_campaign_that_is_no_more_frees_the_place(service: House):
     entry = joins(service, 1)
     cancels(service, booking)
     clock_of(service).advance(OFFER)
-    assert waiting_list.advance(service.store, lambda _: None) == 1
+    assert waiting_list.advance(service.store, tuple) == 1
     assert holder(service, one) is None
     assert stands(service, entry).state == EntryState.GONE
 
@@ -988,15 +994,13 @@ def opens_new(
 ) -> int:
     """Two slots a day at each centre, as `flask slots open` does."""
     report = open_slots(
-        house.database,
-        house.clock,
+        replace(house.store, on_places_freed=[OfferFreedPlaces(lambda: [campaign])]),
         centre_ids=None,
         first=house.clock.now().date() + DAY,
         days=days,
         hours=[("09:00", "11:00")],
         every=60,
         capacity=capacity,
-        offers=SlotReleaseNotifier(house.store, lambda: [campaign]),
     )
     return report.opened.places
 

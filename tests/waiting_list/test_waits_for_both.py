@@ -17,9 +17,9 @@ from models.waiting_list.waiting import Waiter
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked
 from services.campaign.campaign import Campaign
-from services.slots.freed_slot_offers import offer_freed
 from services.waiting_list import entries
 from services.waiting_list.entries import EntryState
+from services.waiting_list.freed_slot_offers import offer_freed
 from services.waiting_list.offer_figures import inversions
 from services.work import Work
 from tests.booking.test_services import (
@@ -194,8 +194,7 @@ def test_an_offer_that_runs_out_leaves_both_waited_for(autumn: House):
     opens(autumn, mornings(1))
     assert comes_free(autumn) == 1
     clock_of(autumn).advance(GRIPPE.waiting_offer + timedelta(minutes=1))
-    known = {one.name: one for one in BOTH}
-    assert entries.advance(autumn.store, known.get, lambda: BOTH) == 1
+    assert entries.advance(autumn.store, lambda: BOTH) == 1
     assert wants(autumn, entry) == (GRIPPE.name, COVID.name)
 
 
@@ -214,7 +213,9 @@ def test_who_waits_for_both_is_not_passed_over_by_a_place_for_one(autumn: House)
     opens(autumn, mornings(1), "grippe")
     assert comes_free(autumn) == 1
     takes(autumn, alone)
-    known = {one.name: one for one in BOTH}
     with autumn.database.statement() as connection:
         since = autumn.clock.now() - timedelta(days=1)
-        assert inversions(connection, autumn.store, known.get, since=since) == []
+        assert (
+            inversions(connection, autumn.store, {one.name: one for one in BOTH}.get, since=since)
+            == []
+        )

@@ -67,11 +67,7 @@ class ClusterPages:
         why = request.form.get("why", "")[:_WHY_LETTERS]
         return self._acts(
             "freed",
-            lambda: (
-                clusters.free(
-                    self.store, current(), self.campaigns.by_name, _id("cluster"), why
-                ).people
-            ),
+            lambda: clusters.free(self.store, current(), _id("cluster"), why).people,
         )
 
     @roles("supervisor")

@@ -1,9 +1,10 @@
-"""A place was freed: whoever waits longest has it offered, before anybody else can see it.
+"""A place was freed: the first entry of the waiting list has it offered, before others can see it.
 
-Called in the transaction that freed the place, so that there is no moment in between. The place is
-held for the entry for the campaign's `waiting_offer` and some minutes longer: in these the
-scheduler passes it on to the next, straight from one to the other. A scheduler that is dead delays
-the next offer; the hold runs out all the same, and the place is there for everybody.
+`OfferFreedPlaces` hears of it (services.store.PlacesFreed) in the transaction that freed the place,
+so that there is no moment in between. The place is held for the entry for the campaign's
+`waiting_offer` and some minutes longer: in these the scheduler passes it on to the next, straight
+from one to the other. A scheduler that is dead delays the next offer; the hold runs out all the
+same, and the place is there for everybody.
 
 The time of an offer counts from when it can be told: what is freed at night is kept until the
 morning and so much longer. Whom nobody may tell in time is passed over for that place.
@@ -26,7 +27,6 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from models.booking import changes
-from models.database import Connection
 from models.slots import places
 from models.slots.places import NEIGHBOURS
 from models.waiting_list import offers, waiting
@@ -37,7 +37,7 @@ from services.messages.topics import Topic
 from services.messages.write_message import write_message
 from services.slots.allocate import Allocate, Channel, Holder, Pair
 from services.slots.give_back import PASSED_ON_BEFORE, give_back_holds, undoing
-from services.store import Store
+from services.store import PlacesFreed, Store
 from services.work import Work
 
 # How much longer than the offer the place is held: the scheduler passes on what was not taken.
@@ -46,7 +46,8 @@ GRACE = timedelta(minutes=15)
 SHORTEST_OFFER = timedelta(minutes=10)
 # Somebody whom a place does not suit after all costs a few statements; so many at most.
 MOST_TRIES = 20
-# Cancellations that are looked after together; each is a transaction of its own.
+# Places that are offered by one statement; cancellations, each a transaction of its own, that are
+# looked after together.
 _AT_ONCE = 200
 # A window ends before its last moment.
 _MOMENT = timedelta(microseconds=1)
@@ -124,90 +125,64 @@ def _offer_to_all(queues: Sequence[tuple[_Queue, Sequence[Freed]]]) -> int:
 
 
 @dataclass(frozen=True)
-class SlotReleaseNotifier:
-    """Those who wait, of all campaigns: for who opens slots."""
+class OfferFreedPlaces:
+    """Listener of the event that places were freed. `campaigns` are all that there are."""
 
-    store: Store
     campaigns: Callable[[], Sequence[Campaign]]
 
-    def anybody(self) -> bool:
-        """Whether somebody waits at this moment."""
-        with self.store.database.statement() as connection:
-            return waiting.anybody(connection)
+    def __call__(self, freed: PlacesFreed) -> None:
+        """Offer them, in the transaction that freed them: campaigns in the order they opened.
 
-    def offer(self, connection: Connection, place_ids: Sequence[int]) -> int:
-        """Offer new places, in the caller's transaction: campaigns in the order they opened.
-
-        Those of named services share their places, and so have one list.
+        What a booking had is for those who wait for its campaign. Campaigns of named services share
+        their places, and so have one list.
         """
-        campaigns = self.campaigns()
-        named = _named(campaigns)
-        works = [Work(connection, self.store, one) for one in campaigns if not one.service]
-        if named:
-            works.append(Work(connection, self.store, named[0], others=named[1:]))
-        return sum(offer_freed(work, place_ids) for work in works)
+        if not waiting.anybody(freed.connection):
+            return
+        lists = self._lists(freed.campaign)
+        for start in range(0, len(freed.place_ids), _AT_ONCE):
+            some = freed.place_ids[start : start + _AT_ONCE]
+            for first, *others in lists:
+                offer_freed(Work(freed.connection, freed.store, first, others=tuple(others)), some)
+
+    def _lists(self, campaign: str | None) -> list[tuple[Campaign, ...]]:
+        """The campaigns of each list of people who may have the places."""
+        known = self.campaigns()
+        named = tuple(one for one in known if one.service)
+        if campaign is None:
+            lists = [(one,) for one in known if not one.service] + [named]
+        else:
+            own = tuple(one for one in known if one.name == campaign)
+            lists = [own + tuple(one for one in named if one not in own)]
+        return [campaigns for campaigns in lists if campaigns]
 
 
-def free_cancelled(
-    store: Store,
-    campaign_of: Callable[[str], Campaign | None],
-    campaigns: Callable[[], Sequence[Campaign]] = tuple,
-) -> int:
+def free_cancelled(store: Store) -> int:
     """Free what was cancelled and cannot be taken back any more; gives of how many bookings.
 
-    `campaign_of` knows campaigns by name. People who wait for another service of `campaigns` come
-    in the same order. Safe to run twice at the same time. Without it the holds run out, and the
-    places are there for everybody.
+    Safe to run twice at the same time. Without it the holds run out, and the places are there for
+    everybody.
     """
     done = 0
     while True:
         with store.database.statement() as connection:
             over = places.kept_for_undo(connection, store.clock, PASSED_ON_BEFORE, limit=_AT_ONCE)
             names = changes.campaigns_of(connection, over)
-        others = _named(campaigns()) if over else ()
-        freed = sum(
-            _free_alone(store, campaign_of(names.get(one, "")), one, others) for one in over
-        )
+        freed = sum(_free_alone(store, names.get(one, ""), one) for one in over)
         done += freed
         if len(over) < _AT_ONCE or not freed:
             return done
 
 
-def _named(campaigns: Sequence[Campaign]) -> tuple[Campaign, ...]:
-    """Those that share their places with others."""
-    return tuple(one for one in campaigns if one.service)
-
-
-def _free_alone(
-    store: Store, campaign: Campaign | None, booking_id: str, others: Sequence[Campaign]
-) -> bool:
+def _free_alone(store: Store, campaign: str, booking_id: str) -> bool:
     """One that is not right holds up no other: its places are free when they are kept no more."""
     try:
         with store.database.transaction() as connection:
-            free_places_of(connection, store, campaign, booking_id, others)
+            freed = give_back_holds(connection, undoing(booking_id))
+            store.publish_places_freed(connection, freed, campaign)
     except Exception as error:  # noqa: BLE001 (the next round tries again)
         log.error("cancelled place not offered", booking=booking_id, error=type(error).__name__)
         return False
     return True
-
-
-def free_places_of(
-    connection: Connection,
-    store: Store,
-    campaign: Campaign | None,
-    booking_id: str,
-    others: Sequence[Campaign] = (),
-) -> None:
-    """Offer what a cancelled booking had to those who wait, in the caller's transaction.
-
-    `campaign` is the booking's; None where it is no more, and nobody waits for a place of it.
-    `others` are those of other services, whose people may have it as well.
-    """
-    freed = give_back_holds(connection, undoing(booking_id))
-    asked = [campaign] if campaign is not None else []
-    asked += [one for one in others if campaign is None or one.name != campaign.name]
-    if asked:
-        offer_freed(Work(connection, store, asked[0], others=tuple(asked[1:])), freed)
 
 
 def campaigns_of(work: Work, entry: WaitingListEntry) -> tuple[Campaign, ...]:
