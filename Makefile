@@ -106,19 +106,19 @@ sip: ## make .venv hold what telephones over SIP need, too; `make run` then has 
 
 .PHONY: run
 run: setup ## the whole service here, with a telephone to call it (PORT=8100 make run for another port)
-	@exec $(RUN) -m launcher
+	@exec $(RUN) -m tools.launcher
 
 .PHONY: call
 call: setup ## a telephone in the terminal that calls the running service (ARGS='--help')
-	@exec $(RUN) -m simulator.call $(ARGS)
+	@exec $(RUN) -m tools.simulator.call $(ARGS)
 
 .PHONY: ring
 ring: sip ## a telephone over SIP that rings the running service, and saves what it heard (ARGS='--help')
-	@exec $(RUN) -m simulator.ring $(ARGS)
+	@exec $(RUN) -m tools.simulator.ring $(ARGS)
 
 .PHONY: crowd
 crowd: setup ## many callers and some agents on the running service, to see the board alive (ARGS='--help')
-	@exec $(RUN) -m simulator.crowd_command $(ARGS)
+	@exec $(RUN) -m tools.simulator.crowd_command $(ARGS)
 
 .PHONY: check
 check: setup-dev ## lint, types, import rules and the quick tests: three minutes (ARGS go to pytest)

@@ -72,7 +72,6 @@ from jobs.smart_feed import feed_tasks
 from jobs.tasks import Ports
 from jobs.timed import Task
 from jobs.traces import trace_tasks
-from launcher.postgres_keeper import program
 from models.database import Database
 from models.queue import queues
 from prompts.catalogue import COUNTRY_LANGUAGE, load
@@ -112,6 +111,7 @@ from services.setup.set_up import SetUp
 from services.supervision.alerts import tell_alerts
 from services.supervision.free_places import CountFree
 from services.supervision.write_board import WriteBoard
+from tools.launcher.postgres_keeper import program
 
 # France and its overseas départements, whose callers are rung; Saint-Pierre-et-Miquelon as well.
 FRENCH_REGIONS = ("FR", "GP", "MQ", "GF", "RE", "YT", "PM")

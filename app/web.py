@@ -398,8 +398,8 @@ def look_at_store(database: Database, command: str) -> None:
 
 def _start_postgres_when_asked(database: str) -> None:
     """Start the PostgreSQL that comes with the service once this command connects to it."""
-    from launcher.errors import CannotStart  # noqa: PLC0415 (no part of a web worker)
-    from launcher.postgres_server import OwnPostgres  # noqa: PLC0415
+    from tools.launcher.errors import CannotStart  # noqa: PLC0415 (no part of a web worker)
+    from tools.launcher.postgres_server import OwnPostgres  # noqa: PLC0415
 
     postgres = OwnPostgres()
 

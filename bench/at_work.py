@@ -32,7 +32,6 @@ from bench.http import BAD, BUSY, CONFLICT, Connections
 from bench.load import p99
 from bench.servers import CannotMeasure, House
 from bench.visitors import CSRF
-from launcher.ports import HOST
 from models.accounts import staff as staff_rows
 from models.accounts.staff import Staff
 from models.agents import agents
@@ -45,6 +44,7 @@ from services.accounts import second_factor
 from services.admission.load_shedder import STEPS_SECONDS, Level
 from services.store import Store
 from services.supervision.write_board import NAME
+from tools.launcher.ports import HOST
 
 BOARDS, DESKS, WAITING = 20, 50, 200
 # Seconds. A round of what is heard in the line; from an agent's act to the next.

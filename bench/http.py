@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from bench import traffic
-from launcher import ports
+from tools.launcher import ports
 
 SERVICE = traffic.BASE.removeprefix("https://")
 # Seconds: an answer that takes longer is none.

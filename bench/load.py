@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.servers import CannotMeasure
-from launcher.ports import HOST
+from tools.launcher.ports import HOST
 
 SCRIPT = Path(__file__).with_name("replay.lua")
 # As many as the workers of Procfile.dev have threads together.

@@ -33,8 +33,8 @@ from bench.machine import weights
 from bench.parts import ALL, Given, PartRuns
 from bench.servers import CannotMeasure, House, Web
 from exchange.transport import HttpTransport
-from launcher.ports import HOST
 from models.migrations.runner import upgrade
+from tools.launcher.ports import HOST
 
 # Three times what a run is expected to need: connections are not served alike.
 RESERVE = 3.0

@@ -23,7 +23,6 @@ from exchange.testing.ports import free_port
 from exchange.transport import local_session
 from ivr.messenger import RedirectedHttpClient, TwilioMessenger
 from jobs.tasks import Ports, deliver, give
-from launcher.environment import inherited
 from models.crypto import Vault
 from models.database import Database
 from models.messages import outbox
@@ -35,6 +34,7 @@ from services.messages.deliver_message import DeliveryDependencies
 from services.messages.spend import Budgets, BudgetSettings
 from services.messages.topics import Topic
 from services.store import Store
+from tools.launcher.environment import inherited
 
 SLICE, SLICES = 60, 9
 BODY = (
@@ -122,7 +122,7 @@ def _provider() -> Iterator[str]:
         "TWILIO_ACCOUNT_SID": traffic.ACCOUNT,
         "TWILIO_AUTH_TOKEN": traffic.TOKEN,
     }
-    command = (sys.executable, "-m", "simulator", "--port", str(port))
+    command = (sys.executable, "-m", "tools.simulator", "--port", str(port))
     with running(*command, environment=environment) as process:
         wait_until(lambda: responds(port), process, "the provider's stand-in")
         with local_session((traffic.ACCOUNT, traffic.TOKEN)) as session:

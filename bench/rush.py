@@ -43,8 +43,6 @@ from bench.visitors import (
     seen_by,
 )
 from exchange.transport import HttpTransport
-from launcher import environment
-from launcher.ports import HOST
 from models.admission.tables import arrival
 from models.booking.tables import booking
 from models.centres.tables import centre, postcode
@@ -52,6 +50,8 @@ from models.slots.tables import place
 from models.supervision.tables import snapshot
 from services.admission import waiting_room
 from tests.support.postgres import own_server
+from tools.launcher import environment
+from tools.launcher.ports import HOST
 
 TIMES, WEB_FOR_ONE_CALL = 10, 50
 # Seconds: people come, then those who wait give up, then it is looked at whether it is over.

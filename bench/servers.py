@@ -29,15 +29,15 @@ import config
 
 from bench import floors, traffic
 from exchange.testing.ports import free_port
-from launcher.environment import exports, inherited
-from launcher.ports import HOST
-from launcher.processes import signal_group
-from launcher.redis_server import find_redis_server, redis_answers, redis_arguments
 from models.crypto import Vault
 from models.database import Database
 from services.store import NO_LIMITS, Store
 from tests.support.keeper import held, wait_for_keepers
 from tests.support.postgres import shared_server
+from tools.launcher.environment import exports, inherited
+from tools.launcher.ports import HOST
+from tools.launcher.processes import signal_group
+from tools.launcher.redis_server import find_redis_server, redis_answers, redis_arguments
 
 START_SECONDS = 40.0
 SERVICE = "app.web:create_server"

@@ -30,7 +30,7 @@ from bench.peers import form_handler
 from bench.servers import CannotMeasure, House, Web
 from bench.visitors import VisitorFigures, VisitorsPlan, seen_by
 from exchange.transport import HttpTransport
-from launcher.ports import HOST
+from tools.launcher.ports import HOST
 
 # At the same time: as many as find a thread in two workers while the telephone has its own, even
 # where most of them come to the same one.

@@ -37,7 +37,7 @@ def socket_folder(preferred: Path, name: str) -> Path:
     fits = len(path) + len(name) < SOCKET_PATH_BYTES
     if fits and re.fullmatch(r"[\w./+@~-]+", str(preferred), re.ASCII):
         return preferred
-    # Its owner and rights are looked at where it is made (launcher.sockets).
+    # Its owner and rights are looked at where it is made (tools.launcher.sockets).
     return Path("/tmp") / f"allo-{os.geteuid()}-{hashlib.sha256(path).hexdigest()[:16]}"  # noqa: S108
 
 

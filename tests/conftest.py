@@ -18,7 +18,6 @@ import redis
 
 from sqlalchemy import make_url
 
-from launcher.environment import inherited
 from models.database import Database
 from models.migrations.runner import upgrade
 from tests.support import parts
@@ -35,6 +34,7 @@ from tests.support.postgres import (
 )
 from tests.support.redis_server import running_redis
 from tests.support.shared_work import share_statements
+from tools.launcher.environment import inherited
 
 # Fixtures that tests of several folders share.
 pytest_plugins = [

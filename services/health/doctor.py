@@ -275,7 +275,7 @@ def provider(problem: str, base_url: str = "") -> Finding:
         port = f" --port {there.port}" if there.port else ""
         return bad(
             f"the stand-in for the provider was asked in vain: {problem}",
-            f"start it at {base_url}: python -m simulator{port}",
+            f"start it at {base_url}: python -m tools.simulator{port}",
         )
     return bad(
         f"the provider was asked in vain: {problem}",

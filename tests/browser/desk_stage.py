@@ -37,11 +37,11 @@ from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
 from services.numbers.numbers import CalledNumber
 from services.service import Service
-from simulator.answers import AnswersLeg
-from simulator.app import create_app
 from tests.browser.stage import PATIENCE_MS, Quiet, Visitor
 from tests.support.house import ACCOUNT, CAMPAIGN, NOON, TOKEN, House, house, mornings
 from tests.support.running_clock import RunningClock
+from tools.simulator.answers import AnswersLeg
+from tools.simulator.app import create_app
 
 BORN = {"dob": "12031942", "postcode": "75011"}
 MOBILE = "+33612345678"

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 from exchange.interpreter import Keys
-from simulator.answers import AnswersLeg
 from tests.browser.album import album
 from tests.browser.stage import Stage, Visitor, chromium, stage
 from tests.support.parts import BROWSER, find_chromium, lacking
+from tools.simulator.answers import AnswersLeg
 
 ANSWERS = {"dob": "12031942", "postcode": "75011"}
 MOBILE = "+33612345678"

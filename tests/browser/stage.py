@@ -18,9 +18,9 @@ from exchange.settings import Settings
 from exchange.transport import HttpTransport
 from ivr.messenger import TwilioMessenger
 from services.messages.deliver_message import deliver_message
-from simulator.answers import AnswersLeg
-from simulator.app import create_app
 from tests.support.house import ACCOUNT, BASE, TOKEN, House, house, mornings
+from tools.simulator.answers import AnswersLeg
+from tools.simulator.app import create_app
 
 PATIENCE_MS = 15_000
 

@@ -12,8 +12,8 @@ from flask import Flask, Response, request
 from playwright.sync_api import expect
 
 from exchange.transport import ConnectFailed, Outgoing, Reply
-from simulator.answers import AnswersLeg
 from tests.browser.stage import simulated
+from tools.simulator.answers import AnswersLeg
 
 pytestmark = pytest.mark.browser
 

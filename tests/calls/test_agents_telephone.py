@@ -19,9 +19,9 @@ from exchange.testing.fixtures import Served
 from models.accounts import staff as staff_rows
 from services.accounts import staff as accounts
 from services.agents import presence
-from simulator.agents import Work
 from tests.calls.test_queue import Town, talks
 from tests.support.house import ACCOUNT, BASE, MOBILE, NOON, TOKEN, House
+from tools.simulator.agents import Work
 
 OWN = "+33199000101"
 

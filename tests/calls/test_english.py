@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.answers import AnswersLeg, read_question
 from tests.support.house import LANDLINE, MOBILE, House
+from tools.simulator.answers import AnswersLeg, read_question
 
 
 def in_english(service: House, number: str = MOBILE):

@@ -19,10 +19,10 @@ from exchange.interpreter import Call, Gather, Input, Keys, QueueWait, Speech
 from exchange.legs import drive
 from flows.steps.common import Step
 from flows.steps.confirm import Confirm
-from simulator.outcomes import Ending, Report, Witness, report, table
-from simulator.people import TEMPERAMENTS, InNoise, somebody
 from tests.calls.test_temperaments import births, call_of, leads, rows_of, transcript
 from tests.support.house import House, campaign_with, house, mornings
+from tools.simulator.outcomes import Ending, Report, Witness, report, table
+from tools.simulator.people import TEMPERAMENTS, InNoise, somebody
 
 NOISY = tuple(name for name, kind in TEMPERAMENTS.items() if issubclass(kind, InNoise))
 FEW, MANY = 12, 1000

@@ -46,12 +46,12 @@ from services.agents import provider_commands, reserve
 from services.centres.directory import Directory
 from services.queue.entries import make_queues
 from services.service import Service
-from simulator import tongues
-from simulator.agents import Agent, Answer, Manners
-from simulator.answers import read_menu
-from simulator.app import create_app
-from simulator.crowd_place import PlainDevice
 from tests.support.house import ACCOUNT, BASE, MOBILE, NOON, TOKEN, House
+from tools.simulator import tongues
+from tools.simulator.agents import Agent, Answer, Manners
+from tools.simulator.answers import read_menu
+from tools.simulator.app import create_app
+from tools.simulator.crowd_place import PlainDevice
 
 PASSWORD = "quatre chevaux et une selle"
 CALM = Manners(pauses=0.0, loses_page=0.0, loses_voice=0.0, misses=0.0)

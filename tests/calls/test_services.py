@@ -24,12 +24,12 @@ from services.call.service_words import words_of
 from services.campaign.campaign import TWO_PLACES, Campaign
 from services.campaign.campaigns import load_all
 from services.messages.texts import of_change
-from simulator.answers import AnswersLeg, Option
-from simulator.outcomes import table
-from simulator.people import TEMPERAMENTS
 from tests.calls.test_temperaments import LONG_RUNS, rings
 from tests.support.house import LANDLINE, MOBILE, NOON, House, Phone, house, mornings
 from tests.support.rows import clock_of
+from tools.simulator.answers import AnswersLeg, Option
+from tools.simulator.outcomes import table
+from tools.simulator.people import TEMPERAMENTS
 
 FOLDER = Path("campaigns/automne")
 FLU, COVID = "grippe-automne", "rappel-covid-automne"

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from simulator.outcomes import reference_in
-from simulator.ring.__main__ import KEYS
 from tests.calls.telephone import Post
 from tests.support.house import MOBILE, house, mornings
+from tools.simulator.outcomes import reference_in
+from tools.simulator.ring.__main__ import KEYS
 
 
 def test_the_keys_of_make_ring_are_all_asked_for_and_a_text_holds_the_reference(database_url: str):

@@ -25,10 +25,10 @@ from models.messages.tables import message
 from models.queue.tables import queue_entry
 from models.waiting_list.tables import waiting_entry
 from prompts.catalogue import PAUSE, languages, load
-from simulator.crowd import MIXED, people, ring, ring_all
-from simulator.outcomes import Ending, Report, Witness, sentences, table
-from simulator.people import TEMPERAMENTS, InNoise, Person, somebody
 from tests.support.house import WITHHELD, House, campaign_with, house, mornings
+from tools.simulator.crowd import MIXED, people, ring, ring_all
+from tools.simulator.outcomes import Ending, Report, Witness, sentences, table
+from tools.simulator.people import TEMPERAMENTS, InNoise, Person, somebody
 
 REPLIES = tuple(load("fr").say(key, {}).split("|")[0] for key in ("emergency", "take_your_time"))
 LEADS = frozenset({"you_may_speak", "use_keys", "slower", "take_your_time", "emergency"})

@@ -11,9 +11,9 @@ from sqlalchemy import select, update
 
 from models.booking.tables import appointment
 from models.slots.tables import place
-from simulator import tongues
-from simulator.outcomes import after_confirmation, heard_reference
 from tests.support.house import LANDLINE, MOBILE, House, campaign_with, house, mornings
+from tools.simulator import tongues
+from tools.simulator.outcomes import after_confirmation, heard_reference
 
 
 @pytest.fixture

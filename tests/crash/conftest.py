@@ -26,15 +26,15 @@ import config
 from exchange.interpreter import Call
 from exchange.testing.ports import free_port
 from exchange.transport import ConnectFailed, HttpTransport, Outgoing, ReadTimedOut, Reply
-from launcher.environment import empty_metrics, exports, inherited
-from launcher.ports import answers
-from launcher.processes import LAUNCH_ID, sweep
 from models.clock import DatabaseClock
 from tests.support import parts
 from tests.support.house import ACCOUNT, MOBILE, TOKEN, House, house
 from tests.support.keeper import ROOT, keep
 from tests.support.postgres import OwnServer, own_server
 from tests.support.until import wait_for
+from tools.launcher.environment import empty_metrics, exports, inherited
+from tools.launcher.ports import answers
+from tools.launcher.processes import LAUNCH_ID, sweep
 
 # Seconds. What the service promises for a text is 60; the rest is the patience of a test.
 PROMISE = 60.0

@@ -9,8 +9,8 @@ import sys
 
 from pathlib import Path
 
-from launcher.processes import sweep
 from tests.support.keeper import wait_for_end
+from tools.launcher.processes import sweep
 
 
 def main(alive: str, launch_id: str) -> None:

@@ -28,14 +28,14 @@ import pytest
 
 from commands import assets
 from exchange.testing.ports import free_port
-from launcher.environment import inherited
-from launcher.ports import answers
-from launcher.postgres_keeper import ACCOUNT, program
-from launcher.redis_server import find_redis_server
 from tests.operations.test_production_settings import FIT
 from tests.support import parts
 from tests.support.keeper import ROOT
 from tests.support.until import wait_for
+from tools.launcher.environment import inherited
+from tools.launcher.ports import answers
+from tools.launcher.postgres_keeper import ACCOUNT, program
+from tools.launcher.redis_server import find_redis_server
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 NUMBER = FIT["NATIONAL_NUMBER"]
@@ -150,7 +150,7 @@ def machine(tmp_path: Path, run_folder: Path) -> Iterator[Machine]:
     made = Machine(folder, json.loads(said.stdout)["services"], places, free_port())
     made.starts(
         "provider",
-        [sys.executable, "-m", "simulator", "--port", str(provider)],
+        [sys.executable, "-m", "tools.simulator", "--port", str(provider)],
         cwd=ROOT,
         env=made.environment("web", {}) | {"SERVICE_URL": f"http://127.0.0.1:{made.port}"},
     )
@@ -250,7 +250,7 @@ def test_each_container_runs_what_is_written_and_a_caller_books(machine: Machine
     assert done.stdout.rstrip().endswith("Ready for callers")
     called = subprocess.run(  # noqa: S603 - our own words
         [
-            *(sys.executable, "-m", "simulator.call", "--quiet", "--json", "--to", NUMBER),
+            *(sys.executable, "-m", "tools.simulator.call", "--quiet", "--json", "--to", NUMBER),
             *("--answers", "dob=12031942,postcode=35000,offer=1"),
         ],
         cwd=ROOT,

@@ -23,7 +23,6 @@ import pytest
 
 from sqlalchemy import select
 
-from launcher.environment import inherited
 from models.booking.tables import appointment, booking, history
 from models.clock import DatabaseClock
 from models.database import Database
@@ -37,6 +36,7 @@ from tests.support.keeper import ROOT
 from tests.support.postgres import OwnServer
 from tests.support.rows import doubles, rows_of, soon
 from tests.support.until import wait_for
+from tools.launcher.environment import inherited
 
 CENTRES = 10
 # What happens at a chosen moment, beside a worker's end.

@@ -14,10 +14,10 @@ import pytest
 
 from app.web import create_app
 from exchange.testing.ports import free_port
-from launcher.environment import inherited
 from models.database import Database, NotDurable
 from tests.support.keeper import ROOT
 from tests.support.postgres import OwnServer
+from tools.launcher.environment import inherited
 
 NAME = "durable"
 

@@ -14,9 +14,9 @@ import time
 
 import pytest
 
-from launcher.environment import inherited
 from tests.support import parts
 from tests.support.keeper import ROOT
+from tools.launcher.environment import inherited
 
 # Folders that have no store of PostgreSQL's, or a whole service as processes of their own.
 ELSEWHERE = {

@@ -30,7 +30,6 @@ from app.delivery import make_delivery_dependencies
 from exchange.calls import CallRecord
 from exchange.clock import WallClock
 from ivr.provider_log import TwilioLog
-from launcher.postgres_keeper import account_of
 from models.booking import changes
 from models.booking.tables import booking
 from models.clock import DatabaseClock
@@ -49,6 +48,7 @@ from tests.support.house import ACCOUNT, LANDLINE, TOKEN, House, a_mobile
 from tests.support.office import Office, Provider, messenger_to
 from tests.support.postgres import OwnServer, as_server
 from tests.support.until import wait_for
+from tools.launcher.postgres_keeper import account_of
 
 pytestmark = pytest.mark.long
 

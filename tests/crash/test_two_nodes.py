@@ -36,7 +36,6 @@ from deploy.rolling import Node, Rolling, Steps
 from exchange.interpreter import Call
 from exchange.testing.ports import free_port
 from exchange.transport import ConnectFailed, HttpTransport, Outgoing, ReadTimedOut, Reply
-from launcher.ports import answers
 from models.call import turns
 from models.messages.tables import message
 from models.operations import leases
@@ -47,6 +46,7 @@ from tests.support.house import ACCOUNT, TOKEN
 from tests.support.keeper import ROOT
 from tests.support.rows import doubles, rows_of, soon
 from tests.support.until import wait_for
+from tools.launcher.ports import answers
 
 pytestmark = [
     pytest.mark.long,

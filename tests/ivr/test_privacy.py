@@ -14,12 +14,12 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from launcher.environment import inherited
 from prompts.catalogue import in_twos, spaced
 from tests.support.keeper import ROOT
 from tests.support.leaks import leaks, ways_to_write
 from tests.support.postgres import bytes_of
 from tests.support.rows import dump
+from tools.launcher.environment import inherited
 
 
 @dataclass(frozen=True)

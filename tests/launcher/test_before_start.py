@@ -20,13 +20,13 @@ import config
 from exchange.sip import extra
 from exchange.sip import settings as sip
 from exchange.testing.ports import free_port
-from launcher import redis_server, start
-from launcher.environment import empty_metrics, exports, inherited
-from launcher.errors import CannotStart
-from launcher.ports import HOST, check_port, check_ports, listens
-from launcher.redis_server import choose_redis, find_redis_server
-from launcher.start import folder_lock, lines_to_start, main
 from tests.support.keeper import ROOT
+from tools.launcher import redis_server, start
+from tools.launcher.environment import empty_metrics, exports, inherited
+from tools.launcher.errors import CannotStart
+from tools.launcher.ports import HOST, check_port, check_ports, listens
+from tools.launcher.redis_server import choose_redis, find_redis_server
+from tools.launcher.start import folder_lock, lines_to_start, main
 
 
 @pytest.fixture
@@ -267,7 +267,7 @@ def test_the_launcher_starts_nothing_on_a_busy_port(busy_port):
     env = inherited() | {"PORT": str(busy_port)}
     env.pop("SIMULATOR_PORT", None)
     done = subprocess.run(
-        [sys.executable, "-m", "launcher"],
+        [sys.executable, "-m", "tools.launcher"],
         cwd=ROOT,
         env=env,
         capture_output=True,

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from exchange.sip import extra
-from launcher.environment import inherited
 from tests.support import checks, parts, quick
 from tests.support.keeper import ROOT
 from tests.support.until import wait_for
+from tools.launcher.environment import inherited
 
 
 @pytest.fixture(autouse=True)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from launcher.environment import inherited
-from launcher.postgres_keeper import beside
-from launcher.postgres_server import OwnPostgres
 from tests.support.keeper import ROOT
 from tests.support.parts import POSTGRES, require
 from tests.support.until import comes
+from tools.launcher.environment import inherited
+from tools.launcher.postgres_keeper import beside
+from tools.launcher.postgres_server import OwnPostgres
 
 # Many commands in one process, each as if it had been typed.
 IN_TURN = """

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from launcher.environment import inherited
 from tests.support.keeper import ROOT
 from tests.support.until import wait_for
+from tools.launcher.environment import inherited
 
 TOOLS = ("sh", "rm", "mkdir", "cat", "cmp", "cp", "pwd", "printf", "awk", "sleep")
 
@@ -29,7 +29,8 @@ class Clone:
         shutil.copy(ROOT / "Makefile", self.folder)
         (self.folder / "requirements.txt").write_text("", "utf-8")
         (self.folder / "requirements").mkdir()
-        (self.folder / "launcher.py").write_text("print('launched')\n", "utf-8")
+        (self.folder / "tools").mkdir()
+        (self.folder / "tools" / "launcher.py").write_text("print('launched')\n", "utf-8")
         for tool in TOOLS:
             found = shutil.which(tool)
             assert found, f"this machine has no {tool}"
@@ -78,7 +79,7 @@ case "$*" in
   *version_info*|"-V"|*ensurepip*) exit 0 ;;
   "-m venv .venv") mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
   "-m pip install"*) echo "$*" >>pip.log; [ ! -e pip.fails ] ; exit $? ;;
-  "-m launcher") echo launched ;;
+  "-m tools.launcher") echo launched ;;
 esac
 """
 

@@ -18,21 +18,21 @@ import pytest
 
 import config
 
-from launcher import postgres_keeper
-from launcher.errors import CannotStart
-from launcher.postgres_keeper import beside, run_as
-from launcher.postgres_server import OwnPostgres
-from launcher.sockets import make_folder
 from tests.support.keeper import ROOT
 from tests.support.parts import POSTGRES, require
 from tests.support.until import comes
+from tools.launcher import postgres_keeper
+from tools.launcher.errors import CannotStart
+from tools.launcher.postgres_keeper import beside, run_as
+from tools.launcher.postgres_server import OwnPostgres
+from tools.launcher.sockets import make_folder
 
 # A user of the server: says that it is up, and leaves when its input ends.
 USER = """
 import sys
 from pathlib import Path
-from launcher.postgres_server import OwnPostgres
-from launcher.sockets import make_folder
+from tools.launcher.postgres_server import OwnPostgres
+from tools.launcher.sockets import make_folder
 own = OwnPostgres(Path(sys.argv[1]))
 own.ensure("allo")
 print("up", flush=True)

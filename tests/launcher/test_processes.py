@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from launcher import supervisor as supervising
-from launcher.environment import inherited
-from launcher.errors import Failed, Stopped
-from launcher.processes import LAUNCH_ID
-from launcher.supervisor import Supervisor
 from tests.support.keeper import ROOT
 from tests.support.until import comes
+from tools.launcher import supervisor as supervising
+from tools.launcher.environment import inherited
+from tools.launcher.errors import Failed, Stopped
+from tools.launcher.processes import LAUNCH_ID
+from tools.launcher.supervisor import Supervisor
 
 PYTHON = sys.executable
 SLEEP = "sleep 600"
@@ -188,9 +188,9 @@ def test_a_signal_is_obeyed_between_two_lines(supervisor):
 KILLED_LAUNCHER = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from launcher.environment import inherited
-from launcher.processes import LAUNCH_ID, Guard
-from launcher.supervisor import Supervisor
+from tools.launcher.environment import inherited
+from tools.launcher.processes import LAUNCH_ID, Guard
+from tools.launcher.supervisor import Supervisor
 guard = Guard("{launch_id}")
 supervisor = Supervisor(launch_id="{launch_id}", guard=guard)
 env = inherited() | {{LAUNCH_ID: "{launch_id}"}}

@@ -15,9 +15,9 @@ import pytest
 
 from honcho.environ import parse_procfile
 
-from launcher.environment import inherited
 from tests.support.keeper import ROOT
 from tests.support.until import wait_for
+from tools.launcher.environment import inherited
 
 # Programs that say what they were called with. What honcho keeps goes on until it is ended.
 FLASK = 'case "$1" in worker|scheduler|dispatcher) echo "$1 runs"; exec sleep 600;; esac; '

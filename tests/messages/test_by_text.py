@@ -18,7 +18,6 @@ from exchange.transport import WsgiTransport
 from models.call.tables import text_conversation, turn
 from models.slots.tables import place
 from services.messages import sms_parts
-from simulator.texting import Texting, converse
 from tests.ivr.conftest import furnish
 from tests.messages.conftest import INBOX, Writer, noted
 from tests.support.house import (
@@ -32,6 +31,7 @@ from tests.support.house import (
     mornings,
 )
 from tests.support.rows import on_the_wire
+from tools.simulator.texting import Texting, converse
 
 OTHER = "+33658941273"
 

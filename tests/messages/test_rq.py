@@ -22,7 +22,6 @@ from exchange.clock import WallClock
 from jobs import queues
 from jobs.queues import DELIVER, RedisWakeUp, connect, outbox_queue, wake_worker
 from jobs.relay import sweep
-from launcher.environment import inherited
 from models.clock import DatabaseClock
 from tests.crash.conftest import children
 from tests.support import parts
@@ -31,6 +30,7 @@ from tests.support.keeper import ROOT
 from tests.support.office import Office, Provider, messenger_to
 from tests.support.redis_server import OwnRedis
 from tests.support.until import wait_for
+from tools.launcher.environment import inherited
 
 SECRET_BODY = "Votre rendez-vous : jeudi à 10 h. Référence 04 52 17 88 03"
 

@@ -23,7 +23,6 @@ from sqlalchemy import select
 
 from exchange.clock import WallClock
 from jobs.queues import RedisWakeUp
-from launcher.environment import inherited
 from models.clock import DatabaseClock
 from models.messages import outbox
 from models.messages.tables import message
@@ -34,6 +33,7 @@ from tests.support.keeper import ROOT
 from tests.support.office import Office, Provider
 from tests.support.rows import clock_of, confirms, holds, near
 from tests.support.until import wait_for
+from tools.launcher.environment import inherited
 
 
 class Mortal:

@@ -9,11 +9,11 @@ from flask import Flask
 from exchange.settings import Settings
 from exchange.testing.fixtures import SID, TOKEN
 from exchange.transport import WsgiTransport
-from simulator.app import create_app
-from simulator.call import Unusable, called
-from simulator.phone import Phone, blueprint
 from tests.campaign.files import save
 from tests.numbers.files import BRETAGNE, ENGLISH, NATIONAL
+from tools.simulator.app import create_app
+from tools.simulator.call import Unusable, called
+from tools.simulator.phone import Phone, blueprint
 
 HOME = "http://localhost"
 

@@ -490,4 +490,4 @@ def test_the_real_command_asks_the_provider(well: House):
     done = well.application().test_cli_runner().invoke(args=["doctor"])
     assert done.exit_code == 1
     assert "the stand-in for the provider was asked in vain:" in done.output
-    assert "python -m simulator --port" in done.output
+    assert "python -m tools.simulator --port" in done.output

@@ -25,7 +25,6 @@ from sqlalchemy.exc import DBAPIError
 import config
 
 from commands.terminal import progress_bar
-from launcher.environment import inherited
 from models.accounts.tables import staff_act
 from models.all_tables import metadata
 from models.booking import changes
@@ -57,6 +56,7 @@ from tests.support import parts
 from tests.support.house import MOBILE, NOON, House, mornings
 from tests.support.keeper import ROOT
 from tests.support.rows import change, clock_of, confirms, holds, rows_of
+from tools.launcher.environment import inherited
 
 OLD, NEW = bytes(range(32)), bytes(range(1, 33))
 INDEX = bytes(range(2, 34))

@@ -19,7 +19,6 @@ import config
 
 from jobs import tasks
 from jobs.signs import WorkerSigns
-from launcher.environment import inherited
 from models.admission.tables import web_load
 from models.operations import processes
 from models.operations.processes import measure, process
@@ -46,6 +45,7 @@ from services.supervision.alerts import apply
 from tests.operations.machines import Machines
 from tests.support.house import House, house
 from tests.support.rows import clock_of, rows_of
+from tools.launcher.environment import inherited
 from web.marks import public
 
 SECOND = timedelta(seconds=1)

@@ -32,7 +32,6 @@ from services.partners.booking import NotAsked, OrderStage, PlacedOrder, Why, st
 from services.ports import PartnerTime
 from services.privacy.erase_data import erase_data
 from services.slots.allocate import Allocate, Channel, Chosen, Holder
-from simulator.keldoc import Refusal, take_as_public
 from tests.support.house import NOON, campaign_with
 from tests.support.keldoc import (
     AGENDA,
@@ -44,6 +43,7 @@ from tests.support.keldoc import (
     Meanwhile,
     beside,
 )
+from tools.simulator.keldoc import Refusal, take_as_public
 
 # Longer than any wait between two tries, and than a lease.
 LATER = timedelta(minutes=6)

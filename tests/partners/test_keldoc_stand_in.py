@@ -31,10 +31,10 @@ from partners.platforms.keldoc.booking import (
 )
 from services.partners.slots import FreeMoment
 from services.ports import Busy, NoAnswer, PartnerTime, ProviderRefused
-from simulator.app import create_app
-from simulator.keldoc import KEY, SECRET, Diary, Open
 from tests.support.house import ACCOUNT, TOKEN
 from tests.support.keldoc import AGENDA, FIRST, SECOND, listening
+from tools.simulator.app import create_app
+from tools.simulator.keldoc import KEY, SECRET, Diary, Open
 
 NOW = datetime(2026, 11, 26, 8, 0, tzinfo=UTC)
 START = NOW + timedelta(days=1)

@@ -16,9 +16,9 @@ from flows.questions import Question
 from flows.steps import STEPS
 from prompts.catalogue import FOLDER, PAUSE, Catalogue, languages, load
 from prompts.check import longest
-from simulator.answers import read_menu
 from tests.flows.fake_world import FakeWorld
 from tests.flows.walk import CAMPAIGNS, my_weathers, walk, weathers
+from tools.simulator.answers import read_menu
 
 FRENCH: Catalogue = load("fr")
 LANGUAGES = languages()

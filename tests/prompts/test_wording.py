@@ -19,7 +19,6 @@ from flows.steps.long_call import LONG_CALL
 from prompts.catalogue import load
 from prompts.check import MOST_WORDS, MOST_WORDS_SLOW, longest
 from prompts.reading_time import seconds, words
-from simulator.answers import AnswersLeg, read_question
 from tests.flows.walk import walk
 from tests.prompts.sentences import (
     FRENCH,
@@ -34,6 +33,7 @@ from tests.prompts.sentences import (
 )
 from tests.support.each import each
 from tests.support.keeper import ROOT
+from tools.simulator.answers import AnswersLeg, read_question
 
 
 @dataclass(frozen=True)

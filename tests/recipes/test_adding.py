@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = (
     *("campaigns", "commands", "exchange", "flows", "ivr", "jobs", "models"),
-    *("partners", "prompts", "services", "simulator", "web"),
+    *("partners", "prompts", "services", "tools", "web"),
 )
 FENCE = re.compile(r"^```(\w+)\n# ([^\n]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -137,7 +137,7 @@ from prompts.catalogue import languages, load
 from prompts.check import check
 from prompts.screens import LANGUAGES, screen
 from services.vocabulary import vocabulary
-from simulator import tongues
+from tools.simulator import tongues
 from tests.flows.talk import Talk
 from web.written import DeskWords
 

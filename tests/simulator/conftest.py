@@ -3,7 +3,7 @@
 import pytest
 
 from exchange.testing.fixtures import closed_port, house, inbox, ring, serve, settings, tiny
-from simulator.app import create_app
+from tools.simulator.app import create_app
 
 __all__ = ["closed_port", "house", "inbox", "rest", "ring", "serve", "settings", "tiny"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from simulator.agents import CODE, Agent, Answer, Manners, Unreachable
+from tools.simulator.agents import CODE, Agent, Answer, Manners, Unreachable
 
 CALM = Manners(pauses=0.0, loses_page=0.0, loses_voice=0.0, misses=0.0)
 

@@ -11,9 +11,9 @@ from exchange.interpreter import Call, Gather, HangUp, Keys, Silence, Speech
 from exchange.legs import KeysLeg, drive
 from exchange.testing.fixtures import BASE, Documents
 from exchange.transport import Reply, WsgiTransport
-from simulator.answers import AnswersLeg, parse_answers, read_menu, read_question
-from simulator.call import Printer, Reported, TerminalLeg, main
-from simulator.outcomes import heard_reference
+from tools.simulator.answers import AnswersLeg, parse_answers, read_menu, read_question
+from tools.simulator.call import Printer, Reported, TerminalLeg, main
+from tools.simulator.outcomes import heard_reference
 
 TOKEN = "test-token"
 SID = "AC" + "0" * 31 + "9"

@@ -18,14 +18,14 @@ from exchange.interpreter import Call, ConferenceWait, HangUp, Keys, QueueWait, 
 from exchange.legs import MachineLeg
 from exchange.orders import Seat
 from exchange.testing.fixtures import SID, TOKEN
-from simulator.agents import Agent
-from simulator.app import create_app
-from simulator.crowd_command import Unusable, command, demonstration_agents, lead, wanted
-from simulator.crowd_place import CrowdPlace, PacedClock, PlainDevice
-from simulator.crowd_run import GRACE_S, CrowdRun, Surroundings
-from simulator.guests import ENDS, Fate, Guest, Plan, counted, guests, table
-from simulator.people import somebody
 from tests.simulator.test_agents import CALM, House
+from tools.simulator.agents import Agent
+from tools.simulator.app import create_app
+from tools.simulator.crowd_command import Unusable, command, demonstration_agents, lead, wanted
+from tools.simulator.crowd_place import CrowdPlace, PacedClock, PlainDevice
+from tools.simulator.crowd_run import GRACE_S, CrowdRun, Surroundings
+from tools.simulator.guests import ENDS, Fate, Guest, Plan, counted, guests, table
+from tools.simulator.people import somebody
 
 BOOKED = "Votre rendez-vous est confirmé. Votre référence : 04 52 17 88 03. Au revoir."
 OFFER = (

@@ -10,10 +10,26 @@ import pytest
 from exchange.interpreter import Call, HangUp, Keys, Silence, Speech
 from exchange.legs import KeysLeg
 from exchange.transport import WsgiTransport
-from simulator.call import main
-from simulator.crowd import MIXED, people, ring, ring_all
-from simulator.outcomes import Ending, Report, Witness, ending, says_again, spoken_seconds, table
-from simulator.people import FIRST_BORN, LAST_BORN, TEMPERAMENTS, TOWNS, Person, born, somebody
+from tools.simulator.call import main
+from tools.simulator.crowd import MIXED, people, ring, ring_all
+from tools.simulator.outcomes import (
+    Ending,
+    Report,
+    Witness,
+    ending,
+    says_again,
+    spoken_seconds,
+    table,
+)
+from tools.simulator.people import (
+    FIRST_BORN,
+    LAST_BORN,
+    TEMPERAMENTS,
+    TOWNS,
+    Person,
+    born,
+    somebody,
+)
 
 TOKEN = "test-token"
 GIVEN = {"dob": "12031942", "postcode": "75011"}

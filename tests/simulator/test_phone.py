@@ -15,10 +15,10 @@ from exchange.messages import Message
 from exchange.testing.fixtures import SID, TOKEN
 from exchange.testing.tiny_service import make_service, twiml
 from exchange.transport import ConnectFailed, Reply, WsgiTransport
-from simulator import browser
-from simulator.answers import AnswersLeg
-from simulator.app import create_app
-from simulator.phone import MOST_KEPT, Phone, blueprint
+from tools.simulator import browser
+from tools.simulator.answers import AnswersLeg
+from tools.simulator.app import create_app
+from tools.simulator.phone import MOST_KEPT, Phone, blueprint
 
 HOME = "http://localhost"
 MOBILE = "0612345678"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from exchange.testing.fixtures import BASE
-from simulator.phone import Phone
+from tools.simulator.phone import Phone
 
 SERVICE = {
     "/voice/incoming": '<Enqueue waitUrl="/voice/wait" action="/voice/after">fr</Enqueue>',

@@ -19,12 +19,12 @@ from exchange.sip.parts import RATE, Sound, coded, pcm_of
 from models.accounts.staff import Staff
 from models.desk import desk as rows
 from models.queue import queues
-from simulator.ring.handset import Handset, HandsetCall
-from simulator.ring.rtp import Stream, Ticker
-from simulator.ring.tones import tone
 from tests.sip.loudness import loudness
 from tests.sip.town import NATIONAL, PASSWORD, PATIENCE_S, Town, eventually, speaks, town
 from tests.support.house import MOBILE, StaffClient
+from tools.simulator.ring.handset import Handset, HandsetCall
+from tools.simulator.ring.rtp import Stream, Ticker
+from tools.simulator.ring.tones import tone
 
 SECOND = "+33612345679"
 CALLER, CAMILLE, DOMINIQUE, SOLENE = 600.0, 1000.0, 1400.0, 2200.0

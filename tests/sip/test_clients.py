@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from simulator.outcomes import reference_in
 from tests.sip.others import Baresip, Sipp
 from tests.sip.town import BOOKING, NATIONAL, Town, town
 from tests.support import parts
 from tests.support.house import MOBILE
+from tools.simulator.outcomes import reference_in
 
 GROUPS = [keys for _, keys in BOOKING]
 

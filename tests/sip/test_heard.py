@@ -16,12 +16,12 @@ import pytest
 from exchange.sip.parts import RATE
 from exchange.sip.voice import Voice
 from exchange.twiml import Verb, parse
-from simulator.outcomes import reference_in
-from simulator.ring.__main__ import key_groups
-from simulator.ring.handset import Handset
-from simulator.ring.script import Caller, Rung
 from tests.sip.town import BOOKING, NATIONAL, Town, town
 from tests.support.house import MOBILE
+from tools.simulator.outcomes import reference_in
+from tools.simulator.ring.__main__ import key_groups
+from tools.simulator.ring.handset import Handset
+from tools.simulator.ring.script import Caller, Rung
 
 # Seconds from key to key of an impatient caller, and of silence that ends a prompt.
 SOON, QUIET_S = 0.8, 1.2

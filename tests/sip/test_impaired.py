@@ -14,10 +14,10 @@ from random import Random
 import pytest
 
 from exchange.sip.parts import pcm_of
-from simulator.outcomes import reference_in
-from simulator.ring.handset import Address, Handset, HandsetCall
 from tests.sip.town import NATIONAL, PATIENCE_S, Town, town
 from tests.support.house import MOBILE
+from tools.simulator.outcomes import reference_in
+from tools.simulator.ring.handset import Address, Handset, HandsetCall
 
 LOST = 0.05
 LATEST_S = 0.06

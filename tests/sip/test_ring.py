@@ -18,14 +18,14 @@ from typing import Any
 import pytest
 
 from exchange.sip.parts import FRAME, Law, Sound
-from simulator import outcomes
-from simulator.ring import __main__ as ring
-from simulator.ring import files, picture
-from simulator.ring.handset import Handset, HandsetCall, NotAnswered
-from simulator.ring.rtp import Ticker, Traffic
-from simulator.ring.script import Caller, Listening, Recording
-from simulator.ring.tones import key_tone, tone
 from tests.sip.loudness import loudness
+from tools.simulator import outcomes
+from tools.simulator.ring import __main__ as ring
+from tools.simulator.ring import files, picture
+from tools.simulator.ring.handset import Handset, HandsetCall, NotAnswered
+from tools.simulator.ring.rtp import Ticker, Traffic
+from tools.simulator.ring.script import Caller, Listening, Recording
+from tools.simulator.ring.tones import key_tone, tone
 
 SOON = 20.0
 QUICK = 0.001
@@ -481,7 +481,7 @@ def test_a_reference_is_read_out_of_a_text():
 
 
 def test_where_nobody_answers_it_says_so(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr("simulator.ring.handset.GIVES_UP_S", 0.1)
+    monkeypatch.setattr("tools.simulator.ring.handset.GIVES_UP_S", 0.1)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
         deaf.bind(("127.0.0.1", 0))
         where = f"127.0.0.1:{deaf.getsockname()[1]}"

@@ -17,12 +17,12 @@ import config
 
 from exchange.sip import settings as sip
 from exchange.testing.ports import free_port
-from launcher import processes
-from launcher.environment import exports, inherited
-from launcher.ports import listens
-from launcher.processes import LAUNCH_ID
-from launcher.start import lines_to_start
-from launcher.supervisor import Supervisor
+from tools.launcher import processes
+from tools.launcher.environment import exports, inherited
+from tools.launcher.ports import listens
+from tools.launcher.processes import LAUNCH_ID
+from tools.launcher.start import lines_to_start
+from tools.launcher.supervisor import Supervisor
 
 PATIENCE_S = 60.0
 LINUX = sys.platform == "linux"

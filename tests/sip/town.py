@@ -31,18 +31,18 @@ from exchange.transport import HttpTransport
 from ivr.messenger import TwilioMessenger
 from jobs import dispatcher
 from jobs.timed import run_beside
-from launcher.environment import inherited
 from models.call.tables import turn
 from models.queue import queues
 from services.centres.directory import Directory
 from services.messages.deliver_message import deliver_message
 from services.service import Service
-from simulator.app import create_app
-from simulator.ring.script import is_loud
 from tests.browser.stage import Quiet
 from tests.support.house import ACCOUNT, NOON, TOKEN, House, house, mornings
 from tests.support.keeper import ROOT
 from tests.support.running_clock import RunningClock
+from tools.launcher.environment import inherited
+from tools.simulator.app import create_app
+from tools.simulator.ring.script import is_loud
 
 # Seconds that anything may take: never, on a machine that works.
 PATIENCE_S = 30.0

@@ -25,7 +25,6 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from launcher.environment import inherited
 from models import database
 from models.clock import DatabaseClock
 from models.crypto import Vault
@@ -44,6 +43,7 @@ from services.store import NO_LIMITS, Store
 from services.work import Work
 from tests.support.house import CAMPAIGN, POSTCODES
 from tests.support.keeper import ROOT
+from tools.launcher.environment import inherited
 
 # Two services that a person may have in one place; callers want one, the other, or both.
 GRIPPE = replace(CAMPAIGN, name="grippe", service="grippe", together=("covid",))

@@ -26,10 +26,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from launcher.environment import inherited
-from launcher.processes import signal_group
 from tests.support import parts, waiting
 from tests.support.keeper import ROOT
+from tools.launcher.environment import inherited
+from tools.launcher.processes import signal_group
 
 SCRIPTS = Path(sys.executable).parent
 # Seconds; a test that hangs must not hold the machine for the rest of the quarter of an hour.

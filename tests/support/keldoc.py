@@ -29,8 +29,8 @@ from services.partners.deliver import OrderProcessor
 from services.ports import PartnerBooker
 from services.service import Service
 from services.slots.allocate import Channel, Holder
-from simulator.keldoc import KEY, SECRET, Diary, Open, blueprint
 from tests.support.house import MOBILE, NOON, House, house
+from tools.simulator.keldoc import KEY, SECRET, Diary, Open, blueprint
 
 CENTRE = "k1"
 AGENDA, OTHER_AGENDA = 552, 553

@@ -31,9 +31,9 @@ from models.messages.tables import message
 from services.centres.directory import Directory
 from services.messages.deliver_message import DeliveryDependencies, deliver_message
 from services.service import Service
-from simulator.app import create_app
 from tests.support.house import ACCOUNT, BASE, MOBILE, NOON, TOKEN, House
 from tests.support.rows import clock_of
+from tools.simulator.app import create_app
 
 
 class OneRequestAConnection(WSGIRequestHandler):

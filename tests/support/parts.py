@@ -27,8 +27,8 @@ from typing import NoReturn
 import pytest
 
 from exchange.sip import extra
-from launcher.redis_server import find_redis_server
 from tests.support.keeper import ROOT
+from tools.launcher.redis_server import find_redis_server
 
 
 @dataclass(frozen=True)

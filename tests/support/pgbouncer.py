@@ -19,9 +19,9 @@ import psycopg
 
 from sqlalchemy import make_url
 
-from launcher.postgres_keeper import ACCOUNT
 from tests.support import parts
 from tests.support.until import wait_for
+from tools.launcher.postgres_keeper import ACCOUNT
 
 PORT = 6432
 

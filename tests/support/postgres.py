@@ -32,15 +32,15 @@ from sqlalchemy import make_url
 
 import config
 
-from launcher.environment import inherited
-from launcher.postgres_keeper import account_of, beside, make_data, program, run_as, start
-from launcher.sockets import remove_folder
 from models.database import Database
 from models.migrations.runner import upgrade
 from models.operations import grants
 from tests.support.keeper import folder_of_a_run, keep, wait_for_end
 from tests.support.kept_connections import Shelf
 from tests.support.until import comes, wait_for
+from tools.launcher.environment import inherited
+from tools.launcher.postgres_keeper import account_of, beside, make_data, program, run_as, start
+from tools.launcher.sockets import remove_folder
 
 # The address of a server that is not there, for what asks nothing of its store.
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import redis
 
-from launcher.environment import inherited
-from launcher.redis_server import find_redis_server, redis_answers, redis_arguments
 from tests.support.keeper import keep
 from tests.support.until import comes
+from tools.launcher.environment import inherited
+from tools.launcher.redis_server import find_redis_server, redis_answers, redis_arguments
 
 
 @contextmanager

@@ -22,9 +22,9 @@ from werkzeug.routing import Rule
 
 from config import Settings
 from jobs import feeds
-from launcher.environment import inherited
 from models.clock import FixedClock
 from prompts.screens import Screen
+from tools.launcher.environment import inherited
 
 # What Werkzeug reads from a rule's text and writes to build its addresses.
 _OF_A_RULE = ("_parts", "_trace", "_converters", "arguments", "_build", "_build_unknown")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from launcher.postgres_keeper import account_of
 from tests.support.postgres import OwnServer, as_server
+from tools.launcher.postgres_keeper import account_of
 
 NAME = "standby"
 

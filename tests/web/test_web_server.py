@@ -19,10 +19,10 @@ import pytest
 from honcho.environ import parse_procfile
 
 from exchange.testing.ports import free_port
-from launcher.ports import HOST
 from tests.support.keeper import ROOT
 from tests.support.postgres import NOWHERE
 from tests.support.until import PATIENCE, wait_for
+from tools.launcher.ports import HOST
 
 # KiB of a worker that are in memory for the others as well. It has 65 MiB when it has begun, and 4
 # where each worker loads the application anew.

@@ -15,9 +15,9 @@ from typing import Final
 
 from exchange.sip.parts import FRAME, FRAME_S, RATE, WIDTH, Law, Sound, pcm_of
 from exchange.sip.samples import audioop
-from simulator.ring.handset import Handset, HandsetCall
-from simulator.ring.rtp import Traffic
-from simulator.ring.tones import key_tone
+from tools.simulator.ring.handset import Handset, HandsetCall
+from tools.simulator.ring.rtp import Traffic
+from tools.simulator.ring.tones import key_tone
 
 # Seconds of sound before anything counts as speech, that a click is no prompt.
 SPEECH_S: Final = 0.2

@@ -19,10 +19,10 @@ from exchange.interpreter import (
     QueueWait,
     Silence,
 )
-from simulator import tongues
-from simulator.answers import read_menu
-from simulator.outcomes import Ending, ending, heard_reference
-from simulator.people import TEMPERAMENTS, Person, Silent, somebody
+from tools.simulator import tongues
+from tools.simulator.answers import read_menu
+from tools.simulator.outcomes import Ending, ending, heard_reference
+from tools.simulator.people import TEMPERAMENTS, Person, Silent, somebody
 
 MOST_GUESTS, MOST_AGENTS, MOST_MINUTES, MOST_SPEED = 500, 20, 10.0, 60.0
 # Of those who press anything: so many want a person, so many of these would rather be called back.

@@ -33,9 +33,9 @@ from exchange.rest.server import Simulator
 from exchange.settings import LOOPBACK, Settings
 from exchange.subscribers import Rung
 from exchange.switchboard import spawn
-from simulator.browser import AWAY_S, BrowserLeg, LineClock
-from simulator.rung_phone import RungPages
-from simulator.sayings import in_pairs
+from tools.simulator.browser import AWAY_S, BrowserLeg, LineClock
+from tools.simulator.rung_phone import RungPages
+from tools.simulator.sayings import in_pairs
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from typing import ClassVar
 
 from exchange.interpreter import Call, Gather, HangUp, Input, Keys, Silence, Speech
 from exchange.numbers import is_valid, receives_sms, to_national
-from simulator import sayings, tongues
-from simulator.answers import (
+from tools.simulator import sayings, tongues
+from tools.simulator.answers import (
     AnswersLeg,
     Option,
     Question,
@@ -24,7 +24,7 @@ from simulator.answers import (
     read_menu,
     read_question,
 )
-from simulator.outcomes import heard_references
+from tools.simulator.outcomes import heard_references
 
 # A caller who has not got through after so many answers gives up, and the service is to blame.
 MOST_TURNS = 150

@@ -1,4 +1,4 @@
-"""A telephone in the terminal: `python -m simulator.call`, by hand or unattended."""
+"""A telephone in the terminal: `python -m tools.simulator.call`, by hand or unattended."""
 
 import argparse
 import json
@@ -38,10 +38,10 @@ from exchange.orders import Lines
 from exchange.remote import RemoteSwitchboard
 from exchange.settings import LOOPBACK, Settings
 from exchange.transport import ConnectFailed, HttpTransport, ReadTimedOut, local_session
-from simulator import tongues
-from simulator.answers import AnswersLeg, LanguageLeg, MissingAnswer, parse_answers
-from simulator.crowd import MIXED, MOST_AT_ONCE, MOST_CALLS, people, ring_all
-from simulator.outcomes import (
+from tools.simulator import tongues
+from tools.simulator.answers import AnswersLeg, LanguageLeg, MissingAnswer, parse_answers
+from tools.simulator.crowd import MIXED, MOST_AT_ONCE, MOST_CALLS, people, ring_all
+from tools.simulator.outcomes import (
     Ending,
     after_confirmation,
     ending,
@@ -49,8 +49,8 @@ from simulator.outcomes import (
     reference_in,
     table,
 )
-from simulator.people import TEMPERAMENTS, Person, somebody
-from simulator.texting import NotAnswered, Texting, converse
+from tools.simulator.people import TEMPERAMENTS, Person, somebody
+from tools.simulator.texting import NotAnswered, Texting, converse
 
 BOOKED, NOT_BOOKED, UNUSABLE = 0, 1, 2
 SMS_PATIENCE_S = 70.0
@@ -64,22 +64,22 @@ SEEDS = 10_000
 
 EXAMPLES = """examples:
   by hand; Enter alone is silence, Ctrl-C hangs up:
-    python -m simulator.call
+    python -m tools.simulator.call
   unattended, answering what is asked:
-    python -m simulator.call --from +33612345678 --answers dob=12031942,postcode=75011,offer=1
+    python -m tools.simulator.call --from +33612345678 --answers dob=12031942,postcode=75011,offer=1
   just these keys, one group for each question:
-    python -m simulator.call --keys 1,12031942,1,75011,1,1
+    python -m tools.simulator.call --keys 1,12031942,1,75011,1,1
   from a landline, giving a mobile for the SMS:
-    python -m simulator.call --from 0142685300 \\
+    python -m tools.simulator.call --from 0142685300 \\
         --answers dob=12031942,postcode=75011,phone=0612345678
   somebody who takes their time; the same seed makes the same call:
-    python -m simulator.call --person slow --seed 7
+    python -m tools.simulator.call --person slow --seed 7
   by texts, where the service has a TEXT_BOOKING_NUMBER; by hand without --keys:
-    python -m simulator.call --by-text --keys "RDV,1,12/03/1942,1,75011,1,1,1"
+    python -m tools.simulator.call --by-text --keys "RDV,1,12/03/1942,1,75011,1,1,1"
   to a person, and wait for them:
-    python -m simulator.call --keys 0 --wait 300
+    python -m tools.simulator.call --keys 0 --wait 300
   a hundred people of all temperaments, ten at a time, and a table of what became of them:
-    python -m simulator.call --crowd 100 --at-once 10
+    python -m tools.simulator.call --crowd 100 --at-once 10
 
 temperaments: @@.
 
@@ -285,7 +285,7 @@ class Sms:
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     """Read the command line; argparse itself exits with 2 on bad arguments."""
     parser = argparse.ArgumentParser(
-        prog="python -m simulator.call",
+        prog="python -m tools.simulator.call",
         description="A telephone in the terminal that calls the running service.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

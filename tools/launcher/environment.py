@@ -13,7 +13,7 @@ from dotenv import dotenv_values
 import config
 
 from exchange.sip import settings as sip
-from launcher.ports import url_of
+from tools.launcher.ports import url_of
 
 
 def exports(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from exchange.interpreter import Call, Gather, HangUp, Input, QueueWait
 from exchange.legs import drive
-from simulator.outcomes import Report, Witness, report
-from simulator.people import TEMPERAMENTS, Person, somebody
+from tools.simulator.outcomes import Report, Witness, report
+from tools.simulator.people import TEMPERAMENTS, Person, somebody
 
 MIXED = "mixed"
 MOST_CALLS = 1000

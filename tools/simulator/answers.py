@@ -23,7 +23,7 @@ from exchange.interpreter import (
 )
 from exchange.legs import Leg, Talker
 from exchange.numbers import is_valid, receives_sms, to_e164, to_national
-from simulator import tongues
+from tools.simulator import tongues
 
 # Never chosen unasked: a person, the same again, one step back, slower.
 RESERVED_KEYS = frozenset("089*#")

@@ -8,8 +8,8 @@ from exchange.legs import Leg, LegMaker
 from exchange.rest import app
 from exchange.rest.server import Simulator
 from exchange.settings import Settings
-from simulator import crowd_place, keldoc, mails, phone
-from simulator.people import TEMPERAMENTS, somebody
+from tools.simulator import crowd_place, keldoc, mails, phone
+from tools.simulator.people import TEMPERAMENTS, somebody
 
 
 def _maker(name: str) -> LegMaker:

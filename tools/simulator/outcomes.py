@@ -23,7 +23,7 @@ from exchange.interpreter import (
     Speech,
 )
 from exchange.legs import Leg
-from simulator import tongues
+from tools.simulator import tongues
 
 WORDS_PER_MINUTE = 160
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=\D)")

@@ -8,7 +8,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from launcher.errors import CannotStart
+from tools.launcher.errors import CannotStart
 
 
 def make_folder(folder: Path, user: int, group: int) -> None:

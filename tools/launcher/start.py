@@ -19,13 +19,13 @@ import config
 
 from exchange.sip import extra
 from exchange.sip import settings as sip
-from launcher.environment import empty_metrics, exports, inherited
-from launcher.errors import CannotStart, Failed, Stopped
-from launcher.ports import answers, asked_at, check_ports, listens, says, url_of
-from launcher.postgres_server import OwnPostgres
-from launcher.processes import LAUNCH_ID, Guard
-from launcher.redis_server import choose_redis, redis_answers
-from launcher.supervisor import Supervisor
+from tools.launcher.environment import empty_metrics, exports, inherited
+from tools.launcher.errors import CannotStart, Failed, Stopped
+from tools.launcher.ports import answers, asked_at, check_ports, listens, says, url_of
+from tools.launcher.postgres_server import OwnPostgres
+from tools.launcher.processes import LAUNCH_ID, Guard
+from tools.launcher.redis_server import choose_redis, redis_answers
+from tools.launcher.supervisor import Supervisor
 
 # Seconds.
 REDIS_DEADLINE = 10.0

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import config
 
 from exchange.sip import settings as sip
-from launcher.errors import CannotStart
+from tools.launcher.errors import CannotStart
 
 HOST = "127.0.0.1"
 

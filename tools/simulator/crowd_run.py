@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.agents import Agent
-from simulator.guests import ENDS, Fate, Guest, Plan, counted, guests
+from tools.simulator.agents import Agent
+from tools.simulator.guests import ENDS, Fate, Guest, Plan, counted, guests
 
 # After the time is over, so many seconds are left to end calls as people do.
 GRACE_S = 15.0

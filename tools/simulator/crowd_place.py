@@ -22,9 +22,9 @@ from exchange.rest.paths import Refused, fields
 from exchange.rest.server import Simulator
 from exchange.settings import LOOPBACK
 from exchange.subscribers import Rung
-from simulator.agents import Agent, Manners, http_web
-from simulator.crowd_run import CrowdRun, Surroundings
-from simulator.guests import MOST_AGENTS, Guest, Plan
+from tools.simulator.agents import Agent, Manners, http_web
+from tools.simulator.crowd_run import CrowdRun, Surroundings
+from tools.simulator.guests import MOST_AGENTS, Guest, Plan
 
 # Waiting is not played faster than this: each round asks the service for a document.
 QUEUE_SPEED = 4.0

@@ -23,7 +23,7 @@ from aiosipua.message import SipMessage, SipRequest, SipResponse
 from aiosipua.sdp import parse_sdp
 
 from exchange.sip.parts import Law
-from simulator.ring.rtp import PAYLOAD, Stream, Ticker
+from tools.simulator.ring.rtp import PAYLOAD, Stream, Ticker
 
 Address = tuple[str, int]
 # Seconds (RFC 3261, 17.1.2.2): the first repetition, the longest time between two, and the end.

@@ -1,6 +1,6 @@
 """`make ring`: ring the running service as a SIP telephone does, and keep the call to listen to.
 
-    python -m simulator.ring --help
+    python -m tools.simulator.ring --help
 
 The call goes over the network of this machine: INVITE, G.711 and keys as RFC 4733 has them. The
 caller hears and does not read: it presses the next group of keys when the voice has fallen silent.
@@ -20,7 +20,7 @@ from typing import Final, TextIO
 from exchange.settings import Settings
 from exchange.sip import extra
 from exchange.sip.settings import BadFile, load
-from simulator.call import (
+from tools.simulator.call import (
     BOOKED,
     NOT_BOOKED,
     SENDER,
@@ -32,12 +32,12 @@ from simulator.call import (
     called,
     number,
 )
-from simulator.outcomes import reference_in
+from tools.simulator.outcomes import reference_in
 
 if not extra.missing():
-    from simulator.ring import files, picture
-    from simulator.ring.handset import Handset, NotAnswered
-    from simulator.ring.script import Caller, Group, Rung
+    from tools.simulator.ring import files, picture
+    from tools.simulator.ring.handset import Handset, NotAnswered
+    from tools.simulator.ring.script import Caller, Group, Rung
 
 # The shortest booking: an appointment, for oneself, born on 12 March 1942, in the eleventh
 # arrondissement of Paris, the first offer, confirmed with the number that rings, ready to write,
@@ -54,11 +54,11 @@ NO_EXTRA: Final = "the packages for telephones are not installed; `make sip` ins
 
 EXAMPLES: Final = f"""examples:
   book, and keep the call in {FOLDER}/call.wav and call.svg:
-    python -m simulator.ring
+    python -m tools.simulator.ring
   other keys, one group for each prompt; an empty group lets a prompt pass:
-    python -m simulator.ring --keys 1,,12031942,1,75011,1,1,1,1
+    python -m tools.simulator.ring --keys 1,,12031942,1,75011,1,1,1,1
   somebody who knows what comes, presses six seconds into the first prompts and hangs up at the end:
-    python -m simulator.ring --keys 1@6,12031942,1,75011,1,1,1,1 --leaves
+    python -m tools.simulator.ring --keys 1@6,12031942,1,75011,1,1,1,1 --leaves
 
 exit status: 0 only when a booking came out (its reference is in the text that arrived), 1 when
 none did, 2 when the arguments are wrong or the service cannot be rung.
@@ -68,7 +68,7 @@ none did, 2 when the arguments are wrong or the service cannot be rung.
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     """Read the command line; argparse itself exits with 2 on bad arguments."""
     parser = argparse.ArgumentParser(
-        prog="python -m simulator.ring",
+        prog="python -m tools.simulator.ring",
         description="Ring the running service over SIP, and keep what is heard.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -21,7 +21,7 @@ import requests
 
 from exchange.settings import LOOPBACK, Settings
 from exchange.transport import local_session
-from simulator.guests import (
+from tools.simulator.guests import (
     MOST_AGENTS,
     MOST_GUESTS,
     MOST_MINUTES,
@@ -36,7 +36,7 @@ LOOK_S = 0.5
 # How long the end of a crowd is waited for, in seconds.
 END_S = 25.0
 SEEDS = 10_000
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Unusable(Exception):

@@ -6,7 +6,7 @@ Their sentences are in `languages/`. Chance is given: the same chance says the s
 from collections.abc import Mapping
 from random import Random
 
-from simulator.tongues import COUNTRY, tongues
+from tools.simulator.tongues import COUNTRY, tongues
 
 # What a set that is on says into the call; some of it sounds like an answer.
 TELEVISION = (

@@ -1,7 +1,7 @@
 """The PostgreSQL of this copy, where DATABASE_URL names none: shared by all that uses it.
 
 `make run` and each `flask …` that asks the store have a share of it. The first one starts it, by a
-keeper (`launcher.postgres_keeper`), and it stops once the last one is gone, killed or not.
+keeper (`tools.launcher.postgres_keeper`), and it stops once the last one is gone, killed or not.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from psycopg import errors, sql
 
 import config
 
-from launcher.errors import CannotStart
-from launcher.postgres_keeper import beside
+from tools.launcher.errors import CannotStart
+from tools.launcher.postgres_keeper import beside
 
 # Seconds. After a crash the server first reads what it had written last.
 START_DEADLINE = 90.0
@@ -97,7 +97,13 @@ class OwnPostgres:
 
     def _start_keeper(self) -> subprocess.Popen[bytes]:
         keeper = subprocess.Popen(
-            [sys.executable, "-m", "launcher.postgres_keeper", str(self._data), str(self.sockets)],
+            [
+                sys.executable,
+                "-m",
+                "tools.launcher.postgres_keeper",
+                str(self._data),
+                str(self.sockets),
+            ],
             cwd=config.ROOT,
             # It needs none of our secrets, and is not ended with the run that it may outlive.
             env={"PATH": config.environment().get("PATH", "")},

@@ -15,8 +15,8 @@ import redis
 
 import config
 
-from launcher.errors import CannotStart
-from launcher.sockets import make_folder, remove_folder
+from tools.launcher.errors import CannotStart
+from tools.launcher.sockets import make_folder, remove_folder
 
 
 def find_redis_server(path: str | None = None) -> Path | None:

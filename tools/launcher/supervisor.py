@@ -16,8 +16,8 @@ from typing import Any, NoReturn
 from honcho.manager import Manager
 from honcho.printer import Printer
 
-from launcher.errors import Failed, Stopped
-from launcher.processes import Guard, Launched, signal_group, sweep
+from tools.launcher.errors import Failed, Stopped
+from tools.launcher.processes import Guard, Launched, signal_group, sweep
 
 # A process that ends this often within this time (seconds) will not come right by itself.
 TOO_MANY_ENDS = 5

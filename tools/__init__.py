@@ -1,0 +1,1 @@
+"""Beside the service: what starts it on one machine, and the people who ring it there."""
