@@ -169,7 +169,7 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
     owners_url = _owners_url(settings)
     life = CentreLife(store, campaigns)
     for command in (
-        commands.assets.make(config.ROOT, config.VAR, lambda: _share_assets(parts)),
+        commands.assets.make(config.ROOT / "web", config.VAR, lambda: _share_assets(parts)),
         commands.backup.make(
             store,
             config.VAR / "backups",

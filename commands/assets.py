@@ -38,8 +38,8 @@ class CannotInstall(Exception):
     """One sentence for the operator: what is missing, and the remedy."""
 
 
-def make(root: Path, var: Path, share: Callable[[], int]) -> click.Group:
-    """The group `assets`; `root` has package.json, and `var` is where things may be written.
+def make(pages: Path, var: Path, share: Callable[[], int]) -> click.Group:
+    """The group `assets`; `pages` has package.json, and `var` is where things may be written.
 
     `share` puts all files of pages where other machines find them; gives how many.
     """
@@ -58,7 +58,7 @@ def make(root: Path, var: Path, share: Callable[[], int]) -> click.Group:
         """
         try:
             with refusals(CannotInstall):
-                done = install(root, var, checks=checks)
+                done = install(pages, var, checks=checks)
         finally:
             try:
                 shared = share()
@@ -74,19 +74,19 @@ def make(root: Path, var: Path, share: Callable[[], int]) -> click.Group:
     return group
 
 
-def install(root: Path, var: Path, *, checks: bool = False) -> bool:
+def install(pages: Path, var: Path, *, checks: bool = False) -> bool:
     """Put the files into `var`/static; False when they are there. Raises CannotInstall."""
     wanted = FILES | (CHECKING if checks else {})
     target, work = var / "static", var / "npm"
     target.mkdir(parents=True, exist_ok=True)
-    stamp = _stamp(root, wanted)
+    stamp = _stamp(pages, wanted)
     # Before the lock: an image has the files, and its folders may be closed to writing.
     if _is_there(target, stamp, wanted):
         return False
     with _alone(var / "npm.lock"):
         if _is_there(target, stamp, wanted):
             return False
-        _fetch(root, work, checks=checks)
+        _fetch(pages, work, checks=checks)
         for name, path in wanted.items():
             source = work / "node_modules" / path
             if not source.is_file():
@@ -100,8 +100,8 @@ def install(root: Path, var: Path, *, checks: bool = False) -> bool:
     return True
 
 
-def _stamp(root: Path, wanted: dict[str, str]) -> str:
-    lock = (root / "package-lock.json").read_bytes()
+def _stamp(pages: Path, wanted: dict[str, str]) -> str:
+    lock = (pages / "package-lock.json").read_bytes()
     return "\n".join([hashlib.sha256(lock).hexdigest(), *sorted(wanted.values())])
 
 
@@ -122,11 +122,11 @@ def _alone(file: Path) -> Iterator[None]:
         yield
 
 
-def _fetch(root: Path, work: Path, *, checks: bool) -> None:
+def _fetch(pages: Path, work: Path, *, checks: bool) -> None:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     for name in _LISTS:
-        shutil.copyfile(root / name, work / name)
+        shutil.copyfile(pages / name, work / name)
     # A user of services may have no home to keep a cache in.
     arguments = ["ci", "--ignore-scripts", "--cache", str(work / "cache"), *_QUICK]
     if not checks:

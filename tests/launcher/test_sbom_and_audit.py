@@ -57,7 +57,8 @@ def version_of(name: str) -> str:
 
 def test_it_changes_with_a_lock(tmp_path: Path):
     (tmp_path / "requirements").mkdir()
-    for name in ("requirements.txt", *EXTRAS, "package-lock.json", "pyproject.toml"):
+    (tmp_path / "web").mkdir()
+    for name in ("requirements.txt", *EXTRAS, "web/package-lock.json", "pyproject.toml"):
         shutil.copyfile(ROOT / name, tmp_path / name)
     before = bill(tmp_path)
     lock = tmp_path / "requirements.txt"
@@ -119,7 +120,7 @@ def said_by(source: Source) -> tuple[int, str]:
     status = report(
         {
             "Python": lambda: audit.look_at_python("pip-audit", ROOT, source),
-            "scripts": lambda: audit.look_at_scripts(["npm"], ROOT, source),
+            "scripts": lambda: audit.look_at_scripts(["npm"], ROOT / "web", source),
         },
         said.append,
     )
@@ -182,7 +183,7 @@ def test_a_hole_counts_more_than_a_source_that_is_away():
     said: list[str] = []
     looks = {
         "Python": lambda: audit.look_at_python("pip-audit", ROOT, there),
-        "scripts": lambda: audit.look_at_scripts(["npm"], ROOT, away),
+        "scripts": lambda: audit.look_at_scripts(["npm"], ROOT / "web", away),
     }
     assert report(looks, said.append) == FOUND
     assert report(dict(reversed(looks.items())), said.append) == FOUND

@@ -151,7 +151,7 @@ def main(arguments: Sequence[str]) -> int:
     return report(
         {
             "Python": lambda: look_at_python(pip_audit, ROOT),
-            "scripts of pages": lambda: look_at_scripts(npm, ROOT),
+            "scripts of pages": lambda: look_at_scripts(npm, ROOT / "web"),
         }
     )
 

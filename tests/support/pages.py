@@ -40,7 +40,7 @@ _LOOKS = (
 def fetched() -> None:
     """Have the files of others in place; gives up where they cannot be fetched."""
     try:
-        assets.install(config.ROOT, config.VAR, checks=True)
+        assets.install(config.ROOT / "web", config.VAR, checks=True)
     except assets.CannotInstall as problem:
         parts.give_up(str(problem))
 

@@ -2,7 +2,7 @@
 
     python -m tests.support.sbom [FILE]
 
-reads the locked files (`requirements.txt`, those of the extras, `package-lock.json`) and writes
+reads the locked files (`requirements.txt`, those of the extras, `web/package-lock.json`) and writes
 JSON, by default into var/sbom.cdx.json. It asks nobody and is the same for the same locks: it has
 no clock and no random number in it. What the checks need is no part of a release, and is left out.
 """
@@ -28,7 +28,7 @@ from packageurl import PackageURL
 
 from tests.support.keeper import ROOT
 
-SERVICE, PAGES = "requirements.txt", "package-lock.json"
+SERVICE, PAGES = "requirements.txt", "web/package-lock.json"
 EXTRAS = ("requirements/sip.txt", "requirements/tracing.txt")
 # "name==1.2 ; markers \" and below it, indented, the hashes of its files.
 _PINNED = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(?P<version>[^\s;\\]+)")

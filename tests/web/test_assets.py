@@ -39,7 +39,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "with a space"
     (folder / "bin").mkdir(parents=True)
     for name in ("package.json", "package-lock.json", ".npmrc"):
-        (folder / name).write_bytes((ROOT / name).read_bytes())
+        (folder / name).write_bytes((ROOT / "web" / name).read_bytes())
     has_npm(folder)
     monkeypatch.setattr(assets, "npms", lambda: iter([[str(folder / "bin" / "npm")]]))
     return folder
@@ -128,14 +128,14 @@ def test_the_npm_of_our_packages_works_without_one_on_the_machine(monkeypatch: p
 
 
 def test_versions_are_exact_and_no_host_stands_in_the_lock():
-    wanted = json.loads((ROOT / "package.json").read_text())
-    lock = json.loads((ROOT / "package-lock.json").read_text())
+    wanted = json.loads((ROOT / "web/package.json").read_text())
+    lock = json.loads((ROOT / "web/package-lock.json").read_text())
     for version in (*wanted["dependencies"].values(), *wanted["devDependencies"].values()):
         assert version[0].isdigit()
     for name, package in lock["packages"].items():
         assert "resolved" not in package, name
         assert not name or package["integrity"].startswith("sha512-"), name
-    assert "omit-lockfile-registry-resolved=true" in (ROOT / ".npmrc").read_text()
+    assert "omit-lockfile-registry-resolved=true" in (ROOT / "web/.npmrc").read_text()
 
 
 # ---------------------------------------------------------------- serving
