@@ -12,16 +12,14 @@ from flows.speech import Heard, Line, Speech, keys, spoken
 from flows.understanding.vocabulary import Vocabulary
 from flows.verification.rehearsal import (
     COMMON_ANSWERS,
-    TOWNS,
-    TYPICAL_CENTRES,
     Exchange,
     RehearsedWorld,
     all_is_told,
     common_path,
-    offers,
     ringing,
 )
-from flows.verification.rehearsal import services as two_services
+from flows.verification.rehearsed import TOWNS, TYPICAL_CENTRES, offers
+from flows.verification.rehearsed import services as two_services
 from flows.world import Rules
 from prompts.catalogue import COUNTRY_LANGUAGE, FOLDER, PAUSE, Catalogue, languages, read
 from prompts.reading_time import VoicePauses, seconds

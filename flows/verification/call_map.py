@@ -14,7 +14,7 @@ from flows.engine import ENDED
 from flows.speech import Heard, TurnOutcome
 from flows.steps import HELD, STEPS
 from flows.steps.common import reads_back
-from flows.verification.walking import WalkTurn
+from flows.verification.turns import WalkTurn
 
 START = "ring"
 # The call script: keys that mean the same everywhere are no choices of a menu.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import lru_cache, partial
@@ -18,19 +18,8 @@ from typing import Any
 
 from flows.engine import PERSON_STEPS, advance
 from flows.questions import Question
-from flows.session import CallerKind, MineState, Offer, Session, Whom
-from flows.speech import (
-    RETURNED,
-    RING,
-    SILENCE,
-    Heard,
-    Input,
-    Speech,
-    TurnOutcome,
-    keys,
-    queued,
-    spoken,
-)
+from flows.session import CallerKind, Session, Whom
+from flows.speech import RETURNED, RING, SILENCE, Input, TurnOutcome, keys, queued, spoken
 from flows.steps import HELD, STEPS
 from flows.steps.called_back import ABOUT_SOMETHING
 from flows.steps.called_back import STEP as CALLED_BACK
@@ -40,51 +29,24 @@ from flows.steps.long_call import LONG_AFTER, LONG_CALL
 from flows.steps.my_changes import MY_FACTS
 from flows.steps.offers import SECOND_COMES_WITH_IT
 from flows.steps.said import RELATIVE, forget, said_at_once
-from flows.verification.rehearsal import (
-    CODE,
-    FAR,
-    FAR_CENTRES,
-    MORNING,
-    MY_PAIR,
-    OPENING,
-    OWN_PHONE,
-    PAIRS,
-    PARIS,
-    PARTNER,
-    PARTNER_PHONE,
-    REFERENCE,
-    TOWNS,
-    WHEN_WE_RING,
-    RehearsedWorld,
-    cut_call,
-    earlier,
-    kept_place,
-    my_booking,
-    my_halves,
-    neighbours,
-    offers,
-    ringing,
-    services,
+from flows.verification.rehearsal import CODE, RehearsedWorld, earlier, ringing
+from flows.verification.rehearsed import MORNING, OPENING, REFERENCE, TOWNS, cut_call, kept_place
+from flows.verification.turns import Broken, TriedInput, WalkTurn
+from flows.verification.weathers import (
+    A_PLACE,
+    CAMPAIGNS,
+    Make,
+    Scenarios,
+    Weathers,
+    kept_scenarios,
+    line_scenarios,
+    my_scenarios,
+    rare_scenarios,
+    rung_scenarios,
+    scenarios,
+    weathers_of,
 )
-from flows.world import (
-    AfterAgent,
-    AfterQueue,
-    BackFromAgent,
-    Choice,
-    NamedCentre,
-    NoPerson,
-    NotChanged,
-    NotMine,
-    QueuePlace,
-    ReminderHours,
-    RungPerson,
-    Unavailable,
-    Unbooked,
-)
-
-# Makes an outside for one turn, with these options of it.
-Make = Callable[..., RehearsedWorld]
-Scenarios = dict[str, Callable[[], RehearsedWorld]]
+from flows.world import NoPerson
 
 # Sentences that stand before a question each time it is put.
 LEADS = frozenset(
@@ -100,11 +62,6 @@ TRAIL = 3
 LONG_SILENCE = 12
 FIVE_HUNDRED = "12" * 250
 OLD_ENOUGH, TOO_YOUNG = "1942-03-12", "1990-03-12"
-# Old enough within twelve months.
-SOON_ENOUGH = "1952-05-01"
-
-LYON = tuple(TOWNS[code] for code in ("69001", "69002", "69003"))
-CENTRE = NamedCentre("2", "Gymnase Jaurès", "Paris 11e")
 
 COMMANDS = ("0", "00", "000", "9", "8", "*", "**")
 MANGLED = (
@@ -145,224 +102,10 @@ QUEUE_RESULTS = (
     *("leave", "queue-full", "system-error", "error", "hangup", "bridged", "bridging-in-process"),
     *("redirected", "redirected-from-bridged", ""),
 )
-A_PLACE = "e" * 32
 # The state of the queue is told in the same way at every step. So all of its states are tried at
 # these steps, and the usual state at every other.
 AT_THE_LINE = frozenset({"welcome", *PERSON_STEPS, *HELD})
 COMMON_LINES = frozenset({"line: open", "line: no promise", f"line: {NoPerson.CLOSED}"})
-
-
-def scenarios(make: Make) -> Scenarios:
-    """What the outside can be like when a turn asks something of it."""
-    return {
-        "plenty": make,
-        "two": partial(make, found=offers(2)),
-        "one": partial(make, found=offers(1)),
-        "one centre": partial(make, found=offers(3, one_centre=True)),
-        "two of one centre": partial(make, found=offers(2, one_centre=True)),
-        "nothing": partial(make, found=()),
-        "nothing else": partial(make, found_anew=()),
-        "taken, others": partial(make, reference=Unbooked.GONE),
-        "taken, nothing": partial(make, reference=Unbooked.GONE, found=()),
-        "a person needed": partial(make, reference=Unbooked.PERSON),
-        "a number not proved": partial(make, proof_wanted=True),
-        "nothing proved": partial(make, reference=Unbooked.NOT_PROVED),
-        "pairs": partial(two_doses, make),
-        "two pairs": partial(two_doses, make, offers(2, second=True)),
-        "one pair": partial(two_doses, make, offers(1, second=True)),
-        "pairs of one centre": partial(two_doses, make, offers(3, one_centre=True, second=True)),
-        "two pairs of one centre": partial(
-            two_doses, make, offers(2, one_centre=True, second=True)
-        ),
-        "a pair taken, others": partial(two_doses, make, reference=Unbooked.GONE),
-        "a pair taken, nothing": partial(two_doses, make, (), reference=Unbooked.GONE),
-        "promised before": partial(make, promises_new=False),
-        "nothing, but far": partial(make, found=(), far=FAR),
-        "no two, but far": partial(two_doses, make, (), far=FAR),
-        "nothing, an own centre": partial(make, found=(), own=OWN_PHONE),
-        "far, an own centre": partial(make, found=offers(2, centres=FAR_CENTRES), own=OWN_PHONE),
-        "nothing, a partner's centre": partial(make, found=(), own=PARTNER),
-        "far, a partner's centre": partial(
-            make, found=offers(2, centres=FAR_CENTRES), own=PARTNER_PHONE
-        ),
-        "a group": partial(make, groups={"soignants": 30}),
-        "told by age": partial(make, tell_at=OPENING),
-        "their turn": partial(make, turn_at=OPENING, tell_at=OPENING),
-        "not for all": partial(make, day_known=False),
-        "few wait": partial(make, found=(), ahead=3),
-        "nobody can wait": partial(make, found=(), ahead=None),
-        "a town named": partial(make, named_towns=(TOWNS["35500"],)),
-        "two towns named": partial(make, named_towns=(TOWNS["20000"], TOWNS["20200"])),
-        "three towns named": partial(make, named_towns=LYON),
-        "a centre named": partial(make, named_centre=CENTRE),
-        "a centre named, nothing": partial(make, found=(), named_centre=CENTRE),
-        "one place for two": partial(make, adjacent=False),
-        "rung in the evening only": partial(make, calls=replace(WHEN_WE_RING, before=None)),
-        "too near to be rung": partial(make, calls=ReminderHours()),
-        "two services": partial(several, make, services()),
-        "two services apart": partial(several, make, services(apart=True)),
-        "three services": partial(several, make, services(card=True, since=0)),
-        "the service with a time of waiting": partial(several, make, services()[1:]),
-        "a service closed meanwhile": partial(
-            several, make, services()[:1], reference=Unbooked.CLOSED
-        ),
-        "no service any more": partial(several, make, (), reference=Unbooked.CLOSED),
-        "cut, not kept": partial(make, cut=cut_call(kept=False)),
-        "cut before all was told": partial(
-            make, cut=cut_call("ready", reference=REFERENCE), mine=my_booking()
-        ),
-        "cut, taken up elsewhere": partial(make, cut=None),
-        "cut, codes are guessed": partial(make, cut=cut_call(), codes_guessed=True),
-        "cut at a pair": partial(two_doses, make, cut=cut_call(found=PAIRS)),
-    }
-
-
-def rare_scenarios(make: Make) -> Scenarios:
-    """Outsides that one call each meets: see FAR_AWAY. At every turn they would cost too much."""
-    return {
-        "three services apart": partial(several, make, services(apart=True, card=True, since=0)),
-        "three services in one": partial(
-            several, make, services(card=True, since=0, all_together=True)
-        ),
-        "five services": partial(several, make, services(since=0, town=True)),
-        "five services apart": partial(several, make, services(since=0, town=True, apart=True)),
-        "four services apart": partial(several, make, services(since=0, town=True, apart=True)[:4]),
-        "two services in turn": partial(several, make, services(since=0), found=neighbours()),
-        "wheelchairs come in": partial(make, wheelchairs="yes"),
-        "stairs": partial(make, wheelchairs="no"),
-    }
-
-
-def my_scenarios(make: Make) -> Scenarios:
-    """What there may be of an appointment, for a caller who rings about one."""
-    second = my_booking(first_start="", second_start=MY_PAIR.second_start)
-    of_mine = {
-        "one": my_booking(),
-        "one, undo": my_booking(undo=True),
-        "the second left": second,
-        "apart": replace(MY_PAIR, second_name="Gymnase Jaurès", second_town="Vitré"),
-        "elsewhere": my_booking(postcode=""),
-        "of another campaign": my_booking(movable=False),
-        "place closed": my_booking(off=(1,)),
-        "both places closed": replace(MY_PAIR, off=(1, 2)),
-        "one place of two closed": replace(MY_PAIR, off=(2,)),
-        "two services": my_halves(),
-        "two services, apart": my_halves(days_apart=2),
-        "another hour": my_booking(changed="hour", changed_doses=(1,), texted=True),
-        "another place": my_booking(changed="place", changed_doses=(1,)),
-        "another hour and place for the second": replace(
-            MY_PAIR, changed="hour_place", changed_doses=(2,)
-        ),
-        "kept far": my_booking(kept_far=72),
-        "past": my_booking(state=MineState.PAST),
-        "both past": replace(MY_PAIR, state=MineState.PAST),
-        "cancelled": my_booking(state=MineState.CANCELLED),
-        "both cancelled": replace(MY_PAIR, state=MineState.CANCELLED),
-        "cancelled, undo": my_booking(state=MineState.CANCELLED, undo=True),
-        "both cancelled, undo": replace(MY_PAIR, state=MineState.CANCELLED, undo=True),
-    }
-    found: dict[str, Callable[[], RehearsedWorld]] = {
-        f"mine: {name}": partial(make, mine=mine) for name, mine in of_mine.items()
-    }
-    for why in NotChanged:
-        found[f"mine: not changed, {why.name}"] = partial(make, mine=my_booking(), not_changed=why)
-    return found | {
-        "mine: both": partial(two_doses, make, mine=MY_PAIR),
-        "mine: both, taken": partial(two_doses, make, mine=MY_PAIR, not_changed=NotChanged.GONE),
-        "mine: nothing else": partial(make, found=(), mine=my_booking()),
-        "mine: no other second": partial(make, found=(), mine=second),
-        "mine: guarded": partial(make, mine=my_booking(), guarded=True),
-        "not mine": make,
-        "not mine, too often": partial(make, mine=NotMine.PERSON, texts=False),
-    }
-
-
-def line_scenarios(make: Make, campaign: str = "") -> Scenarios:
-    """What the line for a person can be like, and a place in it; `campaign`: one of CAMPAIGNS."""
-    if campaign:
-        make = partial(make, rules_=CAMPAIGNS[campaign](make).rules_)
-    found: Scenarios = {
-        "line: open": partial(make, person=QueuePlace(A_PLACE, "fr", 3, 300)),
-        "line: next": partial(make, person=QueuePlace(A_PLACE, "fr", 0)),
-        "line: rung in vain": partial(make, person=QueuePlace(A_PLACE, "fr", 0, rung_in_vain=True)),
-        "line: no promise": partial(make, callback_after=None),
-        "line: later today": partial(make, callback_after=timedelta(hours=3)),
-        "line: tomorrow": partial(make, callback_after=timedelta(hours=24)),
-        "line: just taken": partial(make, place_promised=False),
-    }
-    for seconds in (30, 3600, 5000, 7000, 9000):
-        found[f"line: {seconds} seconds"] = partial(
-            make, person=QueuePlace(A_PLACE, "fr", 1, seconds)
-        )
-    for why in NoPerson:
-        none = Unavailable(why, opens_at=OPENING.astimezone(PARIS), wait_seconds=5000)
-        found[f"line: {why}"] = partial(make, person=none)
-    for after in AfterQueue:
-        found[f"place: {after}"] = partial(make, place=after)
-    for what in AfterAgent:
-        back = BackFromAgent(what, step="date_of_birth", conference=A_PLACE, queue="fr")
-        found[f"agent: {what}"] = partial(make, agent=back)
-    for step in ("offers", "my_reference"):
-        back = BackFromAgent(AfterAgent.HANDED_BACK, step=step)
-        found[f"agent: {step}"] = partial(make, agent=back)
-    return found
-
-
-def rung_scenarios(make: Make, rung_as: str) -> Scenarios:
-    """What awaits a person we rang, in the way that `rung_as` tells."""
-    by_machine = rung_as not in {"asked", "cut"}
-    there = (RungPerson.MACHINE,) if by_machine else (RungPerson.AGENT, RungPerson.LINE)
-    found: Scenarios = {
-        f"rung: {state.name.lower()}": partial(make, answered=state)
-        for state in (*there, RungPerson.OVER)
-    }
-    if RungPerson.MACHINE in there:
-        taken = partial(make, answered=RungPerson.MACHINE, cut=None)
-        found["rung: taken up elsewhere"] = taken
-    return found
-
-
-def not_yet_open(make: Make) -> RehearsedWorld:
-    return make(rules_=replace(make().rules_, opens_at=OPENING))
-
-
-def closed(make: Make) -> RehearsedWorld:
-    return make(rules_=replace(make().rules_, closes_at=MORNING))
-
-
-def several(make: Make, may_have: tuple[Choice, ...], **options: Any) -> RehearsedWorld:
-    """Several services, of which the person may have some."""
-    return make(may_have=may_have, rules_=replace(make().rules_, services=2), **options)
-
-
-def two_doses(make: Make, found: tuple[Offer, ...] = PAIRS, **options: Any) -> RehearsedWorld:
-    """A campaign in which each person comes twice."""
-    return make(found=found, rules_=replace(make().rules_, doses=2), **options)
-
-
-CAMPAIGNS: Mapping[str, Callable[[Make], RehearsedWorld]] = {
-    "not yet open": not_yet_open,
-    "closed": closed,
-}
-
-
-@dataclass(frozen=True)
-class WalkTurn:
-    """One turn of the walk: from where, what was heard, in which weather, and what came of it."""
-
-    before: Session
-    heard: Input
-    weather: str
-    after: Session
-    speech: Speech
-
-    def __str__(self) -> str:
-        pressed = self.heard.keys[:12] if self.heard.kind is Heard.KEYS else str(self.heard.kind)
-        return f"{self.before.step}[{self.before.misses}] {pressed!r} ({self.weather})"
-
-
-class Broken(Exception):
-    """The engine raised; the message says where."""
 
 
 def inputs(step: str) -> list[Input]:
@@ -438,125 +181,6 @@ def _without_sentence(same: Session, session: Session) -> Session:
     return same
 
 
-class Weathers:
-    """Outsides by their names, and which of them are alike in some of what they hold."""
-
-    def __init__(self, begins: Scenarios) -> None:
-        self.begins = begins
-        worlds = {name: begin() for name, begin in begins.items()}
-        # Two values that are written the same way are the same, and are numbered: equal ones may
-        # still differ, like two moments of different zones.
-        numbers: dict[str, int] = {}
-        self._holds = {
-            name: {
-                what: numbers.setdefault(repr(value), len(numbers))
-                for what, value in ({"": type(world)} | vars(world)).items()
-            }
-            for name, world in worlds.items()
-        }
-        self._alike: dict[frozenset[str], dict[str, tuple[int, ...]]] = {}
-
-    def alike(self, attributes: frozenset[str]) -> dict[str, tuple[int, ...]]:
-        """By the name of each weather, what it holds in these: alike ones have an equal tuple."""
-        if attributes not in self._alike:
-            self._alike[attributes] = {
-                name: (
-                    holds[""],
-                    *(holds[attribute] for attribute in sorted(attributes) if attribute in holds),
-                )
-                for name, holds in self._holds.items()
-            }
-        return self._alike[attributes]
-
-
-@lru_cache(maxsize=64)
-def _weathers(found: Callable[..., Scenarios], make: Make, *options: str) -> Weathers:
-    return Weathers(found(make, *options))
-
-
-# The attributes of the outside that the turn of now has read.
-_read: set[str] = set()
-
-
-# Kinds of outside that note what is read of them, by the kind that they are.
-_kinds: dict[type[RehearsedWorld], type[RehearsedWorld]] = {}
-
-
-def _noting(kind: type[RehearsedWorld]) -> type[RehearsedWorld]:
-    """The same kind of outside, which notes what is read of it."""
-    if kind not in _kinds:
-        read, note = kind.__getattribute__, _read.add
-
-        def noted(world: RehearsedWorld, name: str) -> Any:
-            note(name)
-            return read(world, name)
-
-        _kinds[kind] = type(kind.__name__, (kind,), {"__getattribute__": noted})
-    return _kinds[kind]
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """What came of an input, and what the turn asked of the outside: anything, and the line.
-
-    `broken` is what the engine raised instead; the message names no weather.
-    """
-
-    after: Session
-    speech: Speech | None
-    asks: bool
-    line: bool
-    broken: str = ""
-
-
-class _Tried:
-    """One input at one session, in all weathers.
-
-    An answer follows from the session, from what was heard and from what the turn reads of the
-    outside. So weathers that are alike in all of that have the same answer, which is worked out
-    once: most of them differ in things of which a turn asks nothing.
-    """
-
-    def __init__(self, session: Session, heard: Input, known: dict[Session, Session]) -> None:
-        self._session, self._heard, self._known = session, heard, known
-
-    def answers(self, weathers: Weathers, names: Iterable[str]) -> Iterator[tuple[str, _Answer]]:
-        """The answer in each of these weathers."""
-        found: dict[frozenset[str], dict[tuple[int, ...], _Answer]] = {}
-        for name in names:
-            for attributes, answers in found.items():
-                if answer := answers.get(weathers.alike(attributes)[name]):
-                    break
-            else:
-                answer, attributes = self._answer(weathers.begins[name]())
-                found.setdefault(attributes, {})[weathers.alike(attributes)[name]] = answer
-            yield name, answer
-
-    def turn(self, weather: str, answer: _Answer) -> WalkTurn | Broken:
-        session = self._session
-        if answer.speech is not None:
-            return WalkTurn(session, self._heard, weather, answer.after, answer.speech)
-        shown = self._heard.keys[:12] or self._heard.kind
-        return Broken(
-            f"{answer.broken} at {session.step} after {shown!r} ({weather}),"
-            f" trail {session.trail}, chosen {session.chosen}, offers {len(session.offers)}"
-        )
-
-    def _answer(self, world: RehearsedWorld) -> tuple[_Answer, frozenset[str]]:
-        """The answer, and what was read of the outside for it."""
-        after, speech, broken = self._session, None, ""
-        world.__class__ = _noting(type(world))
-        _read.clear()
-        try:
-            after, speech = advance(self._session, self._heard, world)
-        except Exception as error:  # noqa: BLE001 (the test says what was raised, and where)
-            broken = f"{type(error).__name__}: {error}"
-        read = frozenset(_read)
-        asked = (world.searches, world.orders, world.promises, world.looks, world.asked_for)
-        asks, line = any((*asked, world.changed)), bool(world.line)
-        return _Answer(self._known.setdefault(after, after), speech, asks, line, broken), read
-
-
 def turns_of(
     make: Make, session: Session, known: dict[Session, Session] | None = None
 ) -> Iterator[WalkTurn | Broken]:
@@ -572,7 +196,7 @@ def turns_of(
     ]
     for heard in inputs(session.step):
         line = False
-        tried = _Tried(session, heard, known)
+        tried = TriedInput(session, heard, known)
         for name, answer in tried.answers(weathers, weathers.begins):
             yield tried.turn(name, answer)
             line = line or answer.line
@@ -586,17 +210,17 @@ def turns_of(
 def _weathers_for(make: Make, session: Session) -> Weathers:
     campaign = _not_open(session)
     if campaign:
-        return _weathers(_campaign_scenarios, make, campaign)
+        return weathers_of(_campaign_scenarios, make, campaign)
     if session.step == CALLED_BACK:
-        return _weathers(rung_scenarios, make, session.rung_as)
+        return weathers_of(rung_scenarios, make, session.rung_as)
     if session.step == KEPT_PLACE or (session.is_offered and session.step == "date_of_birth_check"):
-        return _weathers(kept_scenarios, make)
-    return _weathers(my_scenarios if session.proving else scenarios, make)
+        return weathers_of(kept_scenarios, make)
+    return weathers_of(my_scenarios if session.proving else scenarios, make)
 
 
 def _lines_for(make: Make, session: Session) -> Weathers:
     campaign = _not_open(session)
-    return _weathers(line_scenarios, make, *([campaign] if campaign else []))
+    return weathers_of(line_scenarios, make, *([campaign] if campaign else []))
 
 
 def _campaign_scenarios(make: Make, campaign: str) -> Scenarios:
@@ -649,25 +273,6 @@ def _played(
         if turn.speech.listen is None:
             return
         session = turn.after
-
-
-# What may be kept for a person who waits, and what becomes of it.
-KEPT: Mapping[str, Mapping[str, Any]] = {
-    "kept": {},
-    "kept, a landline": {"kept": kept_place(text_to="")},
-    "kept, a pair": {"kept": kept_place(second=True)},
-    "kept, taken by others": {"reference": Unbooked.GONE},
-    "kept, a person needed": {"reference": Unbooked.PERSON},
-    "kept, off the list": {"waits_on": False},
-}
-
-
-def kept_scenarios(make: Make) -> Scenarios:
-    """What a caller may meet when a place is kept at their number."""
-    found: Scenarios = {
-        name: partial(make, **{"kept": kept_place(), **options}) for name, options in KEPT.items()
-    }
-    return found | {"kept for somebody else": make}
 
 
 def place_is_kept(make: Make) -> Iterator[WalkTurn]:

@@ -7,7 +7,8 @@ from typing import Any
 
 from flows.session import Offer
 from flows.understanding.vocabulary import Vocabulary
-from flows.verification.rehearsal import (
+from flows.verification.rehearsal import RehearsedWorld, ringing
+from flows.verification.rehearsed import (
     APART,
     FAR,
     FAR_CENTRES,
@@ -22,9 +23,7 @@ from flows.verification.rehearsal import (
     PLENTY,
     REFERENCE,
     TOWNS,
-    RehearsedWorld,
     offers,
-    ringing,
 )
 from services.vocabulary import vocabulary
 

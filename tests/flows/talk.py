@@ -11,7 +11,7 @@ from flows.speech import RING, SILENCE, Input, Line, Speech, keys, spoken
 from flows.steps.common import offer_to_resume
 from flows.steps.long_call import LONG_AFTER, LONG_CALL
 from flows.verification.rehearsal import earlier
-from flows.verification.walking import WalkTurn
+from flows.verification.turns import WalkTurn
 from tests.flows.fake_world import FakeWorld, ringing
 
 SENSIBLE = {

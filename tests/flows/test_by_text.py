@@ -16,7 +16,7 @@ from flows.speech import RING, Input, keys, spoken
 from flows.steps import HELD
 from flows.understanding.texted import texted
 from flows.verification.rehearsal import RehearsedWorld
-from flows.verification.walking import CAMPAIGNS, scenarios
+from flows.verification.weathers import CAMPAIGNS, scenarios
 from flows.world import QueuePlace
 from prompts.by_text import for_the_ear
 from services.call.text_conversation import in_texts

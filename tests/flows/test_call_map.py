@@ -14,9 +14,9 @@ import commands.calls
 
 from flows.engine import ENDED, advance
 from flows.steps import STEPS
-from flows.verification import call_map, walking
+from flows.verification import call_map, walking, weathers
 from flows.verification.call_map import MOST_MENUS, CallMap, MapEdge
-from flows.verification.rehearsal import OPENING, PARIS
+from flows.verification.rehearsed import OPENING, PARIS
 from flows.verification.walking import left_alone
 from tests.flows.fake_world import FakeWorld
 from tests.flows.walk import walk
@@ -71,7 +71,7 @@ def test_what_the_walk_takes_over_from_a_like_weather_is_what_it_would_work_out_
 def test_weathers_are_alike_where_all_that_is_looked_at_is_written_the_same():
     by_the_clock_of_paris = OPENING.astimezone(PARIS)
     assert by_the_clock_of_paris == OPENING
-    found = walking.Weathers(
+    found = weathers.Weathers(
         {
             "one": FakeWorld,
             "another": partial(FakeWorld, tell_at=OPENING),

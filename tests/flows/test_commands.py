@@ -11,8 +11,8 @@ from flows.session import CallerKind
 from flows.speech import TurnOutcome
 from flows.steps import STEPS
 from flows.steps.resume import is_worth_resuming
-from flows.verification.rehearsal import services
-from flows.verification.walking import WalkTurn
+from flows.verification.rehearsed import services
+from flows.verification.turns import WalkTurn
 from flows.world import QueuePlace, Unbooked
 from tests.flows.fake_world import OWN_PHONE, PARTNER, FakeWorld, closed, not_yet_open, offers
 from tests.flows.talk import Talk, same_but

@@ -11,7 +11,7 @@ from flows.session import CallerKind
 from flows.speech import FAILED, RETURNED, RING, TurnOutcome, keys, queued
 from flows.steps.line import round_wait, wait
 from flows.steps.with_agent import taken
-from flows.verification.rehearsal import OPENING, PARIS
+from flows.verification.rehearsed import OPENING, PARIS
 from flows.verification.walking import QUEUE_RESULTS
 from flows.world import (
     AfterAgent,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flows.session import Whom
-from flows.verification.rehearsal import TOWNS
+from flows.verification.rehearsed import TOWNS
 from tests.flows.fake_world import FakeWorld
 from tests.flows.talk import Talk
 

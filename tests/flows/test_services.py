@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flows.session import Session
-from flows.verification.rehearsal import my_halves, neighbours, services
+from flows.verification.rehearsed import my_halves, neighbours, services
 from flows.world import Choice, Eligibility, TakenUp, Unbooked
 from prompts.catalogue import PAUSE, languages, load
 from tests.flows.fake_world import MORNING, FakeWorld

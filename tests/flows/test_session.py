@@ -18,7 +18,7 @@ from flows.engine import ConversationLost, advance
 from flows.session import CallerKind, Commitment, Moving, Offer, Proving, Session
 from flows.speech import SILENCE, Input, keys
 from flows.steps import STEPS
-from flows.verification.rehearsal import MY_PAIR, kept_place, my_booking
+from flows.verification.rehearsed import MY_PAIR, kept_place, my_booking
 from prompts.catalogue import load
 from tests.flows.fake_world import PAIRS, PLENTY, FakeWorld, ringing, two_doses
 from tests.flows.talk import Talk

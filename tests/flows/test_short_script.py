@@ -11,7 +11,7 @@ from flows.session import CallerKind, Offer
 from flows.speech import Line, TurnOutcome
 from flows.steps.long_call import LONG_AFTER, LONG_CALL
 from flows.steps.offers import short_name
-from flows.verification.rehearsal import MOBILE, PAIRS, PLENTY, TOWNS, offers
+from flows.verification.rehearsed import MOBILE, PAIRS, PLENTY, TOWNS, offers
 from prompts.catalogue import load
 from tests.flows.fake_world import FakeWorld
 from tests.flows.talk import Talk

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from flows.session import CallerKind, MineState
 from flows.steps.common import offer_to_resume
-from flows.verification.rehearsal import cut_call, earlier, my_booking
+from flows.verification.rehearsal import earlier
+from flows.verification.rehearsed import cut_call, my_booking
 from flows.world import Unbooked
 from tests.flows.fake_world import REFERENCE, FakeWorld, closed, ringing
 from tests.flows.talk import Talk

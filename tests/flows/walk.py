@@ -8,21 +8,21 @@ from functools import lru_cache, partial
 
 from flows.steps import STEPS
 from flows.verification import walking
+from flows.verification import weathers as states
+from flows.verification.turns import Broken, WalkTurn
 from flows.verification.walking import (
     COMMANDS,
     FIVE_HUNDRED,
     MANGLED,
     SENSIBLE,
     SINGLE,
-    Broken,
     Walk,
-    WalkTurn,
     place,
     questions,
 )
 from tests.flows.fake_world import FakeWorld
 
-CAMPAIGNS = {name: partial(make, FakeWorld) for name, make in walking.CAMPAIGNS.items()}
+CAMPAIGNS = {name: partial(make, FakeWorld) for name, make in states.CAMPAIGNS.items()}
 
 
 @lru_cache
@@ -44,22 +44,22 @@ turns_of = partial(walking.turns_of, FakeWorld)
 
 
 def weathers() -> dict[str, FakeWorld]:
-    found = walking.scenarios(FakeWorld) | walking.rare_scenarios(FakeWorld)
+    found = states.scenarios(FakeWorld) | states.rare_scenarios(FakeWorld)
     return {name: make() for name, make in found.items()}  # type: ignore[misc]
 
 
 def my_weathers() -> dict[str, FakeWorld]:
-    return {name: make() for name, make in walking.my_scenarios(FakeWorld).items()}  # type: ignore[misc]
+    return {name: make() for name, make in states.my_scenarios(FakeWorld).items()}  # type: ignore[misc]
 
 
 def kept_weathers() -> dict[str, FakeWorld]:
-    return {name: make() for name, make in walking.kept_scenarios(FakeWorld).items()}  # type: ignore[misc]
+    return {name: make() for name, make in states.kept_scenarios(FakeWorld).items()}  # type: ignore[misc]
 
 
 @lru_cache
-def _makers() -> walking.Scenarios:
-    scenarios, rare = walking.scenarios(FakeWorld), walking.rare_scenarios(FakeWorld)
-    return {**scenarios, **rare, **walking.my_scenarios(FakeWorld)}
+def _makers() -> states.Scenarios:
+    usual, rare = states.scenarios(FakeWorld), states.rare_scenarios(FakeWorld)
+    return {**usual, **rare, **states.my_scenarios(FakeWorld)}
 
 
 def weather(name: str) -> FakeWorld:

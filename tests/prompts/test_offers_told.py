@@ -9,7 +9,7 @@ import pytest
 from flows.engine import lines_of
 from flows.session import Offer, Session
 from flows.steps import STEPS
-from flows.verification.rehearsal import kept_place
+from flows.verification.rehearsed import kept_place
 from prompts.by_text import by_text
 from prompts.catalogue import Part, load
 from tests.flows.fake_world import FakeWorld, offers

@@ -27,7 +27,7 @@ from flows.steps.common import Told
 from flows.steps.long_call import LONG_CALL
 from flows.steps.service import TYPED_BIRTH_DATE
 from flows.steps.service_over import SERVICE, TYPED
-from flows.verification.rehearsal import my_booking
+from flows.verification.rehearsed import my_booking
 from ivr.twiml import apology, elsewhere
 from prompts.catalogue import Part, load
 from prompts.reading_time import seconds, words
