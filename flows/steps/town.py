@@ -14,9 +14,9 @@ from flows.speech import Line, Listen
 from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.steps.offers import plain_search, search_nearest
 from flows.understanding import COUNTRY_ZONE, is_digits
+from flows.understanding.heard_words import NumberKind, heard_words
 from flows.understanding.postcodes import postcodes
 from flows.understanding.sentences import request_of
-from flows.understanding.spoken_numbers import NumberKind, items_of
 from flows.understanding.vocabulary import plain
 from flows.world import Town, World
 
@@ -93,8 +93,8 @@ def named_elsewhere(
     session: Session, text: str, codes: tuple[Town, ...], world: World
 ) -> tuple[Town, ...]:
     """The town that is named beside postcodes of other places: "29200 Morlaix"."""
-    said = items_of(text, world.vocabulary(session.language))
-    words = " ".join(item.text for item in said if item.kind is not NumberKind.NUMBER)
+    said = heard_words(text, world.vocabulary(session.language))
+    words = " ".join(word.text for word in said if word.kind is not NumberKind.NUMBER)
     named = [town for town in world.towns(words) if plain(town.name) in plain(words)]
     agree = any(world.towns(f"{town.name} {code.postcode}") for town in named for code in codes)
     return () if agree else tuple(named[:1])

@@ -8,15 +8,21 @@ from typing import Final
 
 from flows.understanding import FIRST_BIRTH_YEAR, NotUnderstood, checked_date
 from flows.understanding import spoken_numbers as spoken
-from flows.understanding.spoken_numbers import (
+from flows.understanding.heard_words import (
     Gap,
-    Item,
-    Mode,
+    HeardWord,
     NumberKind,
-    NumberPurpose,
-    NumberSpan,
-    digits_of,
+    corrected_at,
+    goes_on,
+    heard_words,
+    rows_of,
+    said_once,
+    says_little,
+    standing,
+    was_corrected,
+    without_article,
 )
+from flows.understanding.spoken_numbers import Mode, NumberPurpose, NumberSpan, digits_of
 from flows.understanding.vocabulary import Vocabulary
 
 _ROW: Final = frozenset({NumberKind.NUMBER, NumberKind.MONTH})
@@ -40,37 +46,37 @@ def dates(text: str, vocabulary: Vocabulary, today: date) -> tuple[date, ...]:
     asks which. None when numbers are left over that belong to no date. Days come first where the
     language says so; else "3/4" is both, for callers come from everywhere.
     """
-    found = set(_read(spoken.items_of(text, vocabulary), vocabulary, today))
-    months = spoken.items_of(text, vocabulary, short_months=True)
+    found = set(_read(heard_words(text, vocabulary), vocabulary, today))
+    months = heard_words(text, vocabulary, short_months=True)
     found.update(_read(months, vocabulary, today))
     return tuple(sorted(found))
 
 
-def _read(said: Sequence[Item], vocabulary: Vocabulary, today: date) -> Iterable[date]:
-    whole, said = said, spoken.standing(said)
+def _read(said: Sequence[HeardWord], vocabulary: Vocabulary, today: date) -> Iterable[date]:
+    whole, said = said, standing(said)
     if (corrected := _with_other_year(whole, said, vocabulary, today)) is not None:
         return corrected
-    rows = [row for row in spoken.rows_of(said, _ROW) if not spoken.says_little(row)]
-    texts = [{item.text for item in row} for row in rows]
+    rows = [row for row in rows_of(said, _ROW) if not says_little(row)]
+    texts = [{word.text for word in row} for row in rows]
     # Without what is only a part of another row.
     parts = [any(text < other for other in texts) for text in texts]
     found = []
     for row in (row for row, part in zip(rows, parts, strict=True) if not part):
-        full_year = spoken.goes_on(row, said, vocabulary)
+        full_year = goes_on(row, said, vocabulary)
         found.append(_of_row(row, _Reader(vocabulary, today, full_year=full_year)))
     # Many say it twice; two different dates are two people's.
     return found[0] if found and all(dates == found[0] for dates in found) else ()
 
 
 def _with_other_year(
-    whole: Sequence[Item], said: Sequence[Item], vocabulary: Vocabulary, today: date
+    whole: Sequence[HeardWord], said: Sequence[HeardWord], vocabulary: Vocabulary, today: date
 ) -> Iterable[date] | None:
     """The date of "6 avril 1934, non, 1935"; None where not only the year changes."""
-    year = [item for item in said if item.kind is not NumberKind.LINK]
-    before = list(whole[: max(spoken.corrected_at(whole), 0)])
+    year = [word for word in said if word.kind is not NumberKind.LINK]
+    before = list(whole[: max(corrected_at(whole), 0)])
     while before and before[-1].kind is not NumberKind.NUMBER:
         before.pop()
-    if not spoken.was_corrected(whole) or any(item.kind not in _ROW for item in year):
+    if not was_corrected(whole) or any(word.kind not in _ROW for word in year):
         return None
     reader = _Reader(vocabulary, today, full_year=False)
     years = {digits_of(path) for path in reader.paths(year, _YEAR) if _is_only_year(path)}
@@ -80,12 +86,12 @@ def _with_other_year(
     return set(reader.of(told.pop(), years.pop()))
 
 
-def _of_row(row: tuple[Item, ...], reader: _Reader) -> set[date]:
+def _of_row(row: tuple[HeardWord, ...], reader: _Reader) -> set[date]:
     for mode in Mode:
         # "Trente-sept, le 16 avril 37".
         year_once = row[1:] if row[0].text == row[-1].text else ()
-        for items in (row, spoken.without_article(row), spoken.said_once(row), year_once):
-            found = set(reader.read(items, mode))
+        for words in (row, without_article(row), said_once(row), year_once):
+            found = set(reader.read(words, mode))
             if found:
                 return found
     return set()
@@ -103,15 +109,15 @@ class _Reader:
         """The same day of another year."""
         yield from self._dates_of(str(day.day), str(day.month), year)
 
-    def read(self, row: tuple[Item, ...], mode: Mode) -> Iterator[date]:
+    def read(self, row: tuple[HeardWord, ...], mode: Mode) -> Iterator[date]:
         self._mode = mode
-        months = [index for index, item in enumerate(row) if item.kind is NumberKind.MONTH]
+        months = [index for index, word in enumerate(row) if word.kind is NumberKind.MONTH]
         if not months:
             yield from self._in_numbers(row)
         elif len(months) == 1:
             yield from self._with_month(row[: months[0]], row[months[0]], row[months[0] + 1 :])
 
-    def paths(self, row: Sequence[Item], most_digits: int) -> Iterator[tuple[NumberSpan, ...]]:
+    def paths(self, row: Sequence[HeardWord], most_digits: int) -> Iterator[tuple[NumberSpan, ...]]:
         edges = spoken.lattice(
             row, self._vocabulary, self._mode, NumberPurpose.DATE, most_words=_MOST_WORDS
         )
@@ -120,7 +126,7 @@ class _Reader:
     # With the name of a month
 
     def _with_month(
-        self, before: Sequence[Item], month: Item, after: Sequence[Item]
+        self, before: Sequence[HeardWord], month: HeardWord, after: Sequence[HeardWord]
     ) -> Iterator[date]:
         number = str(month.number)
         if before and after:
@@ -142,7 +148,7 @@ class _Reader:
                     yield from self._dates(second, number, first, named=True)
 
     def _year_first(
-        self, before: Sequence[Item], month: str, after: Sequence[Item]
+        self, before: Sequence[HeardWord], month: str, after: Sequence[HeardWord]
     ) -> Iterator[date]:
         """With the year before the month: "42, mars, le 12"."""
         for year in self.paths(before, _YEAR):
@@ -151,7 +157,7 @@ class _Reader:
                     yield from self._dates(day, month, year, named=True)
 
     def _in_two(
-        self, row: Sequence[Item]
+        self, row: Sequence[HeardWord]
     ) -> Iterator[tuple[Sequence[NumberSpan], Sequence[NumberSpan]]]:
         for path in self.paths(row, _YEAR + _DAY_AND_MONTH):
             for cut in range(1, len(path)):
@@ -159,7 +165,7 @@ class _Reader:
 
     # In numbers alone
 
-    def _in_numbers(self, row: Sequence[Item]) -> Iterator[date]:
+    def _in_numbers(self, row: Sequence[HeardWord]) -> Iterator[date]:
         for path in self.paths(row, _MOST_DIGITS):
             if self._is_a_year(path):
                 continue

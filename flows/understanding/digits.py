@@ -8,7 +8,16 @@ from typing import Final
 
 from flows.understanding import NotUnderstood, telephone
 from flows.understanding import spoken_numbers as spoken
-from flows.understanding.spoken_numbers import Item, Mode, NumberKind, NumberPurpose, digits_of
+from flows.understanding.heard_words import (
+    HeardWord,
+    NumberKind,
+    heard_words,
+    rows_of,
+    says_little,
+    standing,
+    was_corrected,
+)
+from flows.understanding.spoken_numbers import Mode, NumberPurpose, digits_of
 from flows.understanding.vocabulary import Vocabulary
 
 _ROW: Final = frozenset({NumberKind.NUMBER})
@@ -45,14 +54,12 @@ def digit_readings(text: str, vocabulary: Vocabulary) -> tuple[str, ...]:
     return tuple(sorted(found)) if len(found) <= _MOST_READINGS else ()
 
 
-def _digit_row(text: str, vocabulary: Vocabulary) -> tuple[Item, ...]:
+def _digit_row(text: str, vocabulary: Vocabulary) -> tuple[HeardWord, ...]:
     """The one row of numbers that is said; empty where there are several, or a correction."""
-    said = spoken.items_of(text, vocabulary)
-    if spoken.was_corrected(said):
+    said = heard_words(text, vocabulary)
+    if was_corrected(said):
         return ()
-    rows = [
-        row for row in spoken.rows_of(spoken.standing(said), _ROW) if not _is_article(row, said)
-    ]
+    rows = [row for row in rows_of(standing(said), _ROW) if not _is_article(row, said)]
     return rows[0] if len(rows) == 1 else ()
 
 
@@ -67,12 +74,12 @@ def phones(text: str, vocabulary: Vocabulary) -> tuple[str, ...]:
 
     None where two different numbers are said.
     """
-    said = spoken.standing(spoken.items_of(text, vocabulary))
-    found = {_phones_of(row, vocabulary) for row in spoken.rows_of(said, _ROW)} - {()}
+    said = standing(heard_words(text, vocabulary))
+    found = {_phones_of(row, vocabulary) for row in rows_of(said, _ROW)} - {()}
     return found.pop() if len(found) == 1 else ()
 
 
-def _phones_of(row: tuple[Item, ...], vocabulary: Vocabulary) -> tuple[str, ...]:
+def _phones_of(row: tuple[HeardWord, ...], vocabulary: Vocabulary) -> tuple[str, ...]:
     for mode in _MODES:
         numbers = {
             number
@@ -98,15 +105,15 @@ def _dialled(reading: str) -> Iterable[str]:
 
 
 def _readings(
-    row: tuple[Item, ...], vocabulary: Vocabulary, mode: Mode, most_digits: int
+    row: tuple[HeardWord, ...], vocabulary: Vocabulary, mode: Mode, most_digits: int
 ) -> set[str]:
-    if any(item.ordinal for item in row):
+    if any(word.ordinal for word in row):
         return set()
     edges = spoken.lattice(row, vocabulary, mode, NumberPurpose.DIGITS)
     found = list(islice(spoken.paths(edges, most_digits), _MOST_PATHS + 1))
     return {digits_of(path) for path in found} if len(found) <= _MOST_PATHS else set()
 
 
-def _is_article(row: Sequence[Item], said: Sequence[Item]) -> bool:
+def _is_article(row: Sequence[HeardWord], said: Sequence[HeardWord]) -> bool:
     """Whether these are the "un" and "une" of a sentence, and not its only digit."""
-    return spoken.says_little(row) and any(item.kind is NumberKind.OTHER for item in said)
+    return says_little(row) and any(word.kind is NumberKind.OTHER for word in said)

@@ -8,7 +8,17 @@ from functools import partial
 from typing import Final
 
 from flows.understanding import spoken_numbers as spoken
-from flows.understanding.spoken_numbers import Gap, Item, Mode, NumberKind, NumberPurpose, digits_of
+from flows.understanding.heard_words import (
+    Gap,
+    HeardWord,
+    NumberKind,
+    heard_words,
+    rows_of,
+    said_once,
+    standing,
+    without_article,
+)
+from flows.understanding.spoken_numbers import Mode, NumberPurpose, digits_of
 from flows.understanding.vocabulary import Vocabulary
 
 _DIGITS: Final = 5
@@ -27,8 +37,8 @@ def postcodes(text: str, vocabulary: Vocabulary, known: Callable[[str], bool]) -
     None when the number of digits is not five, or when two different ones are said.
     """
     said = [
-        replace(item, kind=NumberKind.OTHER) if item.ordinal else item
-        for item in spoken.standing(spoken.items_of(text, vocabulary))
+        replace(word, kind=NumberKind.OTHER) if word.ordinal else word
+        for word in standing(heard_words(text, vocabulary))
     ]
     for letter, thirds in _CORSICA.items():
         corsican = _with_twenty(said, letter)
@@ -39,19 +49,19 @@ def postcodes(text: str, vocabulary: Vocabulary, known: Callable[[str], bool]) -
 
 
 def _of_rows(
-    said: Sequence[Item], vocabulary: Vocabulary, known: Callable[[str], bool]
+    said: Sequence[HeardWord], vocabulary: Vocabulary, known: Callable[[str], bool]
 ) -> tuple[str, ...]:
-    found = {_of_row(row, vocabulary, known) for row in spoken.rows_of(said, _ROW)} - {()}
+    found = {_of_row(row, vocabulary, known) for row in rows_of(said, _ROW)} - {()}
     return found.pop() if len(found) == 1 else ()
 
 
 def _of_row(
-    row: tuple[Item, ...], vocabulary: Vocabulary, known: Callable[[str], bool]
+    row: tuple[HeardWord, ...], vocabulary: Vocabulary, known: Callable[[str], bool]
 ) -> tuple[str, ...]:
     for mode in Mode:
-        for items in (row, _without_article(row), spoken.said_once(row)):
+        for words in (row, _without_article(row), said_once(row)):
             edges = spoken.lattice(
-                items, vocabulary, mode, NumberPurpose.POSTCODE, most_words=_MOST_WORDS
+                words, vocabulary, mode, NumberPurpose.POSTCODE, most_words=_MOST_WORDS
             )
             readings = {digits_of(path) for path in spoken.paths(edges, _DIGITS)}
             fitting = [code for code in readings if len(code) == _DIGITS and known(code)]
@@ -60,9 +70,9 @@ def _of_row(
     return ()
 
 
-def _without_article(row: tuple[Item, ...]) -> tuple[Item, ...]:
+def _without_article(row: tuple[HeardWord, ...]) -> tuple[HeardWord, ...]:
     """Without the first word of "un 35 500"; never the first of digits said one by one."""
-    rest = spoken.without_article(row)
+    rest = without_article(row)
     return rest if rest and rest[0].number >= _TWO_DIGITS else ()
 
 
@@ -70,7 +80,7 @@ def _is_there(code: str, *, known: Callable[[str], bool], thirds: tuple[str, str
     return code[2] in thirds and known(code)
 
 
-def _with_twenty(said: Sequence[Item], letter: str) -> list[Item]:
+def _with_twenty(said: Sequence[HeardWord], letter: str) -> list[HeardWord]:
     """Make a 20 of the "deux A" before digits; nothing where there is none."""
     for at in range(1, len(said) - 1):
         two, between, after = said[at - 1 : at + 2]

@@ -21,13 +21,19 @@ from functools import lru_cache
 from typing import Final, Generic, Protocol, TypeVar
 
 from flows.understanding import birthday
-from flows.understanding import spoken_numbers as spoken
 from flows.understanding.dates import dates
 from flows.understanding.digits import phones
+from flows.understanding.heard_words import (
+    MOST_LETTERS,
+    NumberKind,
+    heard_words,
+    is_unit,
+    kind_of,
+    says_little,
+)
 from flows.understanding.phrases import UNKNOWN, Lexicon, Piece
 from flows.understanding.postcodes import postcodes
 from flows.understanding.sounds import in_full
-from flows.understanding.spoken_numbers import NumberKind
 from flows.understanding.town_table import words_of
 from flows.understanding.vocabulary import PEOPLE, Phrases, Vocabulary, plain
 
@@ -112,7 +118,7 @@ def request_of(
     text: str, vocabulary: Vocabulary, today: date, gazetteer: Gazetteer[P_co]
 ) -> Request[P_co]:
     """What a caller asks for in one sentence; raises nothing, whatever the text is."""
-    if len(text) > spoken.MOST_LETTERS:
+    if len(text) > MOST_LETTERS:
         return Request()
     sentence = _Sentence(text, vocabulary, today, gazetteer)
     return sentence.request() if 0 < len(sentence.words) <= MOST_WORDS else Request()
@@ -126,7 +132,7 @@ def tells_two_births(text: str, vocabulary: Vocabulary) -> bool:
         owner = _named_by(piece, owner)
         for word in piece.words:
             figures = word[0].isdecimal()
-            told[owner] += figures or spoken.kind_of(word, vocabulary) in _NUMBERS
+            told[owner] += figures or kind_of(word, vocabulary) in _NUMBERS
             told[owner] += figures and len(word) == _YEAR_DIGITS
     return sum(count > 1 for name, count in told.items() if name) > 1
 
@@ -146,7 +152,7 @@ def tells_of_nobody(text: str, vocabulary: Vocabulary) -> bool:
 
 
 def _is_other(word: str, vocabulary: Vocabulary) -> bool:
-    return not word[0].isdecimal() and spoken.kind_of(word, vocabulary) is NumberKind.OTHER
+    return not word[0].isdecimal() and kind_of(word, vocabulary) is NumberKind.OTHER
 
 
 def _named_by(piece: Piece, before: str) -> str:
@@ -309,7 +315,7 @@ class _Sentence(Generic[P_co]):
             bare = plain(match[0])
             if not bare:
                 continue
-            kind = spoken.kind_of(match[0], self._vocabulary)
+            kind = kind_of(match[0], self._vocabulary)
             joined = match.start() == end and self._text[end - 1].isdecimal()
             if joined and bare in self._vocabulary.ordinal_endings:
                 kind = NumberKind.NUMBER  # 1er, 12th
@@ -532,7 +538,7 @@ class _Sentence(Generic[P_co]):
 
     def _read(self, start: int, end: int) -> list[_Island]:
         """What these words mean: one thing, or a date and a postcode side by side."""
-        unit = end < len(self.words) and spoken.is_unit(self.words[end].text, self._vocabulary)
+        unit = end < len(self.words) and is_unit(self.words[end].text, self._vocabulary)
         text = self._slice(start, end + unit)
         found, codes = self._dates(text), self._codes(text)
         if not found and not codes and (pair := self._in_two(start, end)):
@@ -583,8 +589,8 @@ class _Sentence(Generic[P_co]):
             return True
         if self._is_in_street(start) or phones(text, self._vocabulary):
             return True
-        row = spoken.items_of(text, self._vocabulary)
-        return spoken.says_little([item for item in row if item.kind in _NUMBERS])
+        row = heard_words(text, self._vocabulary)
+        return says_little([word for word in row if word.kind in _NUMBERS])
 
     def _kind_before(self, start: int) -> NumberKind | None:
         at = start - 1

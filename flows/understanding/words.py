@@ -16,8 +16,8 @@ from itertools import pairwise
 
 from text_to_num import find_numbers
 
+from flows.understanding.heard_words import NumberKind, heard_words
 from flows.understanding.phrases import NUMBER, UNKNOWN, Lexicon, Piece, Token, number_words
-from flows.understanding.spoken_numbers import NumberKind, items_of
 from flows.understanding.vocabulary import Phrases, Vocabulary, phrases_of, plain
 
 # A sentence longer than this is a story, or a television.
@@ -129,7 +129,7 @@ def knows_a_word(text: str, vocabulary: Vocabulary, step: str, *, numbers: bool)
     A choice, a wish, where it is asked for a yes or a no; `numbers`: also a number or a month.
     """
     words = _words(text, vocabulary)
-    kinds = {item.kind for item in items_of(text, vocabulary) if not item.may_be_article}
+    kinds = {word.kind for word in heard_words(text, vocabulary) if not word.may_be_article}
     if numbers and kinds & {NumberKind.NUMBER, NumberKind.MONTH}:
         return True
     choices = {*vocabulary.choices.get(step, ()), *vocabulary.keys}
