@@ -24,7 +24,8 @@ from flows.understanding import (
 )
 from flows.understanding.dates import dates
 from flows.understanding.digits import digits
-from flows.understanding.sentences import request_of, tells_of_nobody, tells_two_births
+from flows.understanding.sentence_parts import tells_of_nobody, tells_two_births
+from flows.understanding.sentences import request_of
 from flows.understanding.vocabulary import plain
 from flows.understanding.words import ordinal
 from flows.world import World

@@ -13,7 +13,9 @@ from flows.steps.common import Patient
 from flows.steps.town import propose
 from flows.understanding import COUNTRY_ZONE
 from flows.understanding.offered import after_correction
-from flows.understanding.sentences import OTHER, SELF, TWO, Request, SentenceIntent, request_of
+from flows.understanding.sentence_parts import OTHER, SELF, TWO
+from flows.understanding.sentence_people import SentenceIntent
+from flows.understanding.sentences import Request, request_of
 from flows.world import Town, World
 
 SENTENCE_CHECK = "sentence_check"

@@ -31,7 +31,7 @@ from flows.steps.said import (
 )
 from flows.steps.town import agreed, heard_postcodes, propose, proposed
 from flows.understanding.dates import dates
-from flows.understanding.sentences import SELF, TWO
+from flows.understanding.sentence_parts import SELF, TWO
 from flows.understanding.words import yes_no
 from flows.world import World
 

@@ -9,15 +9,9 @@ several départements, a year that could be a child's, a birth date that may be 
 
 from __future__ import annotations
 
-import re
-import unicodedata
-
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
-from functools import lru_cache
 from typing import Final, Generic, Protocol, TypeVar
 
 from flows.understanding import birthday
@@ -28,24 +22,27 @@ from flows.understanding.heard_words import (
     NumberKind,
     heard_words,
     is_unit,
-    kind_of,
     says_little,
 )
-from flows.understanding.phrases import UNKNOWN, Lexicon, Piece
 from flows.understanding.postcodes import postcodes
+from flows.understanding.sentence_parts import (
+    BIRTH,
+    HEADS,
+    HOME,
+    MOST_WORDS,
+    NUMBERS,
+    SELF,
+    TWO,
+    Cue,
+    Part,
+)
+from flows.understanding.sentence_people import SentenceForWhom, SentenceIntent
 from flows.understanding.sounds import in_full
 from flows.understanding.town_table import words_of
-from flows.understanding.vocabulary import PEOPLE, Phrases, Vocabulary, plain
+from flows.understanding.vocabulary import Vocabulary, plain
 
-# The longest of our own sentences has 33 words; a television goes on.
-MOST_WORDS: Final = 70
-SELF: Final = "self"
-TWO: Final = "two"
-OTHER: Final = "other"
 # Who lives with the caller: where the caller lives, they do.
 _AT_HOME: Final = frozenset({"", SELF, TWO, "husband", "wife", "partner", "son", "daughter"})
-# "ma maman" is a wish for a person only in so many words: "parler à quelqu'un".
-_FEWEST_WORDS_OF_A_WISH: Final = 3
 # Years: a caller who is younger comes with a grown-up, who says it in full.
 ADULT: Final = 18
 # Below this (INSEE's bound of an urban unit) a name alone is not certain: a recogniser, and people
@@ -53,20 +50,7 @@ ADULT: Final = 18
 _VILLAGE: Final = 2000  # inhabitants
 # Unknown words between "né" and the date: "née à Oran en Algérie le".
 _MOST_BETWEEN: Final = 6
-_YEAR_DIGITS: Final = 4
-# And unknown words around a date of which nothing says that it is a person's.
-_MOST_BESIDE_A_DATE: Final = 3
-_WORD = re.compile(r"[0-9]+|[^\W\d_]+")
-_NUMBERS: Final = frozenset({NumberKind.NUMBER, NumberKind.MONTH})
-_WITHIN: Final = frozenset({*_NUMBERS, NumberKind.HESITATION, NumberKind.LINK})
-
-
-class SentenceIntent(StrEnum):
-    """What the caller wants."""
-
-    BOOK = "book"
-    MINE = "mine"
-    PERSON = "person"
+_WITHIN: Final = frozenset({*NUMBERS, NumberKind.HESITATION, NumberKind.LINK})
 
 
 class NamedPlace(Protocol):
@@ -124,129 +108,6 @@ def request_of(
     return sentence.request() if 0 < len(sentence.words) <= MOST_WORDS else Request()
 
 
-def tells_two_births(text: str, vocabulary: Vocabulary) -> bool:
-    """Whether days or years are told of two people: "je suis né le 3 mars, mon mari le 4 mai"."""
-    owner = ""
-    told: Counter[str] = Counter()
-    for piece in _lexicon(vocabulary)(plain(text).split()):
-        owner = _named_by(piece, owner)
-        for word in piece.words:
-            figures = word[0].isdecimal()
-            told[owner] += figures or kind_of(word, vocabulary) in _NUMBERS
-            told[owner] += figures and len(word) == _YEAR_DIGITS
-    return sum(count > 1 for name, count in told.items() if name) > 1
-
-
-def tells_of_nobody(text: str, vocabulary: Vocabulary) -> bool:
-    """Whether a sentence with a date is about no person: "le débarquement du 6 juin 1944"."""
-    unknown = 0
-    pieces = _lexicon(vocabulary)(plain(text).split())
-    if any(piece.is_(_Cue.NO_BIRTH) for piece in pieces):
-        # A husband's death, or a wedding; a birth may be told beside it.
-        return not any({*_BIRTH, *_IS_BORN} & set(piece.tags) for piece in pieces)
-    for piece in pieces:
-        if {*_PERSONAL, *PEOPLE} & set(piece.tags):
-            return False
-        unknown += piece.is_(UNKNOWN) and _is_other(piece.words[0], vocabulary)
-    return unknown > _MOST_BESIDE_A_DATE
-
-
-def _is_other(word: str, vocabulary: Vocabulary) -> bool:
-    return not word[0].isdecimal() and kind_of(word, vocabulary) is NumberKind.OTHER
-
-
-def _named_by(piece: Piece, before: str) -> str:
-    """Whose birth is told from this phrase on; `before`: until now."""
-    if piece.is_(_Cue.SELF) or piece.is_(_Cue.BORN_SELF) or piece.is_(_Cue.IS_SELF):
-        return SELF
-    person = next((tag for tag in piece.tags if tag in PEOPLE), "")
-    if person or not (piece.is_(_Cue.PRONOUN) or piece.is_(_Cue.BORN_OTHER)):
-        return str(person) or before
-    # "Mon mari, lui, …" is one person; "lui …, elle …" are two.
-    return before if before in PEOPLE else piece.words[0]
-
-
-class _Cue(StrEnum):
-    """What a phrase announces, or is."""
-
-    BOOK = "book"
-    MINE = "mine"
-    WISH = "wish"
-    NOT = "not"
-    FILLER = "filler"
-    STREET = "street"
-    NEAR = "near"
-    PERSON = "person"
-    FOR = "for_people"
-    WANT = "people_want"
-    SELF = "self"
-    WANTS_SELF = "wants_self"
-    PRONOUN = "pronouns"
-    TWO = "two"
-    BORN_SELF = "born_self"
-    BORN_OTHER = "born_other"
-    BORN = "born"
-    IS_SELF = "is_self"
-    IS_OTHER = "is_other"
-    IS_WE = "is_we"
-    LIVES_SELF = "lives_self"
-    LIVES_OTHER = "lives_other"
-    LIVES_WE = "lives_we"
-    LIVES = "lives"
-    CODE = "code"
-    TOWARDS = "towards"
-    ENDS_PLACE = "ends_place"
-    COUNTED = "counted"
-    NO_BIRTH = "no_birth"
-
-
-_BIRTH: Final = (_Cue.BORN_SELF, _Cue.BORN_OTHER, _Cue.BORN)
-_HOME: Final = (_Cue.LIVES_SELF, _Cue.LIVES_OTHER, _Cue.LIVES_WE, _Cue.LIVES)
-_IS: Final = {
-    _Cue.IS_SELF: _Cue.LIVES_SELF,
-    _Cue.IS_OTHER: _Cue.LIVES_OTHER,
-    _Cue.IS_WE: _Cue.LIVES_WE,
-}
-_IS_BORN: Final = {_Cue.IS_SELF: _Cue.BORN_SELF, _Cue.IS_OTHER: _Cue.BORN_OTHER}
-# These are said of a person.
-_PERSONAL: Final = (
-    *_BIRTH,
-    *_HOME,
-    *_IS,
-    _Cue.SELF,
-    _Cue.WANTS_SELF,
-    _Cue.PRONOUN,
-    _Cue.TWO,
-    _Cue.BOOK,
-)
-# These begin a new part of the sentence.
-_HEADS: Final = (
-    *_BIRTH, *_HOME, *_IS, _Cue.CODE, _Cue.BOOK, _Cue.MINE, _Cue.FOR, _Cue.WANTS_SELF, _Cue.TWO,
-    _Cue.WISH,
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Word:
-    text: str
-    start: int
-    end: int
-    kind: NumberKind
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A phrase in the sentence: which words, what it is, and which person where it names one."""
-
-    start: int
-    end: int
-    tags: frozenset[_Cue]
-    person: str = ""
-
-    def is_(self, *cues: _Cue) -> bool:
-        return bool(self.tags & set(cues))
-
-
 @dataclass(frozen=True)
 class _Island:
     """Numbers that stand together, and all that they can be."""
@@ -264,31 +125,24 @@ class _Island:
 class _Home(Generic[P_co]):
     """A town that was said, and by which words; `places` are all that it may be."""
 
-    cue: _Part | None
+    cue: Part | None
     places: tuple[P_co, ...]
     # False where other words stand between it and what it would belong to.
     sure: bool = True
 
 
-class _Sentence(Generic[P_co]):
+class _Sentence(SentenceForWhom, Generic[P_co]):
     def __init__(
         self, text: str, vocabulary: Vocabulary, today: date, gazetteer: Gazetteer[P_co]
     ) -> None:
-        self._vocabulary = vocabulary
+        super().__init__(text, vocabulary)
         self._today = today
         self._gazetteer = gazetteer
-        self._text = unicodedata.normalize("NFKC", text).lower()
-        self.words = list(self._cut_words())
-        # Where "je suis à …" begins: what follows is a town only if it is one to the letter.
-        self._weak: set[int] = set()
-        self._parts = self._cut_parts() if len(self.words) <= MOST_WORDS else []
-        # For each word, the phrase that it is in.
-        self._part_at = [part for part in self._parts for _ in range(part.start, part.end)]
 
     def request(self) -> Request[P_co]:
         frame = any(
-            part.is_(*_BIRTH, *_HOME, _Cue.BOOK, _Cue.MINE, _Cue.CODE, _Cue.WANTS_SELF, _Cue.TWO)
-            or (part.is_(_Cue.FOR) and self._person_after(part))
+            part.is_(*BIRTH, *HOME, Cue.BOOK, Cue.MINE, Cue.CODE, Cue.WANTS_SELF, Cue.TWO)
+            or (part.is_(Cue.FOR) and self._person_after(part))
             for part in self._parts
         )
         islands = self._islands()
@@ -303,206 +157,9 @@ class _Sentence(Generic[P_co]):
         born = None if who == TWO or two else self._born(islands, explained, who)
         place, postcode = self._place(homes, islands, who)
         intent = self._intent()
-        if intent is None and (who or born or place) and not self._has(_Cue.MINE):
+        if intent is None and (who or born or place) and not self._has(Cue.MINE):
             intent = SentenceIntent.BOOK
         return Request(intent, who, born, place, postcode)
-
-    # ------------------------------------------------ words and phrases
-
-    def _cut_words(self) -> Iterator[_Word]:
-        end = -1
-        for match in _WORD.finditer(self._text):
-            bare = plain(match[0])
-            if not bare:
-                continue
-            kind = kind_of(match[0], self._vocabulary)
-            joined = match.start() == end and self._text[end - 1].isdecimal()
-            if joined and bare in self._vocabulary.ordinal_endings:
-                kind = NumberKind.NUMBER  # 1er, 12th
-            end = match.end()
-            yield _Word(bare, match.start(), end, kind)
-
-    def _cut_parts(self) -> list[_Part]:
-        parts: list[_Part] = []
-        at = 0
-        for piece in _lexicon(self._vocabulary)([word.text for word in self.words]):
-            end = at + len(piece.words)
-            parts.append(_part(piece, at, end))
-            at = end
-        return [self._settled(self._spelt(part)) for part in parts]
-
-    def _spelt(self, part: _Part) -> _Part:
-        """With "né" and "ne", which are one word without accents, told apart by the accent."""
-        if not part.is_(_Cue.BORN) or not part.is_(_Cue.NOT):
-            return part
-        wrong = _Cue.BORN if self._slice(part.start, part.end).isascii() else _Cue.NOT
-        return _Part(part.start, part.end, part.tags - {wrong}, part.person)
-
-    def _settled(self, part: _Part) -> _Part:
-        """With "je suis" made into what it announces: a birth ("de 42"), a town ("à Gap")."""
-        for cue in _IS:
-            if not part.is_(cue):
-                continue
-            after = self.words[part.end : part.end + 1]
-            following = self.words[part.end + 1 : part.end + 2]
-            if after and self._is_towards(after[0].text):
-                self._weak.add(part.start)
-                number = following and following[0].kind in _NUMBERS
-                made = _IS_BORN.get(cue) if number else _IS[cue]
-                return _Part(part.start, part.end, frozenset({made} if made else ()), part.person)
-            return _Part(part.start, part.end, frozenset({_Cue.FILLER}), part.person)
-        return part
-
-    def _is_towards(self, word: str) -> bool:
-        words = self._vocabulary
-        first = {phrase[0] for phrase in words.sentence["towards"] | words.near_towns}
-        return word in words.at_towns or word in words.contractions or word in first
-
-    def _has(self, *cues: _Cue) -> bool:
-        return any(part.is_(*cues) for part in self._parts)
-
-    def _head_before(self, at: int) -> _Part | None:
-        """The phrase that announces what stands at this word."""
-        return next(
-            (part for part in reversed(self._parts) if part.end <= at and part.is_(*_HEADS)), None
-        )
-
-    def _slice(self, start: int, end: int) -> str:
-        return self._text[self.words[start].start : self.words[end - 1].end] if start < end else ""
-
-    def _unknown(self, start: int, end: int) -> int:
-        return sum(
-            not self._part_at[at].tags and self.words[at].kind is NumberKind.OTHER
-            for at in range(start, end)
-        )
-
-    def _before(self, part: _Part) -> _Part | None:
-        """The phrase before it that is more than a small word."""
-        for other in reversed(self._parts[: self._parts.index(part)]):
-            if other.tags != {_Cue.FILLER}:
-                return other
-        return None
-
-    # ------------------------------------------------ what is wanted, and for whom
-
-    def _intent(self) -> SentenceIntent | None:
-        wish = next((part for part in self._parts if part.is_(_Cue.WISH)), None)
-        if wish is not None and not self._has(_Cue.NOT):
-            return SentenceIntent.PERSON
-        book, mine = self._has(_Cue.BOOK, _Cue.WANTS_SELF), self._has(_Cue.MINE)
-        if book == mine:
-            return None
-        return SentenceIntent.BOOK if book else SentenceIntent.MINE
-
-    def _person_after(self, part: _Part) -> str:
-        """Who comes, by the words right behind "pour"; empty for nobody."""
-        for other in self._parts[self._parts.index(part) + 1 :]:
-            if other.is_(_Cue.SELF):
-                return SELF
-            if other.is_(_Cue.TWO):
-                return TWO
-            if other.person:
-                return other.person
-            if other.is_(_Cue.PRONOUN):
-                return self._meant_by_pronoun()
-            if other.tags != {_Cue.FILLER}:
-                return ""
-        return ""
-
-    def _meant_by_pronoun(self) -> str:
-        named = {part.person for part in self._parts if part.person}
-        return named.pop() if len(named) == 1 else OTHER
-
-    def _who(self) -> tuple[str, bool]:
-        """Who comes, and whether two may; empty where the sentence does not say it."""
-        if self._has(_Cue.TWO):
-            return TWO, True
-        if tells_two_births(self._text, self._vocabulary):
-            return "", True
-        named = set(self._named())
-        corrected = any(word.kind is NumberKind.CORRECTION for word in self.words)
-        if len(named) == 2 and SELF in named and not corrected:  # noqa: PLR2004
-            return TWO, True
-        if len(named) > 1:
-            return "", SELF in named
-        return (named.pop(), False) if named else self._who_by_birth()
-
-    def _named(self) -> Iterator[str]:
-        """For whom it is, each time that it is said."""
-        for part in self._parts:
-            before = self._before(part)
-            if part.is_(_Cue.FOR):
-                person = self._person_after(part)
-                if person and (before is None or not before.is_(_Cue.NOT)):
-                    yield person
-                continue
-            booked = part.is_(_Cue.BOOK) or (before is not None and before.is_(_Cue.BOOK))
-            if booked and part.is_(_Cue.PRONOUN) and not part.is_(_Cue.SELF):
-                yield self._meant_by_pronoun()
-        wanting = any(part.person and self._wants(part) for part in self._parts)
-        if self._has(_Cue.WANTS_SELF) and not wanting:
-            yield SELF
-
-    def _who_by_birth(self) -> tuple[str, bool]:
-        """Who comes, by whose birth is told and who wishes something."""
-        wanting = {part.person for part in self._parts if part.person and self._wants(part)}
-        subjects = self._subjects()
-        if subjects == {SELF}:
-            return SELF, False
-        if len(wanting) == 1 and SELF not in subjects:
-            return wanting.pop(), False
-        if subjects == {OTHER} and not wanting:
-            return self._meant_by_pronoun(), False
-        return "", len(wanting) > 1
-
-    def _wants(self, part: _Part) -> bool:
-        """Whether what follows says that this person comes: "ma mère est née"."""
-        for other in self._parts[self._parts.index(part) + 1 :]:
-            if other.is_(*_BIRTH, _Cue.WANT, _Cue.LIVES_OTHER):
-                return True
-            if other.is_(_Cue.IS_OTHER) or other.tags == {_Cue.FILLER}:
-                continue
-            return (
-                bool(other.tags & {_Cue.ENDS_PLACE}) and not other.person and self._wants_on(other)
-            )
-        return False
-
-    def _wants_on(self, part: _Part) -> bool:
-        following = self._parts[self._parts.index(part) + 1 :][:1]
-        return bool(following) and following[0].is_(*_BIRTH, _Cue.WANT, _Cue.LIVES_OTHER)
-
-    def _subjects(self) -> set[str]:
-        """Whose birth is told: the caller's, another person's."""
-        found = set()
-        if self._has(_Cue.BORN_SELF):
-            found.add(SELF)
-        if self._has(_Cue.BORN_OTHER):
-            found.add(OTHER)
-        return found
-
-    def _owner(self, part: _Part) -> str:
-        """Whose birth or home this phrase tells; empty where it does not say."""
-        if part.is_(_Cue.BORN_SELF, _Cue.LIVES_SELF):
-            return SELF
-        if part.is_(_Cue.LIVES_WE):
-            return ""
-        for other in reversed(self._parts[: self._parts.index(part)]):
-            if other.person:
-                return other.person
-            if other.is_(*_HEADS) or (part.is_(_Cue.LIVES) and not self._is_small(other)):
-                break
-        return OTHER if part.is_(_Cue.BORN_OTHER, _Cue.LIVES_OTHER) else ""
-
-    def _is_small(self, part: _Part) -> bool:
-        return part.tags == {_Cue.FILLER} or part.is_(_Cue.IS_OTHER, _Cue.ENDS_PLACE)
-
-    def _is_of(self, who: str, part: _Part | None) -> bool:
-        """Whether what this phrase tells may be of the person who comes."""
-        owner = self._owner(part) if part is not None else ""
-        if not owner or not who or owner == who:
-            return True
-        # "Lui" may be anybody but the caller.
-        return OTHER in {owner, who} and SELF not in {owner, who}
 
     # ------------------------------------------------ numbers
 
@@ -525,14 +182,14 @@ class _Sentence(Generic[P_co]):
 
     def _is_number(self, at: int) -> bool:
         part = self._part_at[at]
-        covered = part.end - part.start > 1 and bool(part.tags - {_Cue.FILLER})
-        return self.words[at].kind in _NUMBERS and not covered
+        covered = part.end - part.start > 1 and bool(part.tags - {Cue.FILLER})
+        return self.words[at].kind in NUMBERS and not covered
 
     def _goes_on(self, at: int) -> bool:
         part = self._part_at[at]
-        if part.start == at and part.is_(*_HEADS) and self.words[at].kind not in _NUMBERS:
+        if part.start == at and part.is_(*HEADS) and self.words[at].kind not in NUMBERS:
             return False
-        if part.end - part.start > 1 and part.is_(*_HEADS):
+        if part.end - part.start > 1 and part.is_(*HEADS):
             return False
         return self.words[at].kind in _WITHIN
 
@@ -581,16 +238,16 @@ class _Sentence(Generic[P_co]):
 
     def _is_explained(self, start: int, end: int, text: str) -> bool:
         after = self._part_at[end] if end < len(self.words) else None
-        if after is not None and after.start == end and after.is_(_Cue.COUNTED, _Cue.STREET):
+        if after is not None and after.start == end and after.is_(Cue.COUNTED, Cue.STREET):
             return True
         head = self._head_before(start)
-        if head is not None and head.is_(_Cue.CODE):
+        if head is not None and head.is_(Cue.CODE):
             # A postcode that there is not.
             return True
         if self._is_in_street(start) or phones(text, self._vocabulary):
             return True
         row = heard_words(text, self._vocabulary)
-        return says_little([word for word in row if word.kind in _NUMBERS])
+        return says_little([word for word in row if word.kind in NUMBERS])
 
     def _kind_before(self, start: int) -> NumberKind | None:
         at = start - 1
@@ -602,12 +259,10 @@ class _Sentence(Generic[P_co]):
         """Whether it is the name of a street: "rue du 8 mai 1945"."""
         at = start - 1
         while (
-            at >= 0
-            and self.words[at].kind is NumberKind.LINK
-            and not self._part_at[at].is_(*_HEADS)
+            at >= 0 and self.words[at].kind is NumberKind.LINK and not self._part_at[at].is_(*HEADS)
         ):
             at -= 1
-        return at >= 0 and self._part_at[at].is_(_Cue.STREET)
+        return at >= 0 and self._part_at[at].is_(Cue.STREET)
 
     # ------------------------------------------------ the birth date
 
@@ -636,7 +291,7 @@ class _Sentence(Generic[P_co]):
         if len({one for _, one in told}) > 1 and not self._is_repair(told):
             return None
         head = self._head_before(island.start)
-        birth = head if head is not None and head.is_(*_BIRTH) else None
+        birth = head if head is not None and head.is_(*BIRTH) else None
         if birthday(born, ADULT) > self._today or not self._is_of(who, birth):
             # "Pour ma mère, je suis née le …": whose date is it? And a child comes with a grown-up.
             return None
@@ -647,7 +302,7 @@ class _Sentence(Generic[P_co]):
         if not island.codes:
             return False
         head = self._head_before(island.start)
-        return not island.dates or (head is not None and head.is_(_Cue.CODE, *_HOME))
+        return not island.dates or (head is not None and head.is_(Cue.CODE, *HOME))
 
     def _is_repair(self, told: Sequence[tuple[_Island, date]]) -> bool:
         """Whether the last date takes the one before back: "pardon, le treize mars"."""
@@ -660,12 +315,12 @@ class _Sentence(Generic[P_co]):
         """Whether a date is that of a birth: announced as one, or with nothing else around it."""
         head = self._head_before(island.start)
         start = head.end if head is not None else 0
-        if any(part.is_(_Cue.NOT, _Cue.NO_BIRTH) for part in self._part_at[start : island.start]):
+        if any(part.is_(Cue.NOT, Cue.NO_BIRTH) for part in self._part_at[start : island.start]):
             return False
-        if head is not None and head.is_(*_BIRTH):
+        if head is not None and head.is_(*BIRTH):
             return self._unknown(start, island.start) <= _MOST_BETWEEN
         end = next(
-            (part.start for part in self._parts if part.start >= island.end and part.is_(*_HEADS)),
+            (part.start for part in self._parts if part.start >= island.end and part.is_(*HEADS)),
             len(self.words),
         )
         around = (*range(start, island.start), *range(island.end, end))
@@ -681,17 +336,17 @@ class _Sentence(Generic[P_co]):
         for number, part in enumerate(self._parts):
             if part.start in taken:
                 continue
-            weak = part.is_(_Cue.TOWARDS) and not part.is_(*_HOME)
+            weak = part.is_(Cue.TOWARDS) and not part.is_(*HOME)
             head = self._head_before(part.start)
-            if weak and head is not None and head.is_(*_BIRTH):
+            if weak and head is not None and head.is_(*BIRTH):
                 # A place of birth.
                 continue
-            if not weak and not part.is_(*_HOME):
+            if not weak and not part.is_(*HOME):
                 continue
             start = part.start if weak else part.end
             end = self._end_of_place(number + 1, islands)
             taken |= set(range(part.start, end))
-            cue = part.is_(*_HOME)
+            cue = part.is_(*HOME)
             exact = weak or part.start in self._weak
             places = self._towns(start, end, islands, exact=exact)
             if places:
@@ -723,7 +378,7 @@ class _Sentence(Generic[P_co]):
 
     def _first(self, islands: Sequence[_Island]) -> tuple[P_co, ...]:
         """A town that the sentence begins with, by itself: "Saint-Malo, née le …"."""
-        end = min((part.start for part in self._parts if part.tags - {_Cue.FILLER}), default=0)
+        end = min((part.start for part in self._parts if part.tags - {Cue.FILLER}), default=0)
         end = min([end or len(self.words), *(island.start for island in islands)])
         if not self._unknown(0, end):
             return ()
@@ -740,9 +395,9 @@ class _Sentence(Generic[P_co]):
         days = {island.start for island in islands if island.dates and not self._is_code(island)}
         for at in range(number, len(self._parts)):
             part = self._parts[at]
-            if part.start in days or (part.is_(*_HEADS) and not part.is_(_Cue.CODE)):
+            if part.start in days or (part.is_(*HEADS) and not part.is_(Cue.CODE)):
                 return part.start
-            if at > number and (part.person or part.is_(_Cue.ENDS_PLACE)):
+            if at > number and (part.person or part.is_(Cue.ENDS_PLACE)):
                 return part.start
         return len(self.words)
 
@@ -779,7 +434,7 @@ class _Sentence(Generic[P_co]):
         at = next(
             (number for number, part in enumerate(self._parts) if part.start >= island.end), None
         )
-        if at is None or self._parts[at].is_(_Cue.TOWARDS, *_HEADS, _Cue.ENDS_PLACE):
+        if at is None or self._parts[at].is_(Cue.TOWARDS, *HEADS, Cue.ENDS_PLACE):
             return ()
         start, end = self._parts[at].start, self._end_of_place(at, islands)
         if start != island.end or not self._unknown(start, end):
@@ -825,7 +480,7 @@ class _Sentence(Generic[P_co]):
 
     def _is_theirs(self, home: _Home[P_co], who: str) -> bool:
         """Whether it is the home of the person who comes."""
-        if home.cue is not None and home.cue.is_(_Cue.LIVES_SELF):
+        if home.cue is not None and home.cue.is_(Cue.LIVES_SELF):
             return who in _AT_HOME
         return who == TWO or self._is_of(who, home.cue)
 
@@ -854,30 +509,3 @@ def _names(text: str, name: str, vocabulary: Vocabulary) -> bool:
     if len(words) > 1 and words[0] in vocabulary.articles:
         words = words[1:]
     return "".join(words) in said
-
-
-def _part(piece: Piece, start: int, end: int) -> _Part:
-    tags = frozenset(tag for tag in piece.tags if isinstance(tag, _Cue))
-    person = next((tag for tag in piece.tags if isinstance(tag, str) and tag in PEOPLE), "")
-    return _Part(start, end, tags | ({_Cue.PERSON} if person else set()), person)
-
-
-@lru_cache
-def _lexicon(vocabulary: Vocabulary) -> Callable[[Sequence[str]], list[Piece]]:
-    welcome = vocabulary.choices.get("welcome", {})
-    nothing: Phrases = frozenset()
-    wishes = frozenset(
-        phrase for phrase in vocabulary.commands["person"] if len(phrase) >= _FEWEST_WORDS_OF_A_WISH
-    )
-    hesitations = frozenset((word,) for word in vocabulary.hesitations)
-    return Lexicon(
-        *((_Cue(name), phrases) for name, phrases in vocabulary.sentence.items()),
-        *vocabulary.people.items(),
-        (_Cue.BOOK, welcome.get("book", nothing)),
-        (_Cue.MINE, welcome.get("3", nothing)),
-        (_Cue.WISH, wishes),
-        (_Cue.NOT, vocabulary.negators),
-        (_Cue.STREET, vocabulary.streets),
-        (_Cue.FILLER, vocabulary.fillers),
-        (_Cue.FILLER, hesitations),
-    ).cut

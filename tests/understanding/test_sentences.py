@@ -16,15 +16,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from flows.understanding.sentences import (
-    OTHER,
-    SELF,
-    TWO,
-    Request,
-    SentenceIntent,
-    request_of,
-    tells_two_births,
-)
+from flows.understanding.sentence_parts import OTHER, SELF, TWO, tells_two_births
+from flows.understanding.sentence_people import SentenceIntent
+from flows.understanding.sentences import Request, request_of
 from flows.understanding.town_names import towns as named_towns
 from prompts.catalogue import load
 from tests.prompts.sentences import LANGUAGES
