@@ -183,7 +183,7 @@ def add_commands(group: click.Group, parts: Parts, call_back: CallBack) -> None:
         commands.centres.make(store.database, store.clock, life),
         commands.store.make_data(store),
         commands.db.make(lambda: Database(owners_url)),
-        commands.store.make_migrate(owners_url, store.vault),
+        commands.store.make_migrate(owners_url),
         commands.store.make_demo(
             store.database,
             store.clock,

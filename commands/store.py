@@ -13,9 +13,10 @@ from commands import operator
 from commands.terminal import progress_bar, refusals
 from jobs import feeds
 from models.clock import Clock
-from models.crypto import Vault
 from models.database import Database
-from models.migrations import plan, runner
+from models.migrations.plan import make_plan
+from models.migrations.runner import NotMigrated, upgrade
+from models.migrations.schema import SchemaUnknown
 from services.booking.verify_store import verify_store
 from services.campaign.campaign import Campaign
 from services.centres.import_centres import FileRefused
@@ -119,8 +120,8 @@ def make_data(store: Store) -> click.Group:
     return group
 
 
-def make_migrate(database_url: str, vault: Vault | None = None) -> click.Command:
-    """The command `migrate`; `vault` seals what earlier versions left in clear."""
+def make_migrate(database_url: str) -> click.Command:
+    """The command `migrate`."""
 
     @click.command("migrate", epilog="Example: flask migrate --plan")
     @click.option(
@@ -136,18 +137,12 @@ def make_migrate(database_url: str, vault: Vault | None = None) -> click.Command
         and leaves the calls alone.
         """
         if is_plan:
-            with refusals(runner.SchemaUnknown):
-                for line in plan.make_plan(database_url).lines():
+            with refusals(SchemaUnknown):
+                for line in make_plan(database_url).lines():
                     click.echo(line)
             return
-        with refusals(
-            runner.SchemaBusy,
-            runner.SchemaUnknown,
-            runner.NoKeys,
-            runner.NotAllowed,
-            runner.ThroughPooler,
-        ):
-            before, after = runner.upgrade(database_url, vault=vault)
+        with refusals(NotMigrated, SchemaUnknown):
+            before, after = upgrade(database_url)
         if before == after:
             click.echo(f"The database is at {after} already.")
         else:

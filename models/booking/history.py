@@ -202,8 +202,7 @@ def _why(row: Any, vault: Vault | None) -> str:
 def forget_reasons(connection: Connection) -> int:
     """Delete what was typed of bookings that are erased; gives how many reasons.
 
-    Lines of earlier versions are chained with their reason, and keep it, sealed: see migration
-    0033.
+    Lines of earlier versions are chained with their reason, and keep it, sealed.
     """
     erased = (
         select(history.c.id)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from models.all_tables import metadata
-from models.migrations.runner import LOCK_TIMEOUT, SchemaBusy
+from models.migrations.runner import LOCK_TIMEOUT, NotMigrated
 
 # Any number, the same for all processes that migrate this database.
 ADVISORY_LOCK = 3974750001
@@ -44,7 +44,7 @@ def _migrate(connection: Connection) -> None:
 
 
 def _be_the_only_one(connection: Connection) -> None:
-    """Wait until no other process migrates. Raises SchemaBusy.
+    """Wait until no other process migrates. Raises NotMigrated.
 
     It polls. A process that waited inside a statement would block the index that the other process
     is making, because making an index waits for open statements.
@@ -55,11 +55,11 @@ def _be_the_only_one(connection: Connection) -> None:
         if ours:
             return
         time.sleep(LOOK_EVERY_SECONDS)
-    raise SchemaBusy("another process is still migrating this database: look what keeps it")
+    raise NotMigrated("another process is still migrating this database: look what keeps it")
 
 
 def _let_others(connection: Connection) -> None:
-    """Give the lock back by itself: whoever holds the connection on behind us need not have it."""
+    """Give the lock back: the connection goes on behind us and need not have it."""
     # A connection that broke has given it back.
     with suppress(DBAPIError):
         connection.rollback()

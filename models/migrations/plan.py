@@ -1,4 +1,4 @@
-"""What `flask migrate` would do to a database: which migrations, which tables are kept busy how.
+"""Say what `flask migrate` would do to a database: which migrations keep which tables busy how.
 
 It is read from the migrations' own files, and nothing is run. Times are of a small server: a disk
 is read and an index made at BYTES_A_SECOND, rows are written anew at ROWS_A_SECOND.
@@ -19,14 +19,15 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from models.database import Database
-from models.migrations import runner, schema
+from models.migrations import schema
+from models.migrations.runner import scripts_config
 
 BYTES_A_SECOND: Final = 30_000_000
 ROWS_A_SECOND: Final = 10_000
 
 
 class Lock(Enum):
-    """What others may do meanwhile, in the words of an operator."""
+    """In the words of an operator: what others may do meanwhile."""
 
     NONE = "nobody waits"
     INSTANT = "needs the table for an instant, and gives up after 1 s"
@@ -97,20 +98,22 @@ _PLAIN: Final[Mapping[str, tuple[str, Lock, str]]] = {
 
 
 def steps_of(source: str) -> tuple[Step, ...]:
-    """What the upgrade of a migration does, in its order, by its source."""
+    """The steps of a migration's upgrade, in their order, by its source."""
     tree = ast.parse(source)
-    functions = {one.name: one for one in tree.body if isinstance(one, ast.FunctionDef)}
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     texts = {
-        target.id: _text(one.value)
-        for one in tree.body
-        if isinstance(one, ast.Assign)
-        for target in one.targets
+        target.id: _text(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
         if isinstance(target, ast.Name)
     }
     found = list(_within("upgrade", functions, texts, set()))
     new = {step.table for step in found if step.what == "new table"}
-    # Whatever is done to a table that was not there before keeps nobody.
-    return tuple(Step(one.what, one.table, Lock.NONE) if one.table in new else one for one in found)
+    # A table that was not there before is used by no process yet.
+    return tuple(
+        Step(step.what, step.table, Lock.NONE) if step.table in new else step for step in found
+    )
 
 
 def _within(
@@ -123,8 +126,8 @@ def _within(
     if name in seen or name not in functions:
         return
     seen.add(name)
-    calls = [one for one in ast.walk(functions[name]) if isinstance(one, ast.Call)]
-    for call in sorted(calls, key=lambda one: (one.lineno, one.col_offset)):
+    calls = [node for node in ast.walk(functions[name]) if isinstance(node, ast.Call)]
+    for call in sorted(calls, key=lambda node: (node.lineno, node.col_offset)):
         called = ast.unparse(call.func).removeprefix("steps.")
         if called in functions:
             yield from _within(called, functions, texts, seen)
@@ -134,7 +137,7 @@ def _within(
         elif called in _CALLS:
             what, place, lock, grows = _CALLS[called]
             if called == "op.alter_column":
-                lock, grows = _of_change({one.arg for one in call.keywords})
+                lock, grows = _of_change({keyword.arg for keyword in call.keywords})
             yield Step(what, _table(call, place, texts), lock, grows)
 
 
@@ -169,7 +172,7 @@ def _of_alteration(table: str, rest: str) -> Step:
 
 
 def _table(call: ast.Call, place: int, texts: Mapping[str, str]) -> str:
-    named = {one.arg: one.value for one in call.keywords}
+    named = {keyword.arg: keyword.value for keyword in call.keywords}
     value = named.get("table_name") or named.get("source_table")
     if value is None and len(call.args) > place:
         value = call.args[place]
@@ -183,7 +186,7 @@ def _text(node: ast.expr, texts: Mapping[str, str] | None = None) -> str:
         return node.value
     if isinstance(node, ast.JoinedStr):
         return "".join(
-            str(one.value) if isinstance(one, ast.Constant) else "…" for one in node.values
+            str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values
         )
     if isinstance(node, ast.Name) and texts:
         return texts.get(node.id, "")
@@ -209,19 +212,19 @@ class Plan:
             yield f"The database is at {at} already: nothing would run."
             return
         yield f"The database is at {at}; {len(self.pending)} would run, up to {self.newest}:"
-        for one in self.pending:
-            yield f"{one.revision}  {one.title}"
-            for step in one.steps:
-                yield f"      {self._told(step)}"
+        for migration in self.pending:
+            yield f"{migration.revision}  {migration.title}"
+            for step in migration.steps:
+                yield f"      {self._line(step)}"
         yield "Nothing was changed. Times are estimates for a small server."
 
-    def _told(self, step: Step) -> str:
+    def _line(self, step: Step) -> str:
         size = self.sizes.get(step.table, Size(0, 0))
-        told = f"{step.table}: {step.what}" if step.table else step.what
-        told += f"; {step.lock.value}"
+        line = f"{step.table}: {step.what}" if step.table else step.what
+        line += f"; {step.lock.value}"
         if step.grows:
-            told += f", about {seconds(step, size)} s for {size.rows:,} rows"
-        return told
+            line += f", about {seconds(step, size)} s for {size.rows:,} rows"
+        return line
 
 
 def seconds(step: Step, size: Size) -> int:
@@ -238,22 +241,23 @@ def make_plan(url: str) -> Plan:
     database = Database(url)
     try:
         with database.statement() as connection:
-            at = schema.revision(connection)
-            runner.must_be_known(at)
+            at = schema.known_revision(connection)
             pending = tuple(_pending(at))
-            tables = {step.table for one in pending for step in one.steps if step.table}
+            tables = {step.table for migration in pending for step in migration.steps if step.table}
             sizes = _sizes(connection, tables)
     finally:
         database.dispose()
-    return Plan(at, schema.newest_known(), pending, sizes)
+    return Plan(at, schema.newest(), pending, sizes)
 
 
 def _pending(at: str | None) -> list[Pending]:
-    scripts = ScriptDirectory.from_config(runner.scripts_config())
-    found = [
-        Pending(one.revision, one.doc, steps_of(Path(one.path).read_text("utf-8")))
-        for one in scripts.iterate_revisions("head", at or "base")
-    ]
+    scripts = ScriptDirectory.from_config(scripts_config())
+    found = []
+    for script in scripts.iterate_revisions("head", at or "base"):
+        steps = steps_of(Path(script.path).read_text("utf-8"))
+        if script.down_revision is None:
+            steps = (Step("all tables are new", "", Lock.NONE),)
+        found.append(Pending(script.revision, script.doc, steps))
     return found[::-1]
 
 

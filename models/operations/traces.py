@@ -173,7 +173,7 @@ def _line(vault: Vault, chain: str, row: Any) -> Line:
     if chain == HISTORY:
         why = row.why
         if not why and row.why_enc is not None:
-            # Written by a version that had it in clear, and chained with it (migration 0033). What
+            # Written by a version that had it in clear, and chained with it. What
             # is typed since is chained as a word alone, for it goes with its booking.
             (why,) = _reason(vault, changes.reason_place(row.id), row.why_enc)
         said = (row.booking_id, row.who, row.channel, row.what, why, row.details)

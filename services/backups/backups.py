@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Final
 
 from models.database import STORE_ERRORS, Database, first_line
-from models.migrations import runner
+from models.migrations import schema
 from models.operations import backups
 from models.operations.backups import Contents
 from services.backups.disk import disk_of
@@ -332,10 +332,10 @@ def verify(
     manifest = read_manifest(file)
     backup = file.parent / manifest.file
     _look_at_file(backup, manifest)
-    if manifest.revision > (runner.newest() or ""):
+    if manifest.revision > schema.newest():
         raise BackupRefused(
             f"{backup} is of schema {manifest.revision}, and this version of the service knows"
-            f" {runner.newest()}: look at it with the version that made it"
+            f" {schema.newest()}: look at it with the version that made it"
         )
     missing = set(manifest.keys) - {number + 1 for number in store.vault.numbers}
     if missing:

@@ -462,7 +462,7 @@ def _answer(connection: Connection) -> Finding:
 
 
 def _schema(connection: Connection) -> Finding:
-    return schema(schemas.revision(connection), schemas.newest_known())
+    return schema(schemas.revision(connection), schemas.newest())
 
 
 def _age_of(store: Store, name: str) -> timedelta | None:

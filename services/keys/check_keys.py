@@ -22,7 +22,7 @@ def check_keys(store: Store) -> bool:
     """Compare the keys with those that the database knows, and let it know new ones.
 
     False before the database is migrated, where there is nothing to compare yet. Raises WrongKeys,
-    and as the store does. The first start after migration 0009 is believed.
+    and as the store does. The first start is believed.
     """
     kept = read_canaries(store)
     if kept is None:

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from models.accounts import staff as staff_rows
 from models.centres import centres, directory, postcodes
 from models.database import STORE_ERRORS, first_line, lacks_right
-from models.migrations import runner
+from models.migrations.schema import newest, revision
 from models.slots.places import Apart, SlotQuery, look
 from services.campaign.campaign import Campaign
 from services.setup.town import OPEN_DAYS
@@ -108,18 +108,19 @@ def missing(store: Store, campaign: Campaign, installed: Installation) -> list[M
 
 
 def _schema(store: Store) -> Iterator[Missing]:
-    here, newest = runner.revision_of(store.database), runner.newest()
-    if here == newest:
+    with store.database.statement() as connection:
+        here = revision(connection)
+    if here == newest():
         return
-    if here is not None and newest is not None and here > newest:
+    if here is not None and here > newest():
         yield Missing(
             "schema",
-            f"the database is at {here}, and this version knows {newest} only",
+            f"the database is at {here}, and this version knows {newest()} only",
             "Run the newer version that brought it there",
         )
         return
     at = f"at {here}" if here else "empty"
-    yield Missing("schema", f"the database is {at}, and must be at {newest}", "`flask migrate`")
+    yield Missing("schema", f"the database is {at}, and must be at {newest()}", "`flask migrate`")
 
 
 def _directory(store: Store) -> Iterator[Missing]:

@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 from models.centres import centres, postcodes
 from models.centres.geography import DEFAULT_TIME_ZONE
 from models.database import Database
-from models.migrations import runner
+from models.migrations import schema
+from models.migrations.runner import NotMigrated, upgrade
 from services.accounts import passwords, staff
 from services.centre_day.centre_life import LifeRefused
 from services.centre_day.take_centres import (
@@ -59,16 +60,11 @@ class SetUp:
         # The service's own role may not be there yet.
         owner = Database(self.owners_url)
         try:
-            if runner.revision_of(owner) == runner.newest():
-                return
-            before, after = runner.upgrade(self.owners_url, vault=self.store.vault)
-        except (
-            runner.SchemaBusy,
-            runner.SchemaUnknown,
-            runner.NoKeys,
-            runner.NotAllowed,
-            runner.ThroughPooler,
-        ) as refused:
+            with owner.statement() as connection:
+                if schema.revision(connection) == schema.newest():
+                    return
+            before, after = upgrade(self.owners_url)
+        except (NotMigrated, schema.SchemaUnknown) as refused:
             raise StepRefused(str(refused)) from None
         finally:
             owner.dispose()

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from models.accounts.tables import act_reason
 from models.all_tables import metadata
 from models.crypto import Vault
 from models.database import Database
-from models.migrations.runner import NoKeys, downgrade, upgrade
 from services.accounts.staff import read_acts, record_act
 from services.privacy.erase_data import ACTS_KEPT, erase_data
 from services.store import Store
@@ -23,10 +19,6 @@ from tests.support.rows import clock_of, execute, rows_of
 
 TYPED = "Mme Durand, 0612345678, née le 12/03/1942, rappelle"
 VAULT = Vault([bytes(range(32))])
-AS_BEFORE = (
-    "INSERT INTO staff_act (at, staff_id, what, subject, why, details) VALUES "
-    "('2026-11-20 08:00:00.000000+00:00', 'anna', 'searched', '', :why, '{}')"
-)
 
 
 def everything(database: Database) -> str:
@@ -73,48 +65,3 @@ def test_a_reason_stays_as_long_as_its_act(service: House):
     erase_data(service.store)
     # The database's own clock says that the act is young.
     assert reasons(service.store) == [TYPED]
-
-
-@pytest.fixture
-def before(empty_url: str) -> Iterator[tuple[str, Database]]:
-    """A database of the version before, with two acts, of which one has a reason in clear."""
-    upgrade(empty_url, "0009")
-    database = Database(empty_url)
-    with database.transaction() as connection:
-        for why in (TYPED, ""):
-            connection.execute(text(AS_BEFORE), {"why": why})
-    yield empty_url, database
-    database.dispose()
-
-
-def test_the_migration_seals_what_lay_in_clear(before: tuple[str, Database]):
-    url, database = before
-    database.renew()
-    upgrade(url, "0015", vault=VAULT)
-    assert reasons(Store(database, VAULT)) == ["", TYPED]
-    assert bytes_of(database, "staff_act").count(b"0612345678") == 0
-    database.renew()
-    downgrade(url, "0009", vault=VAULT)
-    found = rows_of(database, text("SELECT why FROM staff_act ORDER BY id"))
-    assert [row.why for row in found] == [TYPED, ""]
-    with pytest.raises(DBAPIError, match="append only"):
-        execute(database, "UPDATE staff_act SET why = 'x'")
-
-
-def bytes_of(database: Database, table: str) -> bytes:
-    """The file of a table."""
-    with database.transaction() as connection:
-        connection.execute(text("CHECKPOINT"))
-        path = "SELECT pg_read_binary_file(pg_relation_filepath(:table))"
-        found: Any = connection.execute(text(path), {"table": table}).scalar_one()
-    return bytes(found)
-
-
-def test_without_keys_the_migration_leaves_all_as_it_was(before: tuple[str, Database]):
-    url, database = before
-    database.renew()
-    with pytest.raises(NoKeys, match="no data keys are given"):
-        upgrade(url, "0015")
-    found = rows_of(database, text("SELECT why FROM staff_act ORDER BY id"))
-    assert [row.why for row in found] == [TYPED, ""]
-    upgrade(url, "0015", vault=VAULT)

@@ -16,7 +16,6 @@ from models.booking import bookings
 from models.booking.changes import BookingDetails, find_by_reference
 from models.booking.tables import appointment, appointment_for, booking
 from models.database import Database
-from models.migrations.runner import downgrade, upgrade
 from models.slots import services, slots
 from models.slots.tables import place, slot
 from prompts.catalogue import load
@@ -517,27 +516,6 @@ def test_a_person_is_told_what_for_and_is_erased_with_it(autumn: House):
     erase_data(autumn.store)
     keys = select(appointment_for.c.person_idx)
     assert rows_of(autumn.database, keys) == [(None,)] * 4
-
-
-# ---------------------------------------------------------------- the release before
-
-
-@pytest.mark.owner
-def test_the_release_before_has_the_keys_of_its_people(autumn: House, database_url: str):
-    """And what it leaves is of the one service, when this release comes back."""
-    opens(autumn, mornings(2), capacity=2)
-    file = booked(autumn, [GRIPPE])
-    autumn.database.dispose()
-    downgrade(database_url, "0030")
-    upgrade(database_url)
-    left = again(autumn, file)
-    assert left.appointments[0].services == ()
-    assert (left.state, left.campaigns) == ("confirmed", (GRIPPE.name,))
-    assert verified(autumn) == []
-    # Nobody has influenza twice for it, alone or with something else.
-    assert booked(autumn, BOTH, holder="CA-2").is_stand_in
-    assert isinstance(cancels(autumn, file), Cancelled)
-    assert not booked(autumn, BOTH, holder="CA-3").is_stand_in
 
 
 def test_nothing_is_held_beside_where_there_is_no_second_pair(autumn: House):

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
 from sqlalchemy import insert, inspect, select, table, text
-from sqlalchemy.exc import DBAPIError
 
 from models.booking import history as lines
 from models.booking.history import TYPED, WORDS, Change
 from models.booking.tables import booking, history, history_reason
-from models.centre_day.tables import operation
 from models.crypto import Vault
 from models.database import Database
 from models.desk import cases
-from models.desk.tables import agent_case
-from models.migrations.runner import NoKeys, downgrade, upgrade
 from models.operations import people, traces
 from models.operations.people import Trail
 from models.operations.traces import HISTORY, Line
@@ -131,39 +126,28 @@ def test_why_a_centre_closed_is_sealed_and_agents_read_it_at_its_case(service: H
     assert [one.why for one in life.newest(limit=5)] == [""]
 
 
-# ---------------------------------------------------------------- what lay in clear
+# ---------------------------------------------------------------- what once lay in clear
 
 
 @pytest.fixture
-def before(empty_url: str) -> Iterator[tuple[str, Store]]:
-    """A database of the version before: two lines, an operation and its case; the lines chained."""
-    upgrade(empty_url, "0030")
-    database = Database(empty_url)
+def before(service: House) -> Store:
+    """Two lines that an earlier version wrote with their reason in clear, and chained so.
+
+    What was typed is sealed beside its line since, which is empty.
+    """
     line: dict[str, object] = {
         "booking_id": "B1",
         "at": NOON,
         "who": "operator",
         "channel": "supervisor",
+        "what": "cancelled",
+        "details": "{}",
     }
-    line |= {"what": "cancelled", "details": "{}"}
-    store = Store(database, VAULT)
-    with database.transaction() as connection:
-        connection.execute(insert(history), [line | {"why": WHY}, line | {"why": lines.FREED}])
-        what: dict[str, object] = {
-            "id": "O1",
-            "kind": "centre_closed",
-            "centre_id": "1",
-            "who": "operator",
-        }
-        what |= {"why": WHY, "at": NOON, "details": "{}"}
-        connection.execute(insert(operation).values(what))
-        case: dict[str, object] = {
-            "id": "C1",
-            "kind": "centre_closed",
-            "operation_id": "O1",
-            "why": WHY,
-        }
-        connection.execute(insert(agent_case).values(case | {"created_at": NOON}))
+    store = service.store
+    with store.database.transaction() as connection:
+        connection.execute(insert(history), [line | {"why": ""}, line | {"why": lines.FREED}])
+        sealed = store.vault.seal_text(WHY, lines.reason_place(1))
+        connection.execute(insert(history_reason).values(id=1, why_enc=sealed))
         said = [
             (number, ("B1", "operator", "supervisor", "cancelled", why, "{}"))
             for number, why in ((1, WHY), (2, lines.FREED))
@@ -171,53 +155,17 @@ def before(empty_url: str) -> Iterator[tuple[str, Store]]:
         chained = [Line(number, NOON, words) for number, words in said]
         links = Chainer(store, KEYS)._links(HISTORY, 0, b"", chained, NOON)
         assert traces.append(connection, HISTORY, 0, links)
-    yield empty_url, store
-    database.dispose()
+    return store
 
 
-def in_clear(database: Database) -> list[str]:
-    found = [
-        rows_of(database, text(f"SELECT why FROM {table} ORDER BY id"))  # noqa: S608
-        for table in ("history", "operation", "agent_case")
-    ]
-    return [row.why for rows in found for row in rows]
+def test_the_chain_of_before_is_whole_and_its_reasons_are_read(before: Store):
+    assert_sealed(before.database)
+    with before.database.statement() as connection:
+        found = [line.change.why for line in lines.of_booking(connection, "B1", before.vault)]
+    assert found == [WHY, lines.FREED]
+    assert verify_traces(Chainer(before, KEYS), None, limit=5, say=lambda _: None) == 0
 
 
-@pytest.mark.owner
-def test_the_migration_seals_what_was_typed_and_the_chain_stays_whole(before: tuple[str, Store]):
-    url, store = before
-    database = store.database
-    database.renew()
-    upgrade(url, "0033", vault=VAULT)
-    assert in_clear(database) == ["", lines.FREED, "", ""]
-    assert_sealed(database)
-    with database.statement() as connection:
-        found = [line.change.why for line in lines.of_booking(connection, "B1", VAULT)]
-        (case,) = cases.waiting(connection, limit=5, vault=VAULT)
-        assert (found, case.why) == ([WHY, lines.FREED], WHY)
-    assert verify_traces(Chainer(store, KEYS), None, limit=5, say=lambda _: None) == 0
-    with pytest.raises(DBAPIError, match=r"append only|permission denied"):
-        execute(database, "UPDATE history SET why = 'x'")
-    database.renew()
-    downgrade(url, "0030", vault=VAULT)
-    assert in_clear(database) == [WHY, lines.FREED, WHY, WHY]
-    with pytest.raises(DBAPIError, match=r"append only|permission denied"):
-        execute(database, "UPDATE history SET why = 'x'")
-
-
-@pytest.mark.owner
-def test_a_reason_of_before_that_is_taken_away_breaks_the_chain(before: tuple[str, Store]):
-    url, store = before
-    store.database.renew()
-    upgrade(url, "0033", vault=VAULT)
-    execute(store.database, "DELETE FROM history_reason")
-    assert verify_traces(Chainer(store, KEYS), None, limit=5, say=lambda _: None) == 1
-
-
-@pytest.mark.owner
-def test_without_keys_the_migration_leaves_all_as_it_was(before: tuple[str, Store]):
-    url, store = before
-    store.database.renew()
-    with pytest.raises(NoKeys, match="no data keys are given"):
-        upgrade(url, "0033")
-    assert in_clear(store.database) == [WHY, lines.FREED, WHY, WHY]
+def test_a_reason_of_before_that_is_taken_away_breaks_the_chain(before: Store):
+    execute(before.database, "DELETE FROM history_reason")
+    assert verify_traces(Chainer(before, KEYS), None, limit=5, say=lambda _: None) == 1

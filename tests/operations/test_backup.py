@@ -23,7 +23,7 @@ import config
 from models.booking.tables import booking
 from models.clock import FixedClock
 from models.database import Database
-from models.migrations import runner
+from models.migrations.schema import newest
 from services.backups import backups
 from services.backups.backups import BackupRefused, Programs
 from tests.operations.sealed_rows import restarted
@@ -75,7 +75,7 @@ def scratch(empty_url: str) -> str:
 
 def test_a_backup_is_made_and_restores_to_the_same(town: House, folder: Path, scratch: str):
     made = makes(town, folder)
-    assert (made.rows["booking"], made.rows["message"], made.revision) == (1, 1, runner.newest())
+    assert (made.rows["booking"], made.rows["message"], made.revision) == (1, 1, newest())
     file = folder / made.file
     assert {one.name for one in folder.iterdir()} == {file.name, f"{file.name}.json"}
     assert {one.stat().st_mode & 0o777 for one in (file, folder / f"{file.name}.json")} == {0o600}

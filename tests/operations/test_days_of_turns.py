@@ -22,7 +22,6 @@ from models.call.tables import call, turn
 from models.call.turns import Body
 from models.clock import FixedClock
 from models.database import Connection, Database
-from models.migrations.runner import downgrade, upgrade
 from models.operations import backups
 from models.supervision import board, tallies
 from models.supervision.tallies import QUARTER
@@ -585,90 +584,6 @@ def test_the_version_before_writes_on_the_day_of_now_later_on(database_url: str)
 
 
 # ---------------------------------------------------------------- the migration
-
-
-@pytest.fixture
-def at_0036(postgres_server: Any) -> Iterator[str]:
-    url = postgres_server.create()
-    upgrade(url, "0036")
-    yield url
-    postgres_server.drop(url)
-
-
-def rows_at(url: str) -> list[tuple[Any, ...]]:
-    with psycopg.connect(driver_url(url)) as connection:
-        return connection.execute(
-            "SELECT call_id, number, at, step, outcome, body_enc, about FROM turn"
-            " ORDER BY call_id, number"
-        ).fetchall()
-
-
-def test_rows_stay_where_they_are_up_and_down(at_0036: str):
-    url = at_0036
-    with psycopg.connect(driver_url(url), autocommit=True) as connection:
-        connection.execute(
-            "INSERT INTO turn SELECT 'CA' || n, n, now() - n * interval '1 day', 's', 'o', '\\x01',"
-            " 'grippe' FROM generate_series(1, 40) AS n"
-        )
-        before = rows_at(url)
-        where = "SELECT pg_relation_filepath(%s)"
-        (file,) = connection.execute(where, ("turn",)).fetchone() or ("",)
-        upgrade(url)
-        assert connection.execute(where, ("turn_before",)).fetchone() == (file,)
-        assert rows_at(url) == before
-        with opened(url) as connected:
-            (first,) = turn_days.kept(connected)
-            turn_days.make(connected, first.day + DAY)
-        connection.execute(
-            "INSERT INTO turn (call_id, number, at, step, outcome, rang_on)"
-            " VALUES ('CA-new', 0, now(), 's', 'o', %s), ('CA-far', 0, now(), 's', 'o', %s)",
-            (first.day + DAY, first.day + 300 * DAY),
-        )
-        more = rows_at(url)
-        downgrade(url, "0036")
-        assert rows_at(url) == more
-        assert len(more) == 42
-        assert connection.execute(where, ("turn",)).fetchone() == (file,)
-        upgrade(url)
-        assert rows_at(url) == more
-
-
-def test_one_that_was_cut_off_begins_anew(at_0036: str):
-    """A column and a function of another day are there, and rows with that day."""
-    url = at_0036
-    with psycopg.connect(driver_url(url), autocommit=True) as connection:
-        connection.execute("INSERT INTO turn VALUES ('CA-1', 0, now(), 's', 'o')")
-        connection.execute("ALTER TABLE turn ADD COLUMN rang_on date NOT NULL DEFAULT '2026-01-03'")
-        connection.execute(
-            "ALTER TABLE turn ADD CONSTRAINT ck_turn_before CHECK (rang_on > '2026-01-01')"
-        )
-        connection.execute(
-            "CREATE FUNCTION turn_day(day date) RETURNS date LANGUAGE sql IMMUTABLE AS"
-            " $$ SELECT greatest(day, DATE '2026-01-03') $$"
-        )
-        upgrade(url)
-        assert connection.execute(
-            "SELECT rang_on - timezone('UTC', now())::date FROM turn"
-            " WHERE rang_on = turn_day('-infinity')"
-        ).fetchall() == [(2,)]
-
-
-def test_who_may_write_turns_still_may(at_0036: str, postgres_server: Any):
-    """Also where nothing says that new tables are given to them."""
-    role = f"{postgres_server.prefix}_old"
-    with psycopg.connect(driver_url(at_0036), autocommit=True) as connection:
-        connection.execute(f'CREATE ROLE "{role}"')
-        try:
-            connection.execute(f'GRANT SELECT, INSERT ON turn TO "{role}"')
-            upgrade(at_0036)
-            connection.execute(f'SET ROLE "{role}"')
-            connection.execute("INSERT INTO turn VALUES ('CA-1', 0, now(), 's', 'o')")
-            with pytest.raises(InsufficientPrivilege):
-                connection.execute("DELETE FROM turn")
-        finally:
-            connection.execute("RESET ROLE")
-            connection.execute(f'DROP OWNED BY "{role}"')
-            connection.execute(f'DROP ROLE "{role}"')
 
 
 def test_a_call_is_known_by_its_day(database_url: str):

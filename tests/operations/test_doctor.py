@@ -19,8 +19,7 @@ from jobs.queues import redis_problem
 from models.all_tables import metadata
 from models.centres.tables import centre
 from models.crypto import Vault
-from models.migrations import schema as schemas
-from models.migrations.runner import newest
+from models.migrations.schema import newest
 from models.operations.health import Connections, ToGive
 from services.health import doctor
 from services.health.doctor import Around, Check, Remembered, Whose
@@ -419,10 +418,6 @@ def test_a_clock_that_is_an_hour_off_is_seen_on_postgresql(database_url: str):
     with house(database_url) as made:
         said = unwell(made, machine_now=lambda: datetime.now(UTC) + HOUR)
     assert said["clock"] == "this machine's clock is 1 h 0 min ahead of the database's"
-
-
-def test_the_newest_revision_is_known_without_alembic():
-    assert schemas.newest_known() == newest()
 
 
 def test_a_look_that_fails_is_no_end_of_the_others():

@@ -18,8 +18,8 @@ from sqlalchemy import String, create_engine, inspect, text
 from models.addresses import read_url
 from models.migrations.runner import scripts_config, upgrade
 
-# Migrations up to this one were written before the rule.
-BEFORE_THE_RULE = "0017"
+# The first migration, which no version stands on before it.
+BEFORE_THE_RULE = "0039"
 
 
 @dataclass(frozen=True)

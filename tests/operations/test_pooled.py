@@ -12,7 +12,8 @@ from sqlalchemy import make_url, text
 from sqlalchemy.exc import OperationalError
 
 from models.database import Database
-from models.migrations.runner import ThroughPooler, newest, upgrade
+from models.migrations.runner import NotMigrated, upgrade
+from models.migrations.schema import newest
 from models.operations import health
 from models.supervision import board
 from services.health import doctor
@@ -115,7 +116,7 @@ def test_nothing_of_one_is_left_to_the_next_on_the_same_connection(url_of_role: 
 
 
 def test_migrations_go_past_it(database_url: str, pooler: str):
-    with pytest.raises(ThroughPooler, match="MIGRATION_DATABASE_URL"):
+    with pytest.raises(NotMigrated, match="MIGRATION_DATABASE_URL"):
         upgrade(through(database_url, pooler))
 
 

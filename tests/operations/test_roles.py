@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -16,7 +17,8 @@ from sqlalchemy import make_url, text
 from commands.db import make
 from models.all_tables import metadata
 from models.database import Database
-from models.migrations import runner
+from models.migrations.runner import NotMigrated, upgrade
+from models.migrations.schema import newest, revision
 from models.operations import grants
 from models.supervision import board
 from services.accounts.staff import record_act
@@ -26,6 +28,7 @@ from services.privacy.verify_traces import verify_traces
 from services.setup.going_live import Installation, missing
 from tests.support.house import CAMPAIGN, NOON, House
 from tests.support.keeper import ROOT
+from tests.support.next_migration import add_next_migration
 from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.owner
@@ -170,9 +173,12 @@ def as_role(service: House, statement: str) -> None:
         connection.execute(statement)
 
 
-def test_the_schema_is_for_the_owner_to_change_and_the_sentence_says_so(service_url: str):
-    with pytest.raises(runner.NotAllowed, match="the role that owns the tables"):
-        runner.downgrade(service_url, "0017")
+def test_the_schema_is_for_the_owner_to_change_and_the_sentence_says_so(
+    service_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    add_next_migration(monkeypatch, tmp_path)
+    with pytest.raises(NotMigrated, match="the role that owns the tables"):
+        upgrade(service_url)
 
 
 def test_as_that_role_it_can_be_said_what_is_missing(service: House):
@@ -341,10 +347,11 @@ def test_a_set_up_migrates_as_the_owner(postgres_server: PostgresServer, fresh_r
     finally:
         made.close()
     there = Database(owners)
-    reached = runner.revision_of(there)
+    with there.statement() as connection:
+        reached = revision(connection)
     there.dispose()
     postgres_server.drop(owners)
-    assert reached == runner.newest(), told
+    assert reached == newest(), told
     # It cannot read what was made before it has its rights.
     assert "database: the database's role lacks a right" in told
     assert "flask db grant" in told

@@ -20,7 +20,7 @@ from app.web import look_at_store
 from models.accounts.tables import staff
 from models.centres.tables import centre, postcode
 from models.database import Database
-from models.migrations import runner
+from models.migrations.schema import newest
 from models.slots.tables import place, slot
 from services.campaign.campaign import Campaign
 from services.setup.going_live import Installation, missing
@@ -239,7 +239,7 @@ def test_an_empty_database_is_migrated(empty_url: str, town: Path):
         assert "the database is empty, and must be at" in check.stderr
         result = flask("setup", "--from", town)
         assert result.exit_code == 0
-        assert f"schema: from nothing to {runner.newest()}" in result.stdout
+        assert f"schema: from nothing to {newest()}" in result.stdout
         assert result.stdout.splitlines()[-1] == READY
     finally:
         made.close()
@@ -410,8 +410,8 @@ def test_a_database_that_does_not_answer():
 
 
 def test_a_schema_of_another_version(ready: House, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(runner, "newest", lambda: "9999")
+    monkeypatch.setattr("services.setup.going_live.newest", lambda: "9999")
     assert lacks(ready) == ["schema"]
-    monkeypatch.setattr(runner, "newest", lambda: "0001")
+    monkeypatch.setattr("services.setup.going_live.newest", lambda: "0001")
     (found,) = missing(ready.store, CAMPAIGN, INSTALLED)
     assert "this version knows 0001 only" in found.sentence
