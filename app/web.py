@@ -137,8 +137,6 @@ class Application(Flask):
     None is.
     """
 
-    request_class = web.pages.PageRequest
-
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         return func
 

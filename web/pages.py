@@ -5,32 +5,26 @@ Telephone paths are left alone: no browser reads them, and they are asked for mo
 
 from __future__ import annotations
 
-import time
 import unicodedata
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, lru_cache
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
-from flask import Flask, Request, Response, current_app, g, request, session
+from flask import Flask, Response, current_app, g, request, session
 from flask_login import current_user
-from markupsafe import Markup
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.exceptions import HTTPException
-from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_accept_header
-from werkzeug.local import LocalProxy
 from werkzeug.routing import RequestRedirect
 
 from prompts.catalogue import written_number
 from prompts.screens import LANGUAGES, Screen, named_languages, screen
 from services.accounts.staff import Staff
 from web.marks import LANGUAGE_COOKIE, SIGNED, who_may
-from web.words_in_templates import PageEnvironment
 
 _COUNTRY = ZoneInfo("Europe/Paris")
 _A_YEAR = 365 * 24 * 3600
@@ -56,29 +50,14 @@ _PROVIDER = {
 _WAYS = (("page.desk", "/poste"), ("page.board", "/supervision"), ("page.centre", "/centre"))
 # Costs that have words of their own.
 _COSTS = frozenset({"ordinary", "free"})
-_EVERYWHERE = tuple(
-    (name, name.lower(), value)
-    for name, value in {
-        "X-Content-Type-Options": "nosniff",
-        "Cross-Origin-Opener-Policy": "same-origin",
-        "Cross-Origin-Resource-Policy": "same-origin",
-        # Not "no-referrer": a browser then says "Origin: null" in a form of ours, too.
-        "Referrer-Policy": "same-origin",
-        "Cache-Control": "no-store",
-    }.items()
-)
-# The values of an address that say which page or file it is, and never who asks; how many such
-# addresses are kept, and parts of pages, and for how many seconds.
-_OF_ALL_VISITORS = frozenset({"slug", "name"})
-_MOST_ADDRESSES = 512
-_MOST_PARTS = 64
-_KEPT_SECONDS = 1.0
-_LONGEST_REMEMBERED = 200
-# Languages, each with the words of the services that are in use.
-_MOST_LANGUAGES = 8
-Made = TypeVar("Made")
-_FORM: Final = "application/x-www-form-urlencoded"
-_FORMS: Final = FormDataParser(cls=Request.parameter_storage_class)
+_EVERYWHERE = {
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # Not "no-referrer": a browser then says "Origin: null" in a form of ours, too.
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
 _NOT_USED = ("geolocation", "payment", "usb", "display-capture")
 
 
@@ -103,31 +82,6 @@ class Setting:
         return bool(self.simulator_origin)
 
 
-# Flask's stand-ins look for what they stand for each time that something of it is asked, which
-# takes several times as long as the asking. A function that asks several takes the thing itself.
-
-
-def request_itself() -> Request:
-    """The request that is answered."""
-    return cast("LocalProxy[Request]", request)._get_current_object()  # noqa: SLF001
-
-
-def of_answer() -> Any:
-    """What is kept for this one answer (Flask's `g`)."""
-    return cast("LocalProxy[Any]", g)._get_current_object()  # noqa: SLF001
-
-
-class PageRequest(Request):
-    """Flask's, which makes a reader of forms anew for each, with limits that are for files."""
-
-    def _load_form_data(self) -> None:
-        if "form" in self.__dict__ or self.environ.get("CONTENT_TYPE") != _FORM:
-            super()._load_form_data()
-            return
-        stream, fields, files = _FORMS.parse(self._get_stream_for_parsing(), _FORM, None)
-        self.__dict__.update(stream=stream, form=fields, files=files)
-
-
 def setting() -> Setting:
     """Of the application that answers."""
     found: Setting = current_app.extensions["allo_pages"]
@@ -138,76 +92,12 @@ def register(app: Flask, given: Setting) -> None:
     """Headers, languages and what templates may use."""
     app.extensions["allo_pages"] = given
     app.after_request(_add_headers)
-    app.jinja_environment = PageEnvironment
-    pages = app.jinja_env
-    assert isinstance(pages, PageEnvironment)  # noqa: S101 - nobody has asked for it before
-    pages.speak(words)
+    # Macros that are imported without a context have these, too.
+    app.jinja_env.globals.update(t=_text, words=lambda name: words().part(name))
     app.jinja_env.filters["plain"] = plain
     app.jinja_env.filters["moment"] = moment
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.globals["url_for"] = _remembered_addresses(app)
-    app.jinja_env.globals["same_for_all"] = _parts_for_all(app)
     app.context_processor(_for_templates)
-
-
-class _KeptForASecond(Generic[Made]):
-    """What is made once a second for each key, of all threads; `most` of them are kept."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._known: dict[tuple[object, ...], tuple[Made, float]] = {}
-
-    def get(self, key: tuple[object, ...], make: Callable[[], Made]) -> Made:
-        """What was made for the key within the last second; else what `make` makes now."""
-        known, now = self._known.get(key), time.monotonic()
-        if known is not None and now < known[1]:
-            return known[0]
-        if len(self._known) >= self._most:
-            self._known.clear()
-        made = make()
-        self._known[key] = made, now + _KEPT_SECONDS
-        return made
-
-
-def _remembered_addresses(app: Flask) -> Callable[..., str]:
-    """`url_for` of templates. It remembers the addresses of pages and files that all visitors have.
-
-    A page has a dozen of them, and to build one from its rule takes as long as a paragraph. The
-    address of a file has its version, for which the file is looked at: once a second is enough.
-    An address with any other value may name a person, so it is built each time.
-    """
-    known = _KeptForASecond[str](_MOST_ADDRESSES)
-
-    def url_for(endpoint: str, **values: Any) -> str:
-        if endpoint[0] == "." or not values.keys() <= _OF_ALL_VISITORS:
-            return app.url_for(endpoint, **values)
-        key = (request.root_path, endpoint, *values.values())
-        return known.get(key, lambda: app.url_for(endpoint, **values))
-
-    return url_for
-
-
-def _parts_for_all(app: Flask) -> Callable[..., Markup]:
-    """`same_for_all` of templates: a part of a page that is the same for all visitors.
-
-    It is written once a second for each language and what it is given, as its addresses of files
-    are looked at. Its template knows nothing else of the answer, so that nothing of a person is
-    kept.
-    """
-    known = _KeptForASecond[Markup](_MOST_PARTS)
-
-    def same_for_all(name: str, **given: Hashable) -> Markup:
-        spoken = words()
-
-        def written() -> Markup:
-            template = app.jinja_env.get_template(name)
-            text = template.render(given, language=spoken.language, t=spoken.text, to=to)
-            # The template has put in place what would be read as a tag.
-            return Markup(text)  # noqa: S704
-
-        return known.get((request.root_path, spoken, name, *given.values()), written)
-
-    return same_for_all
 
 
 # ---------------------------------------------------------------- headers
@@ -240,25 +130,22 @@ def also_allow(directive: str, *sources: str) -> None:
 
 
 def _add_headers(response: Response) -> Response:
-    asked, answer = request_itself(), of_answer()
-    if asked.path.startswith(SIGNED):
+    if request.path.startswith(SIGNED):
         return response
     headers = response.headers
-    there = {name.lower() for name, _ in headers}
-    for name, low, value in _EVERYWHERE:
-        if low not in there:
-            headers.add(name, value)
-    headers["Content-Security-Policy"] = _policy(answer.get("policy", {}))
+    for name, value in _EVERYWHERE.items():
+        headers.setdefault(name, value)
+    headers["Content-Security-Policy"] = _policy(g.get("policy", {}))
     headers["Permissions-Policy"] = _permissions(
-        microphone=bool(answer.get("microphone")), camera=bool(answer.get("camera"))
+        microphone=bool(g.get("microphone")), camera=bool(g.get("camera"))
     )
     if setting().https:
         headers["Strict-Transport-Security"] = f"max-age={_A_YEAR}; includeSubDomains"
-    args = asked.args
-    if "lang" in args and args["lang"] in LANGUAGES and not answer.get("language"):
+    chosen = request.args.get("lang")
+    if chosen in LANGUAGES and not g.get("language"):
         response.set_cookie(
             language_cookie(),
-            args["lang"],
+            chosen,
             max_age=_A_YEAR,
             secure=setting().https,
             httponly=True,
@@ -269,17 +156,11 @@ def _add_headers(response: Response) -> Response:
 
 def _policy(more: Mapping[str, Iterable[str]]) -> str:
     """The policy of an answer, with what this one alone may load from elsewhere."""
-    if not more:
-        return _POLICY_OF_MOST
     return "; ".join(
         " ".join((name, sources, *more.get(name, ()))) for name, sources in _POLICY.items()
     )
 
 
-_POLICY_OF_MOST = "; ".join(map(" ".join, _POLICY.items()))
-
-
-@cache
 def _permissions(*, microphone: bool, camera: bool) -> str:
     asked = {"microphone": microphone, "camera": camera} | dict.fromkeys(_NOT_USED, False)
     return ", ".join(f"{name}={'(self)' if may else '()'}" for name, may in asked.items())
@@ -323,33 +204,23 @@ def language_cookie() -> str:
 
 def language() -> str:
     """The language of this answer: asked for, remembered, or the browser's; French first."""
-    # A page asks for it with each address in it.
-    known = of_answer()
-    found: str | None = known.get("language") or known.get("asked_language")
-    if not found:
-        found = known.asked_language = _asked_language(request_itself())
+    found: str | None = g.get("language") or g.get("asked_language")
+    if found is None:
+        # A page asks for it with each address in it.
+        found = g.asked_language = _asked_language()
     return found
 
 
-def _asked_language(asked: Request) -> str:
-    # Nearly no request has either, and to ask these for what they lack raises an error each time.
-    for known, name in ((asked.args, "lang"), (asked.cookies, language_cookie())):
-        if name in known and known[name] in LANGUAGES:
-            return known[name]
-    return language_of_browser(asked.environ.get("HTTP_ACCEPT_LANGUAGE", ""))
+def _asked_language() -> str:
+    for told in (request.args.get("lang"), request.cookies.get(language_cookie())):
+        if told in LANGUAGES:
+            return told
+    return language_of_browser(request.headers.get("Accept-Language", ""))
 
 
 def language_of_browser(told: str) -> str:
     """The language that suits a browser best, by its header (Accept-Language)."""
-    # Browsers say a few dozen different things; what is longer is nothing that they say.
-    return _best_language(told) if len(told) < _LONGEST_REMEMBERED else _best_of(told)
-
-
-def _best_of(told: str) -> str:
     return parse_accept_header(told, LanguageAccept).best_match(LANGUAGES) or LANGUAGES[0]
-
-
-_best_language = lru_cache(_best_of)
 
 
 def words() -> Screen:
@@ -380,9 +251,8 @@ def moment(when: datetime) -> str:
     return f"{when.astimezone(_COUNTRY):%d/%m %H:%M}"
 
 
-def _for_templates() -> dict[str, Any]:
-    for_all = _for_templates_of(words(), setting())
-    return {**for_all, "me": signed_in_user() if _may_be_staff() else None}
+def _text(key: str, **values: object) -> str:
+    return words().text(key, **values)
 
 
 def signed_in_user() -> Staff | None:
@@ -392,15 +262,13 @@ def signed_in_user() -> Staff | None:
     return cast("Staff", found) if found.is_authenticated else None
 
 
-@lru_cache(maxsize=_MOST_LANGUAGES)
-def _for_templates_of(spoken: Screen, given: Setting) -> Mapping[str, Any]:
-    """What is the same in each answer of a language."""
+def _for_templates() -> dict[str, Any]:
+    """What each answer has."""
+    spoken, given = words(), setting()
     return {
         "language": spoken.language,
         "country": LANGUAGES[0],
         "languages": named_languages(),
-        "t": spoken.text,
-        "words": spoken.part,
         "ways": ways,
         "in_language": _in_language,
         "here_in": _here_in,
@@ -409,6 +277,7 @@ def _for_templates_of(spoken: Screen, given: Setting) -> Mapping[str, Any]:
         "number_link": f"tel:{given.national_number}",
         "number_cost": _cost(spoken, given),
         "pages": given,
+        "me": signed_in_user() if _may_be_staff() else None,
     }
 
 

@@ -15,12 +15,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, cast
 from urllib.parse import urlsplit
 
 from flask import (
     Flask,
-    Request,
     Response,
     abort,
     current_app,
@@ -34,19 +32,17 @@ from flask import (
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager
 from flask_wtf.csrf import CSRFError, CSRFProtect
-from werkzeug.local import LocalProxy
 
 from models.database import Connection
 from services.accounts.sign_in import SignIn, needs
 from services.accounts.staff import Staff, StaffSession
-from web.browser_session import CSRF, BrowserSession, Cookies, FormTokens
+from web.browser_session import Cookies
 from web.marks import SIGNED, Who, who_may
-from web.pages import of_answer, request_itself, setting, signed_in_user
+from web.pages import setting, signed_in_user
 
 # The answer to a script whose act needs the password again, because it concerns many callers or
 # lets the user listen (`services.accounts.sign_in.PROVED_FOR`).
 UNPROVED = "unproved"
-_IN_HEADER = "X-CSRFToken"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -67,10 +63,7 @@ def register(app: Flask, sign_in: SignIn, cookies: Cookies, *, hops: int = 0) ->
     csrf = CSRFProtect(app)
     # Of what it would set up there is no need: it remembers nobody by a cookie of its own.
     app.login_manager = _Logins()  # type: ignore[attr-defined]
-    form_tokens = FormTokens(str(app.secret_key))
-    app.extensions["allo_staff"] = _Parts(sign_in, cookies, csrf, form_tokens, hops)
-    # In the place of Flask-WTF's own.
-    app.context_processor(lambda: {CSRF: form_token})
+    app.extensions["allo_staff"] = _Parts(sign_in, cookies, csrf, hops)
     app.before_request(_look)
     app.after_request(_answer_confirmed)
 
@@ -84,9 +77,8 @@ class _Logins(LoginManager):  # type: ignore[misc]
 
 
 def _look() -> ResponseReturnValue | None:
-    asked = request_itself()
-    endpoint = asked.endpoint
-    if endpoint is None or asked.path.startswith(SIGNED):
+    endpoint = request.endpoint
+    if endpoint is None or request.path.startswith(SIGNED):
         return None
     who = who_may(current_app, endpoint)
     if who is None:
@@ -98,35 +90,19 @@ def _look() -> ResponseReturnValue | None:
             return _to_sign_in()
         if user.role not in who.roles:
             return refuse(403, "forbidden")
-    return None if asked.method in _SAFE else _look_at_form(asked, who)
+    return None if request.method in _SAFE else _look_at_form(who)
 
 
-def _look_at_form(asked: Request, who: Who) -> ResponseReturnValue | None:
-    if not _is_ours(asked):
+def _look_at_form(who: Who) -> ResponseReturnValue | None:
+    if not _is_ours():
         return refuse(403, "origin")
     if who.free_form:
         return None
-    sent = asked.form.get(CSRF) or asked.headers.get(_IN_HEADER, "")
-    if sent and parts().form_tokens.is_of(session[CSRF], sent):
-        # Forms of the answer have the same one: another would say nothing else.
-        setattr(g, CSRF, sent)
-        return None
     try:
-        # It knows other ways to send one, and what it signed itself: a worker of the version before
-        # may have made the page.
         parts().csrf.protect()
     except CSRFError:
         return refuse(400, "form_too_old")
     return None
-
-
-def form_token() -> str:
-    """What a form of this answer has; the same wherever Flask-WTF is asked for it."""
-    found: str | None = g.get(CSRF)
-    if found is None:
-        found = parts().form_tokens.signed(session[CSRF])
-        setattr(g, CSRF, found)
-    return found
 
 
 # ---------------------------------------------------------------- the user who asks
@@ -137,7 +113,6 @@ class _Parts:
     sign_in: SignIn
     cookies: Cookies
     csrf: CSRFProtect
-    form_tokens: FormTokens
     hops: int
 
 
@@ -149,8 +124,7 @@ def parts() -> _Parts:
 
 def token() -> str:
     """The token of the browser that asks, "" where it has none."""
-    found = cast("LocalProxy[Any]", session)._get_current_object()  # noqa: SLF001
-    return found.token if isinstance(found, BrowserSession) else ""
+    return str(getattr(session, "token", ""))
 
 
 def staff_session() -> StaffSession | None:
@@ -159,20 +133,19 @@ def staff_session() -> StaffSession | None:
     A wall screen's session counts only where the route's mark says so: a person who uses that
     browser elsewhere finds no user signed in.
     """
-    answer = of_answer()
-    if "allo_visit" not in answer:
+    if "allo_visit" not in g:
         who = who_may(current_app, request.endpoint)
         poll, moment = (who.poll, who.moment) if who else (False, False)
         sign_in, its = parts().sign_in, token()
         found = sign_in.known(its) if who and who.late and its else None
-        answer.allo_unconfirmed = found is not None
+        g.allo_unconfirmed = found is not None
         if found is None and its:
             found = sign_in.visit(its, poll=poll, moment=moment)
         if found is not None and found.wall and not (who is not None and who.wall):
             found = None
-        answer.allo_visit = found
-    told: StaffSession | None = answer.allo_visit
-    return told
+        g.allo_visit = found
+    kept: StaffSession | None = g.allo_visit
+    return kept
 
 
 class SignedOut(Exception):
@@ -185,16 +158,16 @@ def confirm(connection: Connection) -> Callable[[], None]:
     What comes back raises SignedOut where the session is not that user's any more. It is called
     before anything is shown or written for good; whatever the transaction did is undone then.
     """
-    found, answer = staff_session(), of_answer()
-    if found is None or not answer.allo_unconfirmed:
+    found = staff_session()
+    if found is None or not g.allo_unconfirmed:
         return lambda: None
     is_still = parts().sign_in.confirm(connection, token(), found)
 
     def look() -> None:
-        if answer.allo_unconfirmed:
+        if g.allo_unconfirmed:
             if not is_still():
                 raise SignedOut
-            answer.allo_unconfirmed = False
+            g.allo_unconfirmed = False
 
     return look
 
@@ -264,9 +237,9 @@ def to_proof(wanted: str) -> ResponseReturnValue:
     return redirect(url_for("sign_in.proof_form", next=wanted), status)
 
 
-def _is_ours(asked: Request) -> bool:
+def _is_ours() -> bool:
     """Whether a page of ours asks, as far as the browser says."""
-    headers = asked.headers
+    headers = request.headers
     if headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
         return False
     origin = headers.get("Origin")
@@ -276,5 +249,5 @@ def _is_ours(asked: Request) -> bool:
     ours = {urlsplit(given.public_base_url)[:2]}
     if given.development:
         # A developer may write localhost, or come by a tunnel.
-        ours |= {("http", asked.host), ("https", asked.host)}
+        ours |= {("http", request.host), ("https", request.host)}
     return urlsplit(origin)[:2] in ours

@@ -6,11 +6,9 @@ import re
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import lru_cache
 from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
 
-from babel.core import Locale
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal
 
@@ -48,8 +46,8 @@ class Written:
         """A day, or a moment by the clock of its place, by a pattern of the language."""
         pattern, locale = self.words[f"{self.patterns}.{name}"], self.words.locale
         if isinstance(when, datetime):
-            return _moment(when, pattern, locale)
-        return format_date(when, pattern, locale=_locale(locale))
+            return format_datetime(when, pattern, locale=locale)
+        return format_date(when, pattern, locale=locale)
 
     def day_hour(self, moment: datetime | str, zone: str = COUNTRY) -> str:
         """A day with its hour, by the clock of a zone."""
@@ -102,25 +100,9 @@ class Written:
 
     def kilometres(self, kilometres: float) -> str:
         """A distance as the crow flies; less than ten with its tenths."""
-        return self.words.text("desk.file.kilometres", km=_distance(kilometres, self.words.locale))
-
-
-@lru_cache
-def _locale(name: str) -> Locale:
-    # Babel takes a name apart each time, which takes longer than to write the day.
-    return Locale.parse(name)
-
-
-@lru_cache(maxsize=4096)
-def _moment(when: datetime, pattern: str, locale: str) -> str:
-    # Hours of appointments, which all visitors are shown. A date of birth is never remembered.
-    return format_datetime(when, pattern, locale=locale)
-
-
-@lru_cache(maxsize=1024)
-def _distance(kilometres: float, locale: str) -> str:
-    # A page tells the same distance with the offer, and with the map.
-    return format_decimal(kilometres, "0.0" if kilometres < _WITH_TENTHS else "0", locale=locale)
+        pattern = "0.0" if kilometres < _WITH_TENTHS else "0"
+        written = format_decimal(kilometres, pattern, locale=self.words.locale)
+        return self.words.text("desk.file.kilometres", km=written)
 
 
 _MINUTE, _HOUR = 60, 3600

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import jsonify, redirect, render_template, request, url_for
+from flask_wtf.csrf import generate_csrf
 from jinja2 import pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
@@ -31,7 +32,6 @@ from web.desk.greeting import greeting_of
 from web.desk.state import DeskState, iso, watch_of
 from web.desk.voice_token import device_page
 from web.pages import with_voice, words
-from web.staff_only import form_token
 from web.written import DeskWords
 
 _NONCE_BYTES = 12
@@ -71,7 +71,7 @@ def csrf_fields(context: Context) -> Markup:
     session = context.get("agent_session")
     entry = session.entry.id if session and session.entry else ""
     # Markup would put both in place by code that reads the whole text letter by letter.
-    return Markup(_FIELDS % (escape(form_token()), escape(entry)))  # noqa: S704
+    return Markup(_FIELDS % (escape(generate_csrf()), escape(entry)))  # noqa: S704
 
 
 def new_nonce() -> str:

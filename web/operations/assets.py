@@ -18,9 +18,8 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import cast
 
-from flask import Blueprint, Response, abort, current_app, g, request, send_file
+from flask import Blueprint, Response, abort, g, request, send_file, url_for
 from markupsafe import Markup
 
 from web.marks import public
@@ -89,7 +88,6 @@ def sheet(name: str) -> Markup:
     A page that is the same for everybody has the sheet itself, whose hash is in the page's policy,
     and asks for the file when there is nothing else to do: the questions after it lead to the file.
     """
-    url_for = cast("Callable[..., str]", current_app.jinja_env.globals["url_for"])
     leads_to = url_for("assets.file", name=name)
     if not g.get("for_everybody"):
         return _link(leads_to)
