@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import lean  # noqa: F401 (before all that it keeps out)
-
-# isort: split
-import own_counters  # noqa: F401 (before all that counts)
+import config  # (first: it says where counters are not kept)
 
 # isort: split
 import gc
@@ -25,7 +22,6 @@ from flask.cli import AppGroup, FlaskGroup
 from sqlalchemy import Engine, event
 
 import commands.assets
-import config
 import ivr.agent_lines
 import ivr.callback_lines
 import ivr.crowded
@@ -98,10 +94,9 @@ from services.public.state import Latest
 from services.service import Service
 from services.store import Store
 from services.vocabulary import vocabulary
-from web.admission.draining import Draining
-from web.admission.whole_requests import WholeRequests
 from web.browser_session import Cookies
 from web.online.cookies import MyCookie, WebSessionCookie
+from web_server import Draining, WholeRequests
 
 # Commands that make the store or its role, or tell in their own words how it is.
 TELL_IT_THEMSELVES = frozenset({"migrate", "db", "setup", "doctor"})
@@ -353,8 +348,6 @@ def served_whole(app: Flask) -> WholeRequests:
         app.wsgi_app,
         gate.load_shedder.all_threads,
         gate.at_once,
-        asks=gate.asks,
-        give_up=gate.load_shedder.give_up,
         steps=gate.load_shedder.threads,
         draining=app.extensions["allo_draining"],
         number=gate.parts.national_number,

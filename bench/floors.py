@@ -17,7 +17,7 @@ from twilio.request_validator import RequestValidator
 
 import config
 
-from web.admission.whole_requests import WholeRequests
+from web_server import WholeRequests
 
 ROWS = 100_000
 # As long as the session of a call halfway through.

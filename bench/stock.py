@@ -19,7 +19,7 @@ from models.centres.tables import postcode
 from models.database import POOL_SIZE, Database
 from models.slots.tables import place
 from services.centres.directory import Directory
-from web.admission.whole_requests import WholeRequests
+from web_server import WholeRequests
 
 POSTCODES = 400
 # Each of them has this many centres with slots within this distance.

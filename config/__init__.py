@@ -1,5 +1,7 @@
 """Every setting, and the only reader of the environment: `config.load()`."""
 
+import sys
+
 from config.places import (
     CAMPAIGN_CENTRES,
     POSTGRES,
@@ -53,3 +55,6 @@ __all__ = [
     "socket_folder",
     "version",
 ]
+
+# The library of counters looks for their folder once, when it is imported; this is imported before.
+keep_counters_apart(sys.argv[0])

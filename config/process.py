@@ -43,7 +43,11 @@ def environment() -> dict[str, str]:
 
 
 def keep_counters_apart(program: str) -> None:
-    """Take the folder of the web's counters out of the environment, where `program` is `flask`."""
+    """Take the folder of the web's counters out of the environment, where `program` is `flask`.
+
+    The folder may stand in an environment that all processes share. A worker's counters would then
+    be told twice: from that folder, and as the worker hands them on itself.
+    """
     path = Path(program)
     if path.name == "flask" or path.parts[-2:] == ("flask", "__main__.py"):
         os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # noqa: TID251 (this is config)

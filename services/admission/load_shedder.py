@@ -5,8 +5,8 @@ telephone's steps take, how much of its threads' time is taken, how late a threa
 up, and how many requests are under way: read whole, and not answered yet. A connection that is open
 and asks nothing is no load: a screen has one all day.
 
-Who waits for their turn holds a thread only where a thread asks for it. What asks with `then` does
-something else meanwhile, and is told.
+A request that waits for its turn holds a thread of the server, of which there are enough for all
+that may wait (`all_threads`).
 
 The level rises at once and falls by one a second, so that it does not swing. From the highest level
 a worker is back within four seconds once the load has fallen.
@@ -21,9 +21,8 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from enum import IntEnum
-from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 # Seconds between two looks.
 LOOK_EVERY: Final = 0.25
@@ -63,10 +62,6 @@ _LEARNT: Final = 0.02
 _P95: Final = 0.95
 _CALM: Final = 0.5
 
-# Called once with whether a request begins, by a thread that holds the lock of the lines: it may
-# not wait.
-Then = Callable[[bool], object]
-
 
 class Level(IntEnum):
     """What gives way, besides all of the levels before."""
@@ -77,80 +72,23 @@ class Level(IntEnum):
     CALLS = 3
 
 
-class _Waiting(NamedTuple):
-    """A request in a line. `then` is told whether it begins; `until` is a moment of the clock."""
-
-    then: Then
-    until: float
-
-    def told(self, *, begins: bool) -> None:
-        self.then(begins)
-
-
 class _Line:
-    """Requests that wait for the same reason. Of one lock, that of its LoadShedder.
+    """Requests that wait for the same reason, in their order. Of one lock, that of its LoadShedder.
 
-    `may` says whether the first of them may begin, `has_place` whether one more may wait; `begins`
-    counts them.
+    `may` says whether the first of them may begin, `has_place` whether one more may wait.
     """
 
     def __init__(
-        self, may: Callable[[], bool], has_place: Callable[[], bool], begins: Callable[[], None]
+        self, may: Callable[[], bool], has_place: Callable[[], bool], *, of_web: bool
     ) -> None:
-        self.may, self.has_place, self.begins = may, has_place, begins
-        self.requests: deque[_Waiting] = deque()
+        self.may, self.has_place, self.of_web = may, has_place, of_web
+        # A thread holds each, and hears here that it begins.
+        self.requests: deque[SimpleQueue[bool]] = deque()
 
     @property
     def waiting(self) -> int:
         """How many they are."""
         return len(self.requests)
-
-    def join(self, request: _Waiting) -> None:
-        """Stand at the end of it."""
-        self.requests.append(request)
-
-    def let_in(self) -> None:
-        """Let those begin who may."""
-        while self.requests and self.may():
-            self.begins()
-            self.requests.popleft().told(begins=True)
-
-    def leave(self, request: _Waiting) -> bool:
-        """Go before it was one's turn; False where one was told already."""
-        try:
-            self.requests.remove(request)
-        except ValueError:
-            return False
-        return True
-
-    def give_up(self, now: float) -> bool:
-        """Tell those who have waited for too long, if any. All of a line have the same patience."""
-        told = False
-        while self.requests and self.requests[0].until <= now:
-            self.requests.popleft().told(begins=False)
-            told = True
-        return told
-
-
-class Turns:
-    """So many threads work at once; one that comes then waits until one of them is done.
-
-    What is handed on is in a queue of the interpreter's own: every answer of a worker takes one
-    and gives it back, and to take one of `threading.Semaphore` costs ten times as much.
-    """
-
-    def __init__(self, most: int) -> None:
-        free: SimpleQueue[None] = SimpleQueue()
-        for _ in range(most):
-            free.put(None)
-        self.acquire: Callable[[], None] = free.get
-        self.release: Callable[[], None] = partial(free.put, None)
-
-    def __enter__(self) -> None:
-        self.acquire()
-
-    def __exit__(self, *_raised: object) -> None:
-        self.release()
 
 
 class LoadShedder:
@@ -183,14 +121,14 @@ class LoadShedder:
         self._spare = max(threads - 2, 1)
         self._counting = threading.Lock()
         # Running web sessions, visitors who begin, people who work here, and their screens.
-        self._going_on = _Line(self._may_go_on, self._has_place, self._web_begins)
-        self._new = _Line(self._may_begin_now, self._has_place_behind, self._web_begins)
-        self._staff = _Line(self._has_spare, self._has_place_for_staff, self._other_begins)
-        self._screens = _Line(self._may_show, self._has_place_for_screen, self._other_begins)
+        self._going_on = _Line(self._may_go_on, self._has_place, of_web=True)
+        self._new = _Line(self._may_begin_now, self._has_place_behind, of_web=True)
+        self._staff = _Line(self._has_spare, self._has_place_for_staff, of_web=False)
+        self._screens = _Line(self._may_show, self._has_place_for_screen, of_web=False)
         # Those of a pair do not pass each other; each time the other pair is asked first.
         self._lines = deque((self._staff, self._screens, self._going_on, self._new))
         # So many work at once, however many of the server's threads others have.
-        self.turn = Turns(threads)
+        self.turn = threading.Semaphore(threads)
         # Of each step: when it ended, how long it took.
         self._steps: deque[tuple[float, float]] = deque(maxlen=STEPS)
         self._work: deque[tuple[float, bool]] = deque()
@@ -222,30 +160,50 @@ class LoadShedder:
         """A webhook was answered that the provider had not signed."""
         self._work.append((seconds, False))
 
-    def web_begins(self, *, goes_on: bool, then: Then | None = None) -> bool | None:
+    def web_begins(self, *, goes_on: bool) -> bool:
         """Whether a request of the web may go to the application now; then `web_done` follows.
 
         `goes_on`: of a running web session. It waits for its turn as long as there are places to
         wait, first come first served. All others wait behind those, in half of the places: a dozen
         people who begin in the same moment are no crowd. Where screens give way to the telephone
         they are refused at once.
-
-        With `then` the request waits without this thread: None says that `then` will be told.
         """
-        return self._begins(self._going_on if goes_on else self._new, then)
+        return self._begins(self._going_on if goes_on else self._new)
 
-    def _begins(self, line: _Line, then: Then | None, *, may_wait: bool = True) -> bool | None:
+    def _begins(self, line: _Line, *, may_wait: bool = True) -> bool:
         """Begin now, or wait in this line where it has a place; whether the request's turn came."""
         with self._counting:
             if not line.requests and line.may():
-                line.begins()
+                self._count(line)
                 return True
             if not (may_wait and line.has_place()):
                 return False
-            said: SimpleQueue[bool] = SimpleQueue()
-            request = _Waiting(then or said.put, self.ticks() + self._patience)
-            line.join(request)
-        return None if then else self._waits(line, request, said)
+            turn: SimpleQueue[bool] = SimpleQueue()
+            line.requests.append(turn)
+        with suppress(Empty):
+            return turn.get(timeout=self._patience)
+        with self._counting:
+            if turn not in line.requests:
+                # It was their turn in this moment.
+                return True
+            line.requests.remove(turn)
+            # Others may have waited for this one alone.
+            self._let_in()
+        return False
+
+    def _let_in(self) -> None:
+        """A thread is free: those whose turn it is begin."""
+        for line in self._lines:
+            while line.requests and line.may():
+                self._count(line)
+                line.requests.popleft().put(True)  # noqa: FBT003 (the one thing that is told)
+        self._lines.rotate(2)
+
+    def _count(self, line: _Line) -> None:
+        if line.of_web:
+            self._web += 1
+        else:
+            self._others += 1
 
     def _has_place(self) -> bool:
         """Whether a running web session may wait."""
@@ -272,40 +230,6 @@ class LoadShedder:
             most = max(most, 1)
         return self._web < most and self._has_spare()
 
-    def _waits(self, line: _Line, request: _Waiting, said: SimpleQueue[bool]) -> bool:
-        """Hold this thread until the request begins; False where that took too long."""
-        with suppress(Empty):
-            return said.get(timeout=self._patience)
-        with self._counting:
-            if not line.leave(request):
-                # It was their turn in this moment.
-                return said.get()
-            # Others may have waited for this one alone.
-            self._let_in()
-        return False
-
-    def give_up(self) -> None:
-        """Tell those whose patience is over; to be called while requests wait without a thread."""
-        with self._counting:
-            now = self.ticks()
-            # Every line is asked, and not only until one says yes.
-            if sum(line.give_up(now) for line in self._lines):
-                # Others may have waited for those alone.
-                self._let_in()
-
-    def _let_in(self) -> None:
-        """A thread is free: those whose turn it is begin."""
-        for line in self._lines:
-            if line.requests:
-                line.let_in()
-        self._lines.rotate(2)
-
-    def _web_begins(self) -> None:
-        self._web += 1
-
-    def _other_begins(self) -> None:
-        self._others += 1
-
     def visit_begins(self) -> bool:
         """Whether another web session may begin, by the requests that those begun will still send.
 
@@ -323,22 +247,22 @@ class LoadShedder:
             self._may_begin -= 1
         return True
 
-    def other_begins(self, *, waits: bool = False, then: Then | None = None) -> bool | None:
+    def other_begins(self, *, waits: bool = False) -> bool:
         """As `web_begins`, for what is neither the telephone nor the public web; then `other_done`.
 
         `waits`: somebody who works here clicked. They wait for their turn as running web sessions
         do, in places of their own. Two threads are always left to the telephone.
         """
-        return self._begins(self._staff, then, may_wait=waits)
+        return self._begins(self._staff, may_wait=waits)
 
-    def screen_begins(self, *, then: Then | None = None) -> bool | None:
+    def screen_begins(self) -> bool:
         """As `other_begins`, for a screen that asks by itself; then `other_done`.
 
         Before it gives way to the telephone (`slows_screens`) it waits for its turn too, for 70
         screens meet by chance in a moment in which few of a worker's threads are free. It does not
         pass somebody who clicked.
         """
-        return self._begins(self._screens, then)
+        return self._begins(self._screens)
 
     def _has_place_for_staff(self) -> bool:
         return self.staff_waiting < self._staff_places

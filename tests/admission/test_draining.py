@@ -13,8 +13,7 @@ import config
 
 from tests.admission.test_whole_requests import Client, Headers, Scope, tells
 from tests.support.house import House, mornings
-from web.admission.draining import Draining
-from web.admission.whole_requests import WholeRequests
+from web_server import Draining, WholeRequests
 
 
 @dataclass

@@ -28,11 +28,11 @@ from services.health.watch_processes import WEB, all_kinds
 from services.online import web_sessions
 from tests.admission.test_whole_requests import Client, Headers, Scope
 from tests.support.house import BASE, NOON, House, campaign_with, house
-from tests.support.until import wait_for
+from tests.support.until import comes, wait_for
 from web.admission.gate import Gate
-from web.admission.whole_requests import WholeRequests
 from web.marks import public, public_form
 from web.tickets import VISIT
+from web_server import WholeRequests
 
 OPENING = NOON + timedelta(minutes=10)
 FORM = {"Origin": BASE, "Sec-Fetch-Site": "same-origin"}
@@ -507,7 +507,7 @@ def test_every_page_that_all_share_is_answered_from_memory_wherever_it_lies(open
         made.append(environ["PATH_INFO"])
         return behind(environ, start_response)
 
-    gate.app = gate.pages.app = counted
+    gate.app = counted
     rules = [one for one in open_house.app.url_map.iter_rules() if not one.arguments]
     paths = {one.rule for one in rules if "GET" in (one.methods or ())}
     shared = {one for one in paths if "public" in ask(browser, one).headers["Cache-Control"]}
@@ -644,21 +644,20 @@ def test_more_than_there_is_room_for_at_a_time_is_turned_away_and_counted(stood:
     assert gate.tally.counts["given_way", "visit"] == 17
 
 
-def test_a_dozen_requests_that_wait_for_their_turn_hold_no_thread(patient: House):
-    """Those who work here have four threads of six; when one is answered, its thread goes on."""
+def test_a_dozen_requests_that_wait_for_their_turn_are_all_answered(patient: House):
+    """Those who work here have four threads of six at a time."""
     gate = gate_of(patient)
     load_shedder = gate.load_shedder
-    inside, waiting, named = [0], list[int](), set[str]()
-    counting, all_asked, leave = threading.Lock(), threading.Event(), threading.Event()
+    inside, waiting = [0], list[int]()
+    counting, leave = threading.Lock(), threading.Event()
 
     def slow(environ: dict[str, Any], start: Any) -> list[bytes]:
-        named.add(threading.current_thread().name)
         with counting:
             inside[0] += 1
             assert inside[0] <= 4
             is_fourth = inside[0] == 4
         if is_fourth and not waiting:
-            all_asked.wait(30)
+            assert comes(lambda: load_shedder.staff_waiting == 12)
             waiting.append(load_shedder.staff_waiting)
             leave.set()
         leave.wait(30)
@@ -670,26 +669,23 @@ def test_a_dozen_requests_that_wait_for_their_turn_hold_no_thread(patient: House
     gate.app = slow
 
     async def serve() -> list[int]:
-        requests = WholeRequests(
-            gate, load_shedder.all_threads, gate.at_once, asks=gate.asks, under_way=gate.under_way
-        )
+        requests = WholeRequests(gate, load_shedder.all_threads, gate.at_once)
         requests.__rsgi_init__(asyncio.get_running_loop())
         clicks = [
             (Client([]), Scope(Headers(), method="GET", path="/poste/dossier")) for _ in range(16)
         ]
-        running = [asyncio.create_task(requests.__rsgi__(scope, one)) for one, scope in clicks]
-        asyncio.get_running_loop().call_soon(all_asked.set)
-        await asyncio.gather(*running)
+        await asyncio.gather(*(requests.__rsgi__(scope, one) for one, scope in clicks))
         return [one.status for one, _scope in clicks]
 
+    load_shedder._patience = 60.0
     assert asyncio.run(serve()) == [200] * 16
-    assert (waiting, len(named), load_shedder.staff_waiting) == ([12], 4, 0)
+    assert (waiting, load_shedder.staff_waiting) == ([12], 0)
     # All turns were given back.
     assert [bool(load_shedder.other_begins()) for _ in range(5)] == [True] * 4 + [False]
 
 
 def test_a_form_that_waited_in_vain_comes_back_and_its_session_may_send_again(patient: House):
-    gate, now, asked = gate_of(patient), [0.0], list[str]()
+    gate, asked = gate_of(patient), list[str]()
 
     def app(environ: dict[str, Any], start: Any) -> list[bytes]:
         asked.append(environ["wsgi.input"].read().decode())
@@ -698,37 +694,43 @@ def test_a_form_that_waited_in_vain_comes_back_and_its_session_may_send_again(pa
 
     gate.crowd.page("resend", "fr")
     gate.app = app
-    gate.load_shedder.ticks = lambda: now[0]
     written = Response()
     gate.visits.write(written, "W1")
     cookie = written.headers["Set-Cookie"].split(";")[0]
     while gate.load_shedder.web_begins(goes_on=True):
         pass
-    waited: list[bool] = []
+    statuses: list[str] = []
 
-    def posted() -> dict[str, Any]:
+    def posts() -> bytes:
         form = {"REQUEST_METHOD": "POST", "PATH_INFO": "/rendez-vous/essai", "QUERY_STRING": ""}
         body = b"who=Jeanne"
         kind = {"CONTENT_TYPE": "application/x-www-form-urlencoded", "CONTENT_LENGTH": "10"}
-        return form | kind | {"HTTP_COOKIE": cookie, "wsgi.input": io.BytesIO(body)}
+        sent = form | kind | {"HTTP_COOKIE": cookie, "wsgi.input": io.BytesIO(body)}
+        return b"".join(gate(sent, lambda status, _headers: statuses.append(status)))
 
-    first, copy = posted(), posted()
-    assert not gate.asks(first, lambda: waited.append(True))
-    # Of one session one request at a time goes before others: a copy stands behind those.
-    assert not gate.asks(copy, lambda: None)
-    assert (gate.load_shedder.waiting, gate.load_shedder.new_waiting) == (1, 1)
-    now[0] = 2.0
-    gate.load_shedder.give_up()
-    assert waited == [True]
-    statuses: list[str] = []
-    answer = b"".join(gate(first, lambda status, _headers: statuses.append(status)))
-    assert statuses == ["503 Service Unavailable"]
+    gate.load_shedder._patience = 60.0
+    first, copy = (threading.Thread(target=posts) for _ in range(2))
+    for sends, waits in ((first, (1, 0)), (copy, (1, 1))):
+        # Of one session one request at a time goes before others: a copy stands behind those.
+        sends.start()
+        assert comes(
+            lambda: (gate.load_shedder.waiting, gate.load_shedder.new_waiting) == waits  # noqa: B023 (asked at once)
+        )
+    for sends in (first, copy):
+        gate.load_shedder.web_done(0.0, 0.0)
+        sends.join(30)
+    assert (statuses.count("200 OK"), gate.inside) == (2, set())
+    gate.load_shedder._patience = 0.0
+    while gate.load_shedder.web_begins(goes_on=True):
+        pass
+    asked.clear()
+    answer = posts()
+    assert statuses[2:] == ["503 Service Unavailable"]
     assert b'value="Jeanne"' in answer
     assert (gate.inside, asked) == (set(), [])
     assert gate.tally.counts["away", "lost"] == 1
     gate.load_shedder.web_done(0.0, 0.0)
-    assert gate.asks(again := posted(), lambda: None)
-    assert b"".join(gate(again, lambda *_: None)) == b"taken"
+    assert posts() == b"taken"
     assert (gate.inside, asked) == (set(), ["who=Jeanne"])
 
 

@@ -558,50 +558,21 @@ def test_a_turn_that_comes_when_patience_ends_is_not_lost(monkeypatch: pytest.Mo
     assert load_shedder.other_begins()
 
 
-def test_what_waits_without_a_thread_is_told_when_it_begins_and_when_its_time_is_up():
-    worker = Worker(3, queue=3)
-    load_shedder, told = worker.load_shedder, list[tuple[str, bool]]()
-
-    def asks(name: str) -> bool | None:
-        return load_shedder.web_begins(
-            goes_on=True, then=lambda begins: told.append((name, begins))
-        )
-
-    assert asks("at once")
-    assert [asks(name) for name in ("first", "second", "third")] == [None] * 3
-    # There is no place to wait in any more, and nobody is told twice what they heard at once.
-    assert asks("fourth") is False
-    load_shedder.web_done(0.0, 0.0)
-    assert told == [("first", True)]
-    worker.now += 0.9
-    load_shedder.give_up()
-    assert told == [("first", True)]
-    worker.now += 0.2
-    load_shedder.give_up()
-    assert told == [("first", True), ("second", False), ("third", False)]
-    load_shedder.web_done(0.0, 0.0)
-    # Those who were told have left their places, and took no thread.
-    assert (load_shedder.waiting, len(told)) == (0, 3)
-    assert asks("later")
-
-
 def test_whoever_waited_behind_one_that_gives_up_begins():
     """A visitor who begins does not pass a web session that waits; the thread is free for them."""
-    worker = Worker(6, queue=4)
-    load_shedder, told = worker.load_shedder, list[tuple[str, bool]]()
-
-    def then(name: str) -> Callable[[bool], None]:
-        return lambda begins: told.append((name, begins))
-
+    load_shedder, told = LoadShedder(6, queue=4, patience=0.5), list[bool]()
     load_shedder.level = Level.CALLS
     assert load_shedder.web_begins(goes_on=True)
-    assert load_shedder.web_begins(goes_on=True, then=then("goes on")) is None
-    load_shedder.level = Level.NONE
-    worker.now += 0.9
-    assert load_shedder.web_begins(goes_on=False, then=then("new")) is None
-    worker.now += 0.2
-    load_shedder.give_up()
-    assert told == [("goes on", False), ("new", True)]
+    goes_on = threading.Thread(target=lambda: told.append(load_shedder.web_begins(goes_on=True)))
+    goes_on.start()
+    while load_shedder.waiting == 0 and not told:
+        goes_on.join(0.001)
+    load_shedder.level, load_shedder._patience = Level.NONE, 60.0
+    answered: list[bool] = []
+    new = begins(load_shedder, answered)
+    for waits in (goes_on, new):
+        waits.join(30)
+    assert (told, answered) == ([False], [True])
 
 
 def test_nobody_who_came_later_passes_a_visit_that_waits():

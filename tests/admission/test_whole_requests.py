@@ -7,7 +7,7 @@ import json
 import sys
 import threading
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from web.admission.parts import Environ, UnderWay
-from web.admission.whole_requests import IN_MEMORY, MOST_BYTES, WholeRequests
+from web_server import IN_MEMORY, MOST_BYTES, WholeRequests
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -243,14 +243,6 @@ def test_a_failure_to_answer_at_once_is_left_to_a_thread():
     assert answer["thread"].startswith("answers-")
 
 
-def test_a_failure_to_ask_for_a_turn_is_left_to_a_thread():
-    def asks(environ: Environ, then: Callable[[], None]) -> bool:
-        raise LookupError
-
-    scope = Scope(Headers(), method="GET", path="/rendez-vous")
-    assert sent(Client([]), scope, asks=asks).status == 200
-
-
 def test_steps_of_calls_wait_without_a_thread_and_hold_up_no_page():
     inside, most, named = [0], [0], set[str]()
     counting, both_are_in, leave = threading.Lock(), threading.Event(), threading.Event()
@@ -288,31 +280,6 @@ def test_steps_of_calls_wait_without_a_thread_and_hold_up_no_page():
     assert len(named) == 3
 
 
-def test_an_answer_does_not_wake_the_event_loop(monkeypatch: pytest.MonkeyPatch):
-    woken: list[Any] = []
-    leave = threading.Event()
-
-    def slow(environ: Environ, start_response: Any) -> list[bytes]:
-        leave.wait(30)
-        return tells(environ, start_response)
-
-    async def serve() -> list[Client]:
-        loop = asyncio.get_running_loop()
-        requests = WholeRequests(slow, 3, steps=1)
-        requests.__rsgi_init__(loop)
-        monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *given: woken.append(given))
-        calls = [posted(b"", content_length="0") for _ in range(3)]
-        calls.append((Client([]), Scope(Headers(), method="GET", path="/rendez-vous")))
-        running = [asyncio.create_task(requests.__rsgi__(scope, one)) for one, scope in calls]
-        loop.call_soon(leave.set)
-        await asyncio.gather(*running)
-        monkeypatch.undo()
-        return [one for one, _scope in calls]
-
-    assert [one.status for one in asyncio.run(serve())] == [200] * 4
-    assert woken == []
-
-
 def test_a_step_that_was_given_up_in_line_is_not_answered_and_holds_up_no_other():
     begun, leave = threading.Event(), threading.Event()
     asked: list[str] = []
@@ -330,120 +297,13 @@ def test_a_step_that_was_given_up_in_line_is_not_answered_and_holds_up_no_other(
         running = [asyncio.create_task(requests.__rsgi__(scope, one)) for one, scope in calls]
         await asyncio.to_thread(begun.wait, 30)
         running[1].cancel()
+        await asyncio.sleep(0)
         leave.set()
         await asyncio.gather(*running, return_exceptions=True)
         return [one.status for one, _scope in calls]
 
     assert asyncio.run(serve()) == [200, 0, 200]
     assert asked == ["a", "c"]
-
-
-class Queue:
-    """One request at a time has its turn; the others wait, as they do in the gate."""
-
-    def __init__(self) -> None:
-        self.is_free, self.line = True, list[Callable[[], None]]()
-        self.named, self.asked = list[str](), list[str]()
-        self.begun, self.leave = threading.Event(), threading.Event()
-
-    def asks(self, environ: Environ, then: Callable[[], None]) -> bool:
-        begins, self.is_free = self.is_free, False
-        if not begins:
-            self.line.append(then)
-        return begins
-
-    def app(self, environ: Environ, start_response: Any) -> list[bytes]:
-        self.named.append(threading.current_thread().name)
-        self.asked.append(environ["PATH_INFO"])
-        self.begun.set()
-        self.leave.wait(30)
-        if self.line:
-            self.line.pop(0)()
-        return tells(environ, start_response)
-
-
-def test_what_waits_for_its_turn_is_answered_by_the_thread_that_gives_it(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    queue, woken = Queue(), list[Any]()
-
-    async def serve() -> list[int]:
-        loop = asyncio.get_running_loop()
-        requests = WholeRequests(queue.app, 8, asks=queue.asks)
-        requests.__rsgi_init__(loop)
-        monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *given: woken.append(given))
-        pages = [(Client([]), Scope(Headers(), "GET", f"/{number}")) for number in range(6)]
-        running = [asyncio.create_task(requests.__rsgi__(scope, one)) for one, scope in pages]
-        loop.call_soon(queue.leave.set)
-        await asyncio.gather(*running)
-        monkeypatch.undo()
-        return [one.status for one, _scope in pages]
-
-    assert asyncio.run(serve()) == [200] * 6
-    assert queue.asked == [f"/{number}" for number in range(6)]
-    assert (len(set(queue.named)), woken) == (1, [])
-
-
-def test_several_that_get_their_turn_by_one_answer_have_a_thread_each():
-    queue, together = Queue(), threading.Barrier(3)
-
-    def app(environ: Environ, start_response: Any) -> list[bytes]:
-        if environ["PATH_INFO"] == "/first":
-            queue.leave.wait(30)
-            while queue.line:
-                queue.line.pop(0)()
-        else:
-            together.wait(30)
-        return tells(environ, start_response)
-
-    async def serve() -> list[int]:
-        requests = WholeRequests(app, 8, asks=queue.asks)
-        requests.__rsgi_init__(asyncio.get_running_loop())
-        paths = ("/first", "/a", "/b", "/c")
-        pages = [(Client([]), Scope(Headers(), "GET", path)) for path in paths]
-        running = [asyncio.create_task(requests.__rsgi__(scope, one)) for one, scope in pages]
-        asyncio.get_running_loop().call_soon(queue.leave.set)
-        await asyncio.gather(*running)
-        return [one.status for one, _scope in pages]
-
-    assert asyncio.run(serve()) == [200] * 4
-
-
-def test_what_was_given_up_while_it_waited_still_gives_its_turn_back():
-    queue = Queue()
-
-    async def serve() -> list[int]:
-        requests = WholeRequests(queue.app, 8, asks=queue.asks)
-        requests.__rsgi_init__(asyncio.get_running_loop())
-        pages = [(Client([]), Scope(Headers(), "GET", f"/{number}")) for number in range(3)]
-        running = [asyncio.create_task(requests.__rsgi__(scope, one)) for one, scope in pages]
-        await asyncio.to_thread(queue.begun.wait, 30)
-        running[1].cancel()
-        queue.leave.set()
-        await asyncio.gather(*running, return_exceptions=True)
-        return [pages[0][0].status, pages[2][0].status]
-
-    assert asyncio.run(serve()) == [200, 200]
-    assert queue.asked == ["/0", "/1", "/2"]
-
-
-def test_whoever_waits_for_too_long_is_given_up_though_nobody_is_answered():
-    queue = Queue()
-    queue.is_free = False
-
-    def give_up() -> None:
-        queue.leave.set()
-        while queue.line:
-            queue.line.pop(0)()
-
-    async def serve() -> int:
-        requests = WholeRequests(queue.app, 8, asks=queue.asks, give_up=give_up)
-        requests.__rsgi_init__(asyncio.get_running_loop())
-        page = Client([])
-        await requests.__rsgi__(Scope(Headers(), method="GET", path="/"), page)
-        return page.status
-
-    assert asyncio.run(serve()) == 200
 
 
 def test_a_client_that_takes_no_answer_costs_neither_a_thread_nor_a_turn():
@@ -481,7 +341,7 @@ def test_no_turn_and_no_thread_is_lost_while_many_threads_answer(short_switches:
         return answer
 
     async def serve() -> list[int]:
-        requests = WholeRequests(quick, 8, steps=3, under_way=under_way)
+        requests = WholeRequests(quick, 5, steps=3, under_way=under_way)
         requests.__rsgi_init__(asyncio.get_running_loop())
         seen: list[int] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 import subprocess
 
@@ -23,6 +24,7 @@ def machine(tmp_path: Path) -> Path:
         '#!/bin/sh\nls "$PROMETHEUS_MULTIPROC_DIR"\n: >"$PROMETHEUS_MULTIPROC_DIR/counter_$$.db"\n'
     )
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
     return tmp_path
 
 

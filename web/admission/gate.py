@@ -10,8 +10,6 @@ Telephone webhooks pass through it untouched, always; new calls that get the sho
   the others (`web.admission.crowd`),
 - lets visitors begin a web session as fast as the web can serve them (`web.admission.room`).
 
-A request that has to wait for its turn holds no thread meanwhile (`asks`).
-
 What it measures and hears of beside requests is `web.admission.ledger`'s. Nothing of this happens
 before `begin`: a server's worker calls it, a command or a test does not.
 """
@@ -24,7 +22,7 @@ import time
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from services.admission.load_shedder import LoadShedder
@@ -65,30 +63,11 @@ _VISITS: Final = ("rendez-vous", "mon-rendez-vous", "r", "s")
 _FOR_ALL: Final = frozenset(
     {"/mon-rendez-vous", "/mon-rendez-vous/envoye", "/rendez-vous/liste-quittee"}
 )
-_MACHINES: Final = ("api",)
-# Where a worker keeps what it found at the door, and how a request is answered that has asked.
+# Where a worker keeps what it found at the door.
 _ENTRY: Final = "allo.entry"
-_ANSWER: Final = "allo.answer"
-# The web session that has this request under way.
-_INSIDE: Final = "allo.inside"
 _RANGE: Final = "HTTP_RANGE"
 # The methods that only read.
 _READS: Final = frozenset({"GET", "HEAD"})
-
-
-class _Turn(NamedTuple):
-    """How a request asks whether it begins, and how it is then answered, or turned away."""
-
-    asks: Callable[..., bool | None]
-    goes: Wsgi
-    away: Wsgi
-
-    def answers(self, *, begins: bool | None) -> Wsgi:
-        return self.goes if begins else self.away
-
-    def answer(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        """The answer, when this thread has waited for the turn."""
-        return self.answers(begins=self.asks())(environ, start_response)
 
 
 class Gate:
@@ -104,8 +83,8 @@ class Gate:
         self.tally = LedgerTally()
         self.crowd = CrowdAnswers(parts, RoomPages(app, parts.public_base_url), self.tally)
         self.room = RoomOfWorker(parts, self.crowd, self.tally)
-        self.pages = PagesForAll(app, load_shedder, self.crowd, self.tally, parts.store_hangs)
-        # What drives this worker counts here (`web.admission.whole_requests`).
+        self.pages = PagesForAll(self._web, load_shedder, self.crowd, self.tally, parts.store_hangs)
+        # What drives this worker counts here (web_server.py).
         self.under_way = UnderWay()
         self.ledger = Ledger(parts.store, load_shedder, self.room, self.tally, self.under_way)
         self.visits = WebSessionCookie(parts.secret_key, https=parts.https)
@@ -115,21 +94,11 @@ class Gate:
         self._ways: dict[str, Callable[[str, Environ, Any], Iterable[bytes]]] = {
             **dict.fromkeys(_STEPS, self._step),
             **dict.fromkeys(_ALWAYS, self._pass),
+            **dict.fromkeys(_STAFF, self._staff),
+            **dict.fromkeys(_VISITS, self._visit),
+            "api": self._machine,
             "metrics": self._measures,
             "salle": self._wait,
-        }
-        # All others ask for a turn, but for pages that only read.
-        self._turns: dict[str, Callable[[str, Environ], _Turn | None]] = {
-            **dict.fromkeys(_STAFF, self._screen),
-            **dict.fromkeys(_MACHINES, self._machine),
-            **dict.fromkeys(_VISITS, self._visit),
-        }
-        # A visitor who goes on, or another one, asks for a turn; and how each kind is turned away.
-        self._goes_on, self._comes = (
-            partial(load_shedder.web_begins, goes_on=goes_on) for goes_on in (True, False)
-        )
-        self._away = {
-            kind: partial(self._turn_away, kind=kind) for kind in ("page", "visit", "start", "lost")
         }
         self._is_open = False
         self._has_threads = True
@@ -165,53 +134,8 @@ class Gate:
         if not self._has_threads:
             self.start()
         self.tally.answers += 1
-        answer: Wsgi | None = environ.pop(_ANSWER, None)
-        if answer is not None:
-            return answer(environ, start_response)
         path = _path(environ)
-        first = _first_part(path)
-        way = self._ways.get(first)
-        if way is not None:
-            return way(path, environ, start_response)
-        if path == START and _ENTRY not in environ:
-            stopped = self._stopped(environ, start_response)
-            if stopped is not None:
-                return stopped
-        turn = self._turn(first, path, environ)
-        if turn is not None:
-            return turn.answer(environ, start_response)
-        if path == START:
-            start_response = _started(environ.pop(_ENTRY), start_response)
-        return self.pages.answer(path, environ, start_response)
-
-    def asks(self, environ: Environ, then: Callable[[], None]) -> bool:
-        """Whether a thread may answer this request now; if not, `then` is called when one may.
-
-        That is when it is the request's turn, or when it has waited for too long: what a thread
-        then answers is known. `then` may not wait, and may be called before this returns.
-        """
-        if not self._is_open or not self._has_threads:
-            return True
-        path = _path(environ)
-        first = _first_part(path)
-        turn = None if first in self._ways else self._turn(first, path, environ)
-        if turn is None:
-            return True
-
-        def told(begins: bool) -> None:  # noqa: FBT001 (the one thing that is told)
-            environ[_ANSWER] = turn.answers(begins=begins)
-            then()
-
-        begins = turn.asks(then=told)
-        if begins is None:
-            return False
-        environ[_ANSWER] = turn.answers(begins=begins)
-        return True
-
-    def _turn(self, first: str, path: str, environ: Environ) -> _Turn | None:
-        """How this request asks for its turn; None where it needs none, or asks later."""
-        turn = self._turns.get(first)
-        return self._page(environ) if turn is None else turn(path, environ)
+        return self._ways.get(_first_part(path), self._page)(path, environ, start_response)
 
     def at_once(self, environ: Environ, start_response: Any) -> Iterable[bytes] | None:
         """An answer that needs no thread and no store; None where the request needs one.
@@ -240,7 +164,7 @@ class Gate:
             return None
         if path == START:
             start_response = _started(environ[_ENTRY], start_response)
-        elif (first := _first_part(path)) in self._ways or first in self._turns:
+        elif _first_part(path) in self._ways:
             return None
         return self.pages.fresh(path, environ, start_response)
 
@@ -254,21 +178,20 @@ class Gate:
             seen.append(status)
             return start_response(status, headers, *error)
 
-        self.load_shedder.turn.acquire()
-        began = self._ticks()
-        try:
-            return self.app(environ, started)
-        finally:
-            self.load_shedder.turn.release()
-            seconds = self._ticks() - began
-            if seen and seen[-1].startswith("403"):
-                # Not signed by the provider: it says nothing about the telephone.
-                self.load_shedder.refused(seconds)
-            else:
-                # Without the wait for a turn: with more callers than threads there always is one.
-                # It is judged by how many requests are under way.
-                waited = self._waited(environ) if self.hops else 0.0
-                self.load_shedder.step_done(seconds, waited)
+        with self.load_shedder.turn:
+            began = self._ticks()
+            try:
+                return self.app(environ, started)
+            finally:
+                seconds = self._ticks() - began
+                if seen and seen[-1].startswith("403"):
+                    # Not signed by the provider: it says nothing about the telephone.
+                    self.load_shedder.refused(seconds)
+                else:
+                    # Without the wait for a turn: with more callers than threads there always is
+                    # one. It is judged by how many requests are under way.
+                    waited = self._waited(environ) if self.hops else 0.0
+                    self.load_shedder.step_done(seconds, waited)
 
     def _pass(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
         return self.app(environ, start_response)
@@ -276,19 +199,35 @@ class Gate:
     def _measures(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """/metrics: monitoring must work under the heaviest load, too; one at a time."""
         if not self._measuring.acquire(blocking=False):
-            return self._machine(path, environ).answer(environ, start_response)
+            return self._machine(path, environ, start_response)
         try:
             return self.app(environ, start_response)
         finally:
             self._measuring.release()
 
-    def _machine(self, _path: str, _environ: Environ) -> _Turn:
-        return _Turn(self._begins_at_once, self._other, self._give_way)
+    def _machine(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        return self._other(self.load_shedder.other_begins, environ, start_response)
 
-    def _begins_at_once(self, **_then: Any) -> bool | None:
-        return self.load_shedder.other_begins()
+    def _staff(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        if path not in _POLLS:
+            clicks = partial(self.load_shedder.other_begins, waits=True)
+            return self._other(clicks, environ, start_response)
+        if self.load_shedder.slows_screens:
+            # Screens ask less often, but go on: each shows the age of its data.
+            self._polls += 1
+            if self._polls % ONE_IN:
+                self.tally.counts["given_way", "screen"] += 1
+                return briefly(start_response, SCREEN_SECONDS)
+        return self._other(self.load_shedder.screen_begins, environ, start_response)
 
-    def _other(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+    def _other(
+        self, begins: Callable[[], bool], environ: Environ, start_response: Any
+    ) -> Iterable[bytes]:
+        """What is neither the telephone nor the public web, once it `begins`."""
+        if not begins():
+            # It is to be asked again.
+            self.tally.counts["given_way", "staff"] += 1
+            return busy(environ, start_response, 1, self.parts.national_number)
         with self.load_shedder.turn:
             began = self._ticks()
             try:
@@ -296,59 +235,39 @@ class Gate:
             finally:
                 self.load_shedder.other_done(self._ticks() - began)
 
-    def _give_way(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        """That it is to be asked again."""
-        self.tally.counts["given_way", "staff"] += 1
-        return busy(environ, start_response, 1, self.parts.national_number)
-
-    def _screen(self, path: str, _environ: Environ) -> _Turn:
-        if path not in _POLLS:
-            begins = partial(self.load_shedder.other_begins, waits=True)
-            return _Turn(begins, self._other, self._give_way)
-        if self.load_shedder.slows_screens:
-            # Screens ask less often, but go on: each shows the age of its data.
-            self._polls += 1
-            if self._polls % ONE_IN:
-                return _Turn(_never, self._other, self._slow_down)
-        return _Turn(self.load_shedder.screen_begins, self._other, self._give_way)
-
-    def _slow_down(self, _environ: Environ, start_response: Any) -> Iterable[bytes]:
-        self.tally.counts["given_way", "screen"] += 1
-        return briefly(start_response, SCREEN_SECONDS)
-
     # ------------------------------------------------------------ the web
 
-    def _page(self, environ: Environ) -> _Turn | None:
-        """None for pages that only read: they may be in memory, and ask later if not."""
+    def _page(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] in _READS and _RANGE not in environ:
-            return None
-        return self._limited(environ, "page")
+            return self.pages.answer(path, environ, start_response)
+        return self._limited(environ, start_response, "page")
 
     def _wait(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
         answer = self.room.answer(path, environ, start_response)
-        if answer is not None:
-            return answer
-        return self._limited(environ, "page").answer(environ, start_response)
+        return self._limited(environ, start_response, "page") if answer is None else answer
 
-    def _visit(self, path: str, environ: Environ) -> _Turn | None:
+    def _visit(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
         if path == START:
-            return self._first(environ)
+            stopped = None
+            if _ENTRY not in environ:
+                stopped = self._stopped(environ, start_response)
+            return self._first(environ, start_response) if stopped is None else stopped
         if path in _FOR_ALL and environ["REQUEST_METHOD"] in _READS:
-            return self._page(environ)
+            return self._page(path, environ, start_response)
         visit_id = self.visits.read_in_front(environ)
         if visit_id:
             environ[WAITED] = self.room.is_there
-        return self._limited(environ, "visit", visit_id)
+        return self._limited(environ, start_response, "visit", visit_id)
 
-    def _first(self, environ: Environ) -> _Turn | None:
+    def _first(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """The first question, where `_stopped` let the visitor pass."""
-        entry: RoomEntry | None = environ.get(_ENTRY)
-        if entry is None or environ["REQUEST_METHOD"] != "POST":
-            return None
+        entry: RoomEntry = environ.pop(_ENTRY)
+        start_response = _started(entry, start_response)
+        if environ["REQUEST_METHOD"] != "POST":
+            return self.pages.answer(START, environ, start_response)
         # As many visitors have a turn as can be served, and they have waited long enough.
-        turn = self._limited(environ, "start", environ[VISIT] if entry.has_turn else "")
-        goes, away = (partial(_first_answered, entry, side) for side in turn[1:])
-        return _Turn(turn.asks, goes, away)
+        visit_id = environ[VISIT] if entry.has_turn else ""
+        return self._limited(environ, start_response, "start", visit_id)
 
     def _stopped(self, environ: Environ, start_response: Any) -> Iterable[bytes] | None:
         """The answer to a visitor at the first question who does not begin now; None for others.
@@ -367,35 +286,40 @@ class Gate:
         environ[_ENTRY] = entry
         return None
 
-    def _limited(self, environ: Environ, kind: str, visit_id: str = "") -> _Turn:
+    def _may_begin(self) -> bool:
+        return self.parts.mode == "never" or self.load_shedder.visit_begins()
+
+    def _limited(
+        self, environ: Environ, start_response: Any, kind: str, visit_id: str = ""
+    ) -> Iterable[bytes]:
         """A request of the web; `visit_id`: of a running web session, or of one with its turn.
 
         Of a web session one request at a time goes before others, so a copy gains nothing.
         """
         is_late = bool(self.hops) and self._waited(environ) > TOO_OLD
-        if not visit_id or visit_id in self.inside:
-            return _Turn(_never if is_late else self._comes, self._web, self._away[kind])
-        self.inside.add(visit_id)
-        environ[_INSIDE] = visit_id
-        return _Turn(_never if is_late else self._goes_on, self._web, self._away["lost"])
+        goes_on = bool(visit_id) and visit_id not in self.inside
+        if goes_on:
+            self.inside.add(visit_id)
+        try:
+            if is_late or not self.load_shedder.web_begins(goes_on=goes_on):
+                return self._turn_away(environ, start_response, "lost" if goes_on else kind)
+            return self._web(environ, start_response)
+        finally:
+            if goes_on:
+                self.inside.discard(visit_id)
 
     def _web(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """The application's answer to what `LoadShedder.web_begins` let in."""
         shedder = self.load_shedder
-        shedder.turn.acquire()
-        began, cpu = self._ticks(), time.thread_time()
-        try:
-            return self.app(environ, start_response)
-        finally:
-            shedder.turn.release()
-            self.inside.discard(environ.pop(_INSIDE, ""))
-            seconds, cpu = self._ticks() - began, time.thread_time() - cpu
-            shedder.web_done(seconds, cpu, requests=environ.get(STANDS_FOR, 1))
-
-    def _may_begin(self) -> bool:
-        return self.parts.mode == "never" or self.load_shedder.visit_begins()
+        with shedder.turn:
+            began, cpu = self._ticks(), time.thread_time()
+            try:
+                return self.app(environ, start_response)
+            finally:
+                seconds, cpu = self._ticks() - began, time.thread_time() - cpu
+                shedder.web_done(seconds, cpu, requests=environ.get(STANDS_FOR, 1))
 
     def _turn_away(self, environ: Environ, start_response: Any, kind: str) -> Iterable[bytes]:
-        self.inside.discard(environ.pop(_INSIDE, ""))
         self.tally.counts["away", kind] += 1
         return self.crowd.answer(environ, start_response, "visit" if kind == "lost" else kind)
 
@@ -413,22 +337,12 @@ class Gate:
         return min(max(self.room.now() - seconds, 0.0), 60.0)
 
 
-def _never(**_then: Any) -> bool:
-    return False
-
-
 def _path(environ: Environ) -> str:
     """The path as the application reads it: several slashes are one."""
     path: str = environ["PATH_INFO"]
     if path[:1] != "/" or path[1:2] == "/":
         path = environ["PATH_INFO"] = f"/{path.lstrip('/')}"
     return path
-
-
-def _first_answered(
-    entry: RoomEntry, answer: Wsgi, environ: Environ, start_response: Any
-) -> Iterable[bytes]:
-    return answer(environ, _started(entry, start_response))
 
 
 def _first_part(path: str) -> str:

@@ -6,8 +6,6 @@ part of its query that says which page it is. So a meaningless query cannot get 
 
 from __future__ import annotations
 
-import time
-
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -17,7 +15,7 @@ from services.admission.load_shedder import LoadShedder
 from web.admission import kept_answers
 from web.admission.crowd import CrowdAnswers
 from web.admission.kept_answers import CachedAnswer, KeptAnswers
-from web.admission.parts import Environ, Headers, LedgerTally, Wsgi, language_of
+from web.admission.parts import Environ, LedgerTally, Wsgi, language_of
 from web.admission.waiting_room import START
 from web.online.asked_centre import NOTHING, asked_in
 
@@ -28,17 +26,17 @@ _CONDITIONS: Final = frozenset({"HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE"})
 
 
 class PagesForAll:
-    """One memory for each worker."""
+    """One memory for each worker. `web` answers what the load shedder has let in."""
 
     def __init__(
         self,
-        app: Wsgi,
+        web: Wsgi,
         load_shedder: LoadShedder,
         crowd: CrowdAnswers,
         tally: LedgerTally,
         store_hangs: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.app = app
+        self._web = web
         self._store_hangs = store_hangs
         self._load_shedder, self._crowd, self._tally = load_shedder, crowd, tally
         self.ticks: Callable[[], float] = load_shedder.ticks
@@ -111,8 +109,8 @@ class PagesForAll:
         # Whole, whatever this browser has: others have not.
         whole = {name: value for name, value in environ.items() if name not in _CONDITIONS}
         whole["REQUEST_METHOD"] = "GET"
-        body, status, headers = self._whole(whole)
-        now = self.ticks()
+        chunks, status, answered = run_wsgi_app(self._web, whole, buffered=True)
+        body, headers, now = b"".join(chunks), list(answered), self.ticks()
         new = memory.put(key, status, headers, body, now)
         if new is not None:
             return self._from_memory(new, environ, start_response)
@@ -120,12 +118,3 @@ class PagesForAll:
             return self._from_memory(old, environ, start_response)
         start_response(status, headers)
         return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]
-
-    def _whole(self, environ: Environ) -> tuple[bytes, str, Headers]:
-        with self._load_shedder.turn:
-            began, cpu = self.ticks(), time.thread_time()
-            try:
-                body, status, headers = run_wsgi_app(self.app, environ, buffered=True)
-            finally:
-                self._load_shedder.web_done(self.ticks() - began, time.thread_time() - cpu)
-        return b"".join(body), status, list(headers)
