@@ -1,12 +1,12 @@
 """The waiting room as each worker has it: tickets, and the page that shows a visitor's place.
 
 No answer of it asks the store. How far the room is comes from a snapshot that
-`web.admission.ledger` reads once a second; what is told of it is worked out some times a second and
-kept.
+`web.admission.ledger` reads once a second.
 """
 
 from __future__ import annotations
 
+import json
 import time
 
 from collections.abc import Iterable
@@ -31,25 +31,16 @@ from web.admission.parts import (
     RETRY_SECONDS,
     Environ,
     GateParts,
-    Headers,
     LedgerTally,
     briefly,
     language_of,
 )
-from web.admission.room_pages import about, told, words_of
+from web.admission.room_pages import about, words_of
 from web.admission.waiting_room import POLL, START
 from web.online.asked_centre import asked_in
 from web.online.cookies import cookie_in
 from web.tickets import ROOM, TICKET, VISIT
 
-# Bodies of pages that are kept, of 3 kB each.
-SHOWN: Final = 256
-# Tickets read lately are kept, by a browser's cookies up to this length: its page asks again every
-# few seconds, and to read a ticket costs as much as the rest of the answer.
-READ: Final = 8192
-READ_LETTERS: Final = 256
-# Seconds for which a worker does not look anew how far the room is.
-SEEN: Final = 0.1
 # How long a browser keeps a ticket.
 TICKET_SECONDS: Final = 4 * 3600
 # A rank that no visitor has moved on to for so long after an opening (seconds) stops no visitor.
@@ -64,23 +55,14 @@ _JSON: Final = [
     ("Cache-Control", "no-store"),
     ("X-Content-Type-Options", "nosniff"),
 ]
-# Kind, language, people, minutes, seconds until the next look, opening.
-_Key = tuple[str, str, int, int, int, int]
 
 
 class RoomView(NamedTuple):
-    """What all visitors in the room are told from, from `since` to `until` (of the wall clock)."""
+    """What visitors in the room are told from at a moment. Without a `kind` there is no room."""
 
-    # None: there is none.
-    room: Room | None
-    kind: str
-    frontier: int
-    # How many visitors stand before the frontier, of the room's points.
-    let_in: float
-    since: float
-    until: float
-    # The place told to all visitors alike, before the opening; as `_place`.
-    place: tuple[int, float, int] | None = None
+    room: Room
+    kind: str = ""
+    frontier: int = 0
 
 
 class RoomEntry(NamedTuple):
@@ -96,7 +78,6 @@ class RoomEntry(NamedTuple):
     ticket: Ticket | None = None
 
 
-_NOBODY: Final = RoomView(None, "", 0, 0.0, 0.0, 0.0)
 _PASSES: Final = RoomEntry(may_pass=True)
 _COUNTING: Final = RoomEntry(may_pass=True, is_counting=True)
 
@@ -120,9 +101,6 @@ class RoomOfWorker:
         self.tag = ""
         self._told_at = 0.0
         self._opens = 0.0
-        self._view = _NOBODY
-        self._shown: dict[_Key, tuple[Headers, bytes]] = {}
-        self._read: dict[str, Ticket] = {}
 
     # ------------------------------------------------------------ snapshots
 
@@ -163,25 +141,15 @@ class RoomOfWorker:
     @property
     def is_there(self) -> bool:
         """Whether visitors wait, or would, at this moment."""
-        return self.look(self.now()).room is not None
+        return self.room(self.now()) is not None
 
     def look(self, now: float) -> RoomView:
-        """The room as visitors are told of it at `now`; computed a few times a second."""
-        view = self._view
-        if view.since <= now < view.until:
-            return view
+        """The room as visitors are told of it at `now`."""
         room = self.room(now)
         if room is None:
-            view = RoomView(None, "", 0, 0.0, now, now + SEEN)
-        else:
-            frontier = room.frontier_at(now)
-            kind, until, place = "waiting", now + SEEN, None
-            if now < room.opening:
-                kind, until = "before", min(until, room.opening)
-                place = about(room.waiting - 1), 0.0, look_again(room.opening - now)
-            view = RoomView(room, kind, frontier, room.up_to(frontier), now, until, place)
-        self._view = view
-        return view
+            return RoomView(Room())
+        kind = "before" if now < room.opening else "waiting"
+        return RoomView(room, kind, room.frontier_at(now))
 
     # ------------------------------------------------------------ tickets
 
@@ -212,11 +180,9 @@ class RoomOfWorker:
         query = environ.get("QUERY_STRING", "")
         if entry.ticket is not None and environ["REQUEST_METHOD"] == "GET":
             view = self.look(self.now())
-            if view.room is not None:
+            if view.kind:
                 language = language_of(query)
-                return self._page(
-                    start_response, view, view.room, entry.ticket, entry.cookie, language
-                )
+                return self._page(start_response, view, entry.ticket, entry.cookie, language)
         return _see_other(start_response, _with_asked(ROOM, query), entry.cookie)
 
     def stands_in(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
@@ -228,17 +194,8 @@ class RoomOfWorker:
 
     def _ticket(self, environ: Environ, room: Room) -> Ticket | None:
         """The ticket that a browser has for this room."""
-        cookies: str = environ.get("HTTP_COOKIE", "")
-        found = self._read.get(cookies) or self._read_ticket(cookies)
+        found = self.tickets.read(cookie_in(environ.get("HTTP_COOKIE", ""), self._cookie))
         return found if found is not None and found.opening == room.opening else None
-
-    def _read_ticket(self, cookies: str) -> Ticket | None:
-        found = self.tickets.read(cookie_in(cookies, self._cookie))
-        if found is not None and len(cookies) <= READ_LETTERS:
-            if len(self._read) >= READ:
-                self._read = {}
-            self._read[cookies] = found
-        return found
 
     def _new_ticket(self, environ: Environ, room: Room, now: float) -> tuple[Ticket, str]:
         """A new ticket, and the cookie that keeps it."""
@@ -260,79 +217,60 @@ class RoomOfWorker:
     def answer(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes] | None:
         """/salle and what its script asks for; None where that is for the application."""
         now = self.now()
-        view = self._view
-        if not view.since <= now < view.until:
-            view = self.look(now)
-        query = environ["QUERY_STRING"]
+        view, query = self.look(now), environ["QUERY_STRING"]
         language = language_of(query)
-        room = view.room
-        if room is None or path not in WAITING:
+        if not view.kind or path not in WAITING:
             return _json(start_response, go=_in(START, language)) if path == POLL else None
         self._tally.rooms += 1
-        ticket, cookie = self._ticket(environ, room), ""
+        ticket, cookie = self._ticket(environ, view.room), ""
         if path == POLL:
-            return self._tell(start_response, view, room, ticket, language)
+            return self._tell(start_response, view, ticket, language)
         if ticket is None:
-            ticket, cookie = self._new_ticket(environ, room, now)
+            ticket, cookie = self._new_ticket(environ, view.room, now)
         if ticket.rank <= view.frontier:
             return _see_other(start_response, _with_asked(START, query), cookie)
-        return self._page(start_response, view, room, ticket, cookie, language)
+        return self._page(start_response, view, ticket, cookie, language)
 
-    def _page(  # noqa: PLR0917 (what the visitor is shown is made of)
-        self,
-        start_response: Any,
-        view: RoomView,
-        room: Room,
-        ticket: Ticket,
-        cookie: str,
-        language: str,
+    def _page(
+        self, start_response: Any, view: RoomView, ticket: Ticket, cookie: str, language: str
     ) -> Iterable[bytes]:
         """The page of a visitor who waits."""
-        people, seconds, each = view.place or _place(view, room, ticket)
-        self.presence.seen(ticket, each)
-        key = view.kind, language, people, int(seconds / 60), each, room.opening
-        shown = self._shown.get(key) or self._show(key, seconds)
-        if shown is None:
-            return briefly(start_response, RETRY_SECONDS)
-        headers, body = shown
-        start_response("200 OK", headers if not cookie else [*headers, ("Set-Cookie", cookie)])
-        return [body]
-
-    def _show(self, key: _Key, seconds: float) -> tuple[Headers, bytes] | None:
-        """A page that some hundred visitors get, so it is kept."""
-        kind, language, people, _minutes, each, opening = key
-        made = self._crowd.page(kind, language, opening)
+        people, seconds, each = self._place(view, ticket)
+        made = self._crowd.page(view.kind, language, view.room.opening)
         if made is None:
-            return None
-        ahead, wait = _sentences(kind, language, people, seconds)
-        body = made.filled(ahead.encode(), wait.encode(), str(each).encode())
-        if len(self._shown) >= SHOWN:
-            self._shown = {}
-        self._shown[key] = made.headers, body
-        return self._shown[key]
+            return briefly(start_response, RETRY_SECONDS)
+        ahead, wait = _sentences(view.kind, language, people, seconds)
+        cookies = [("Set-Cookie", cookie)] if cookie else []
+        start_response("200 OK", [*made.headers, *cookies])
+        return [made.filled(ahead.encode(), wait.encode(), str(each).encode())]
 
     def _tell(
-        self, start_response: Any, view: RoomView, room: Room, ticket: Ticket | None, language: str
+        self, start_response: Any, view: RoomView, ticket: Ticket | None, language: str
     ) -> Iterable[bytes]:
         if ticket is None:
             # A browser that keeps no cookie gets no new rank each time that its script asks.
             return _json(start_response, kind="lost")
         if ticket.rank <= view.frontier:
             return _json(start_response, go=_in(START, language))
-        people, seconds, each = view.place or _place(view, room, ticket)
-        self.presence.seen(ticket, each)
+        people, seconds, each = self._place(view, ticket)
         ahead, wait = _sentences(view.kind, language, people, seconds)
         again = words_of(language).each(each)
         return _json(
             start_response, kind=view.kind, ahead=ahead, wait=wait, each=each, seconds=again
         )
 
-
-def _place(view: RoomView, room: Room, ticket: Ticket) -> tuple[int, float, int]:
-    """How many stand before a visitor, how long they take, when to look again (seconds)."""
-    people = about(room.up_to(ticket.rank) - view.let_in)
-    seconds = people / max(room.rate, LEAST)
-    return people, seconds, look_again(seconds)
+    def _place(self, view: RoomView, ticket: Ticket) -> tuple[int, float, int]:
+        """How many stand before a visitor, how long they take, when to look again (seconds)."""
+        room = view.room
+        if view.kind == "before":
+            people, seconds = about(room.waiting - 1), 0.0
+            each = look_again(room.opening - self.now())
+        else:
+            people = about(room.up_to(ticket.rank) - room.up_to(view.frontier))
+            seconds = people / max(room.rate, LEAST)
+            each = look_again(seconds)
+        self.presence.seen(ticket, each)
+        return people, seconds, each
 
 
 def _sentences(kind: str, language: str, people: int, seconds: float) -> tuple[str, str]:
@@ -362,4 +300,4 @@ def _see_other(start_response: Any, path: str, cookie: str) -> Iterable[bytes]:
 
 def _json(start_response: Any, **values: object) -> Iterable[bytes]:
     start_response("200 OK", _JSON)
-    return [told(**values)]
+    return [json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()]

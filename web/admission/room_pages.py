@@ -8,13 +8,12 @@ visitor to the next; replacing them is all that is left to do when a visitor com
 from __future__ import annotations
 
 import html
-import json
 import math
 import re
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl, urljoin
 
@@ -35,8 +34,6 @@ _MARKS: Final = re.compile(f"({'|'.join(LETTERS)})".encode())
 _SPLIT: Final = {letter.encode(): number for number, letter in enumerate(LETTERS)}
 _MINUTE: Final = 60
 _NONE: Final = b""
-_SENTENCES: Final = 1024
-_TOLD: Final = 256
 _THREE_DIGITS: Final = 1000
 # Of the page alone, and said by the server that sends it.
 _OF_ONE: Final = frozenset({"content-length", "set-cookie", "vary", "etag"})
@@ -105,28 +102,26 @@ class Words:
     """Sentences of one language with their numbers."""
 
     def __init__(self, language: str) -> None:
-        words = screen(language)
-        self._sayings = Sayings(words)
-        count = self._sayings.count
-        self._ahead = {name: words[f"room.waiting.{name}"] for name in _of("ahead")}
-        self._others = {name: words[f"room.before.{name}"] for name in _of("others")}
-        self._wait = words["room.waiting.wait"]
-        self._each = words["room.each"]
+        self._words = screen(language)
+        self._sayings = Sayings(self._words)
 
-        # So few are different that each is made once: a few thousand sentences.
-        self.ahead = lru_cache(maxsize=_SENTENCES)(partial(_number, self._ahead, "ahead", count))
-        self.others = lru_cache(maxsize=_SENTENCES)(partial(_number, self._others, "others", count))
-        self.each = lru_cache(maxsize=_SENTENCES)(self._seconds)
-        self._minutes = lru_cache(maxsize=_SENTENCES)(self._waited)
+    def ahead(self, people: int) -> str:
+        return self._number("room.waiting.ahead", people)
+
+    def others(self, people: int) -> str:
+        return self._number("room.before.others", people)
+
+    def each(self, seconds: int) -> str:
+        return self._words["room.each"].format(seconds=seconds)
 
     def wait(self, seconds: float) -> str:
-        return self._minutes(math.ceil(seconds / _MINUTE) if seconds >= _MINUTE else 0)
+        whole = math.ceil(seconds / _MINUTE) * _MINUTE if seconds >= _MINUTE else 0
+        return self._words["room.waiting.wait"].format(time=self._sayings.wait(whole))
 
-    def _seconds(self, seconds: int) -> str:
-        return self._each.format(seconds=seconds)
-
-    def _waited(self, minutes: int) -> str:
-        return self._wait.format(time=self._sayings.wait(minutes * _MINUTE))
+    def _number(self, key: str, people: int) -> str:
+        if people <= 1:
+            return self._words[f"{key}_one" if people == 1 else f"{key}_none"]
+        return self._words[key].format(people=self._sayings.count(people))
 
 
 def about(people: float) -> int:
@@ -138,26 +133,10 @@ def about(people: float) -> int:
     return max(round(people), 0) * zeros
 
 
-def _number(words: dict[str, str], name: str, count: Callable[[int], str], people: int) -> str:
-    if people <= 1:
-        return words[f"{name}_one" if people == 1 else f"{name}_none"]
-    return words[name].format(people=count(people))
-
-
-def _of(name: str) -> tuple[str, str, str]:
-    return name, f"{name}_one", f"{name}_none"
-
-
 @lru_cache
 def words_of(language: str) -> Words:
     """Read once for each language."""
     return Words(language)
-
-
-@lru_cache(maxsize=_TOLD)
-def told(**values: object) -> bytes:
-    """For the page's script: so many are told the same that it is written once."""
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def escaped(text: str) -> bytes:
