@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 
-from array import array
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -29,9 +29,8 @@ LATE_PART: Final = 0.25
 LATE_SECONDS: Final = 3
 # After so many seconds of counting (the longest silence of a visitor) all were seen.
 SEES_ALL: Final = EACH[1] * (1 + LATE_PART) + LATE_SECONDS
-# Seconds until which a visitor counts, by ticket: 512 kB. Of tickets sharing a slot, one counts.
-_SLOTS: Final = 2**18
-_LONGEST: Final = 2**16 - 1
+# A worker counts no more visitors than this.
+MOST: Final = 2**18
 # The weight of an absent visitor against one who is there. If a breakdown in front of us cut all
 # off for a minute, they are not all let in at once when they are back.
 ABSENT: Final = 0.02
@@ -46,67 +45,29 @@ class Presence:
         self._began = ticks()
         self._counting = threading.Lock()
         self._opening = 0
-        self._start(self._began)
-
-    def _start(self, now: float) -> None:
-        self._zero = now
-        self._until = array("H")
-        self._there: dict[int, int] = {}
-        # How many of a group are gone at a second if they are not seen again.
-        self._leaves: dict[int, dict[int, int]] = {}
-        self._swept = 0
+        # By ticket: until when (of the clock) a visitor counts, and in which group of buckets.
+        self._visitors: dict[bytes, tuple[float, int]] = {}
 
     def seen(self, ticket: Ticket, each: float) -> None:
         """The one with this ticket is there, and was told to look again in `each` seconds."""
-        now = self._ticks()
-        slot = int.from_bytes(ticket.id[:4], "big") % _SLOTS
-        if ticket.opening == self._opening and self._until:
-            # Twice in a second, as a crowd of robots asks: known already, and no lock to wait for.
-            until = int(now - self._zero) + int(each * (1 + LATE_PART)) + LATE_SECONDS
-            if self._until[slot] == until:
-                return
+        until = self._ticks() + int(each * (1 + LATE_PART)) + LATE_SECONDS
         with self._counting:
-            if ticket.opening != self._opening or now - self._zero > _LONGEST - SEES_ALL - 1:
-                self._opening = ticket.opening
-                self._start(now)
-            if not self._until:
-                self._until = array("H", bytes(2 * _SLOTS))
-            second = max(int(now - self._zero), self._swept)
-            self._sweep(second)
-            until = second + int(each * (1 + LATE_PART)) + LATE_SECONDS
-            group = ticket.rank // _MILLI_OF_A_GROUP
-            before = self._until[slot]
-            if before > second:
-                leaves = self._leaves.get(before, {})
-                if not leaves.get(group):
-                    # The slot's last count was of another ticket.
-                    return
-                leaves[group] -= 1
-                if not leaves[group]:
-                    del leaves[group]
-            else:
-                self._there[group] = self._there.get(group, 0) + 1
-            self._until[slot] = until
-            then = self._leaves.setdefault(until, {})
-            then[group] = then.get(group, 0) + 1
+            if ticket.opening != self._opening:
+                self._opening, self._visitors = ticket.opening, {}
+            if len(self._visitors) < MOST or ticket.id in self._visitors:
+                self._visitors[ticket.id] = until, ticket.rank // _MILLI_OF_A_GROUP
 
     def told(self) -> dict[str, Any]:
         """For what a worker writes: how many are there, by group, and how long it has counted."""
         now = self._ticks()
         with self._counting:
-            self._sweep(int(now - self._zero))
-            groups = {str(group): people for group, people in self._there.items()}
+            self._visitors = {
+                ticket: (until, group)
+                for ticket, (until, group) in self._visitors.items()
+                if until > now
+            }
+            groups = Counter(str(group) for _until, group in self._visitors.values())
         return {"opening": self._opening, "for": round(now - self._began, 1), "groups": groups}
-
-    def _sweep(self, second: int) -> None:
-        if second <= self._swept:
-            return
-        self._swept = second
-        for one in [leave for leave in self._leaves if leave <= second]:
-            for group, people in self._leaves.pop(one).items():
-                self._there[group] -= people
-                if not self._there[group]:
-                    del self._there[group]
 
 
 @dataclass(frozen=True)

@@ -241,10 +241,6 @@ class Room:
         """Whether no rank of a sudden crowd is known yet, so that no ticket lets in."""
         return self.crowded and self.frontier_at(now) <= DRAWN
 
-    def ahead(self, rank: int, now: float) -> int:
-        """How many visitors stand before a rank, of those who have not been let in."""
-        return max(round(self.up_to(rank) - self.up_to(self.frontier_at(now))), 0)
-
     def up_to(self, rank: int) -> float:
         """How many visitors stand up to a rank, of those behind the frontier of `at`."""
         ranks, people = self.ranks, self.people
@@ -255,11 +251,6 @@ class Room:
         if rank <= low:
             return before
         return before + (people[after] - before) * (rank - low) / (ranks[after] - low)
-
-    def seconds(self, ahead: int, now: float) -> float:
-        """How long it takes until so many visitors have been let in."""
-        waits = max(self.opening - now, 0.0)
-        return waits + (ahead / self.rate if self.rate > 0 else 0.0)
 
 
 def look_again(seconds: float) -> int:
