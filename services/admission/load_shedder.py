@@ -75,20 +75,14 @@ class Level(IntEnum):
 class _Line:
     """Requests that wait for the same reason, in their order. Of one lock, that of its LoadShedder.
 
-    `may` says whether the first of them may begin, `has_place` whether one more may wait.
+    Two lines are a pair, for whose requests there are `places` in all. Those `behind` the other
+    line of the pair begin after it, and have half of the places.
     """
 
-    def __init__(
-        self, may: Callable[[], bool], has_place: Callable[[], bool], *, of_web: bool
-    ) -> None:
-        self.may, self.has_place, self.of_web = may, has_place, of_web
+    def __init__(self, places: int, behind: _Line | None = None, *, of_web: bool = False) -> None:
+        self.places, self.behind, self.of_web = places, behind, of_web
         # A thread holds each, and hears here that it begins.
         self.requests: deque[SimpleQueue[bool]] = deque()
-
-    @property
-    def waiting(self) -> int:
-        """How many they are."""
-        return len(self.requests)
 
 
 class LoadShedder:
@@ -108,10 +102,7 @@ class LoadShedder:
         `STAFF_PLACES`.
         """
         self._threads = threads
-        self._places, self._patience = queue, patience
-        self._new_places = queue // 2
-        self._staff_places = min(queue, STAFF_PLACES)
-        self._screen_places = self._staff_places // 2
+        self._patience = patience
         self.ticks = ticks
         self.level = Level.NONE
         # Requests of running web sessions at once, by level; the others have one less.
@@ -120,11 +111,11 @@ class LoadShedder:
         self._others = 0
         self._spare = max(threads - 2, 1)
         self._counting = threading.Lock()
-        # Running web sessions, visitors who begin, people who work here, and their screens.
-        self._going_on = _Line(self._may_go_on, self._has_place, of_web=True)
-        self._new = _Line(self._may_begin_now, self._has_place_behind, of_web=True)
-        self._staff = _Line(self._has_spare, self._has_place_for_staff, of_web=False)
-        self._screens = _Line(self._may_show, self._has_place_for_screen, of_web=False)
+        # Running web sessions, and visitors who begin; people who work here, and their screens.
+        self._going_on = _Line(queue, of_web=True)
+        self._new = _Line(queue, self._going_on, of_web=True)
+        self._staff = _Line(min(queue, STAFF_PLACES))
+        self._screens = _Line(min(queue, STAFF_PLACES), self._staff)
         # Those of a pair do not pass each other; each time the other pair is asked first.
         self._lines = deque((self._staff, self._screens, self._going_on, self._new))
         # So many work at once, however many of the server's threads others have.
@@ -173,10 +164,10 @@ class LoadShedder:
     def _begins(self, line: _Line, *, may_wait: bool = True) -> bool:
         """Begin now, or wait in this line where it has a place; whether the request's turn came."""
         with self._counting:
-            if not line.requests and line.may():
+            if not line.requests and self._may(line):
                 self._count(line)
                 return True
-            if not (may_wait and line.has_place()):
+            if not (may_wait and self._has_place(line)):
                 return False
             turn: SimpleQueue[bool] = SimpleQueue()
             line.requests.append(turn)
@@ -194,7 +185,7 @@ class LoadShedder:
     def _let_in(self) -> None:
         """A thread is free: those whose turn it is begin."""
         for line in self._lines:
-            while line.requests and line.may():
+            while line.requests and self._may(line):
                 self._count(line)
                 line.requests.popleft().put(True)  # noqa: FBT003 (the one thing that is told)
         self._lines.rotate(2)
@@ -205,30 +196,27 @@ class LoadShedder:
         else:
             self._others += 1
 
-    def _has_place(self) -> bool:
-        """Whether a running web session may wait."""
-        return self._going_on.waiting + self._new.waiting < self._places
-
-    def _has_place_behind(self) -> bool:
-        """Whether a visitor who begins may wait."""
-        has_place = self._has_place() and self._new.waiting < self._new_places
-        return has_place and not self.slows_screens
-
-    def _may_go_on(self) -> bool:
-        web = self._web
-        return web < self._most[self.level] and web + self._others < self._spare
-
-    def _may_begin_now(self) -> bool:
-        """As a visitor who begins: one less of them than of those who go on, with many threads."""
-        if self._going_on.waiting:
+    def _has_place(self, line: _Line) -> bool:
+        """Whether one more request may wait in a line."""
+        if line.behind is None:
+            other = self._new if line.of_web else self._screens
+            return len(line.requests) + len(other.requests) < line.places
+        if self.slows_screens or len(line.requests) >= line.places // 2:
             return False
+        return self._has_place(line.behind)
+
+    def _may(self, line: _Line) -> bool:
+        """Whether the first of a line may begin: two threads are always left to the telephone."""
+        if self._web + self._others >= self._spare or (line.behind and line.behind.requests):
+            return False
+        if not line.of_web:
+            return True
         most = self._most[self.level]
-        if self.level in {Level.NONE, Level.CALLS}:
-            most -= 1
-        if self.level is Level.NONE:
-            # With few threads none is left that running web sessions could have before others.
-            most = max(most, 1)
-        return self._web < most and self._has_spare()
+        if line.behind and self.level in {Level.NONE, Level.CALLS}:
+            # One less of visitors who begin than of running web sessions; where there are few
+            # threads, at least one.
+            most = max(most - 1, 1 if self.level is Level.NONE else 0)
+        return self._web < most
 
     def visit_begins(self) -> bool:
         """Whether another web session may begin, by the requests that those begun will still send.
@@ -250,8 +238,8 @@ class LoadShedder:
     def other_begins(self, *, waits: bool = False) -> bool:
         """As `web_begins`, for what is neither the telephone nor the public web; then `other_done`.
 
-        `waits`: somebody who works here clicked. They wait for their turn as running web sessions
-        do, in places of their own. Two threads are always left to the telephone.
+        `waits`: a member of staff clicked. They wait for their turn as running web sessions do, in
+        places of their own. Two threads are always left to the telephone.
         """
         return self._begins(self._staff, may_wait=waits)
 
@@ -260,22 +248,9 @@ class LoadShedder:
 
         Before it gives way to the telephone (`slows_screens`) it waits for its turn too, for 70
         screens meet by chance in a moment in which few of a worker's threads are free. It does not
-        pass somebody who clicked.
+        pass a member of staff who clicked.
         """
         return self._begins(self._screens)
-
-    def _has_place_for_staff(self) -> bool:
-        return self.staff_waiting < self._staff_places
-
-    def _has_place_for_screen(self) -> bool:
-        has_place = self._screens.waiting < self._screen_places and self._has_place_for_staff()
-        return has_place and not self.slows_screens
-
-    def _may_show(self) -> bool:
-        return self._has_spare() and not self._staff.waiting
-
-    def _has_spare(self) -> bool:
-        return self._web + self._others < self._spare
 
     def other_done(self, seconds: float) -> None:
         with self._counting:
@@ -311,22 +286,22 @@ class LoadShedder:
     @property
     def all_threads(self) -> int:
         """How many threads a worker has at the most; some of them wait for a turn."""
-        return self._threads + self._places + self._staff_places
+        return self._threads + self._going_on.places + self._staff.places
 
     @property
     def waiting(self) -> int:
         """How many requests of running web sessions wait for their turn."""
-        return self._going_on.waiting
+        return len(self._going_on.requests)
 
     @property
     def new_waiting(self) -> int:
         """How many requests of visitors who begin wait for their turn."""
-        return self._new.waiting
+        return len(self._new.requests)
 
     @property
     def staff_waiting(self) -> int:
         """How many requests of people who work here do, those of their screens included."""
-        return self._staff.waiting + self._screens.waiting
+        return len(self._staff.requests) + len(self._screens.requests)
 
     @property
     def slows_screens(self) -> bool:

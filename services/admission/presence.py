@@ -83,12 +83,12 @@ class Present:
         groups: dict[int, int] = {}
         if not told:
             return None
-        for one in told:
-            if one is None or one["for"] < SEES_ALL:
+        for worker in told:
+            if worker is None or worker["for"] < SEES_ALL:
                 return None
             # A worker that tells of another opening, or of none, was asked by no visitor.
-            if one["opening"] == opening:
-                for group, people in one["groups"].items():
+            if worker["opening"] == opening:
+                for group, people in worker["groups"].items():
                     groups[int(group)] = groups.get(int(group), 0) + people
         return cls(opening, groups)
 

@@ -1,4 +1,4 @@
-"""Whether the store answers, as one web worker knows it: so that few wait for it in vain.
+"""A web worker knows if the store answers, so that few requests wait for it in vain.
 
 A thread that waits for a store is one less for the telephone. So once it has failed, one request at
 a time asks whether it is back, and all others of the web are told at once that it is not. A thread
@@ -69,7 +69,7 @@ class StoreAnswers:
         self._next = self._failed_at + AGAIN
 
     def hangs(self) -> bool:
-        """Whether requests wait for it in vain at this moment, or did just now.
+        """Requests wait for it in vain at this moment, or did just now.
 
         Who finds no thread meanwhile finds none because of that, and not because of a crowd.
         """
@@ -149,4 +149,4 @@ class StoreAnswers:
             try:
                 self.look()
             except Exception as error:  # noqa: BLE001 (the next look may go better)
-                log.warning("nobody set free", error=type(error).__name__)
+                log.warning("no thread set free", error=type(error).__name__)

@@ -116,8 +116,8 @@ class Gate:
     def start(self) -> None:
         """Measure and write from now on, in the process that answers; again: nothing.
 
-        What a worker writes is its sign of life. One to which nobody comes gives it as well, else
-        a service that was just started, or a spare machine, would be taken for dead.
+        What a worker writes is its sign of life. A worker that no client asks gives it as well,
+        else a service that was just started, or a spare machine, would be taken for dead.
         """
         with self._starting:
             if not self._has_threads:

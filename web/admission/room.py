@@ -156,7 +156,7 @@ class RoomOfWorker:
     def at_the_door(self, environ: Environ) -> RoomEntry:
         """The visitor who asks for the first question; those who wait pass only at their turn.
 
-        As long as a sudden crowd is counted, whoever comes may pass without a ticket: it is for
+        As long as a sudden crowd is counted, visitors may pass without a ticket: it is for
         the worker to say whether they may begin, and else to show them in (`stands_in`).
         """
         now = self.now()
