@@ -63,7 +63,7 @@ from app.parts import (
 )
 from commands import operator
 from commands.terminal import says_what_grants
-from ivr.twiml import TEXT_OVERRIDES, Addresses
+from ivr.addresses import TEXT_OVERRIDES, Addresses
 from jobs import feeds, partner_feeds, partner_mirror
 from jobs.alert_listener import HttpListener, TellAlerts
 from jobs.certificate import certificate_tasks

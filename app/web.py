@@ -68,8 +68,8 @@ from app.parts import (
     make_parts,
     refuse_wrong_keys,
 )
+from ivr.addresses import Addresses
 from ivr.conversation import Conversation
-from ivr.twiml import Addresses
 from ivr.voice_token import VoiceAccount, make_token
 from jobs.queues import redis_answers
 from models.database import Database, NotDurable

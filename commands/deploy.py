@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
+from ivr.addresses import Addresses
 from ivr.conversation import LANGUAGE
-from ivr.twiml import Addresses, elsewhere
+from ivr.twiml import elsewhere
 from prompts.catalogue import COUNTRY_LANGUAGE, load
 from web import alone
 

@@ -22,7 +22,8 @@ from prompts.catalogue import (
     read,
     recordings_in,
 )
-from prompts.check import check, long_of, longest
+from prompts.check import check
+from prompts.check_rules import long_of, longest
 from prompts.joined import MOST_SILENCE, SAID
 from prompts.reading_time import NORMAL, seconds
 from prompts.sound import NotHeard, Sound, listen

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from twilio.twiml.voice_response import Dial, Hangup, Play
 
-from ivr.twiml import Addresses, document, one_key, sentence
+from ivr.addresses import Addresses
+from ivr.twiml import document, one_key, sentence
 from prompts.catalogue import Catalogue
 from services.agents.connect_agent import Entering
 

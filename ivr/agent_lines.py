@@ -19,9 +19,10 @@ from twilio.twiml.voice_response import Hangup
 from flows.session import Session
 from flows.steps.with_agent import taken
 from ivr import agent_documents as documents
+from ivr.addresses import Addresses
 from ivr.answer import xml
 from ivr.conversation import LANGUAGE
-from ivr.twiml import Addresses, document, render, told_and_over
+from ivr.twiml import document, render, told_and_over
 from prompts.catalogue import languages, load
 from services.agents import connect_agent
 from services.agents.connect_agent import Brought, DialCallback

@@ -25,7 +25,7 @@ from urllib3.exceptions import (
     NewConnectionError,
 )
 
-from ivr.twiml import OVERRIDES
+from ivr.addresses import OVERRIDES
 from services.ports import Busy, NoAnswer, ProviderRefused
 
 # For connecting and for the answer together.

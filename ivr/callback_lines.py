@@ -14,9 +14,10 @@ import structlog
 
 from flask import Blueprint, Response, request
 
+from ivr.addresses import Addresses
 from ivr.answer import xml
 from ivr.conversation import LANGUAGE, Conversation, TurnAnswer
-from ivr.twiml import Addresses, document, sorry_called_back, told_and_over
+from ivr.twiml import document, sorry_called_back, told_and_over
 from prompts.catalogue import load
 from services.agents.call_back import CallBack
 from services.store import Store

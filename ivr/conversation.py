@@ -10,8 +10,9 @@ from flows.session import Session
 from flows.speech import FAILED, RING, Heard, Input, Speech, TurnOutcome, keys
 from flows.steps.common import offer_to_resume
 from flows.steps.line import LINE_STEPS, QUEUE, WITH_AGENT
+from ivr.addresses import Addresses
 from ivr.caller import read_caller
-from ivr.twiml import Addresses, render
+from ivr.twiml import render
 from prompts.catalogue import load
 from services.call.end_call import record_call_status
 from services.call.resume_call import find_earlier

@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from flows.session import CallerKind, Session
+from ivr.addresses import Addresses
 from ivr.caller import read_caller
 from ivr.conversation import LANGUAGE
-from ivr.twiml import Addresses, crowded, told_and_over
+from ivr.twiml import crowded, told_and_over
 from prompts.catalogue import load
 from services.messages.notices import Reason
 from services.queue.entries import what_is_known

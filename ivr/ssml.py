@@ -14,8 +14,9 @@ from xml.sax.saxutils import escape
 from twilio.twiml import TwiML
 from twilio.twiml.voice_response import Say, SsmlBreak, SsmlSayAs
 
-from prompts.catalogue import FULL_RATE, GROUP, Catalogue, Said, dictated
+from prompts.catalogue import FULL_RATE, Catalogue
 from prompts.reading_time import VoicePauses
+from prompts.values import GROUP, Said, dictated
 from prompts.voices import DATE, Voice
 
 # Where the words go in a tag that is kept.

@@ -13,10 +13,11 @@ import structlog
 from flask import Blueprint, Response, abort, request
 
 from flows.speech import RETURNED, SILENCE, Input, keys, queued, spoken
+from ivr.addresses import NEWEST, Addresses
 from ivr.answer import xml
 from ivr.conversation import LANGUAGE, Conversation, TurnAnswer
 from ivr.crowded import PERSON, Crowded
-from ivr.twiml import NEWEST, Addresses, apology, document
+from ivr.twiml import apology, document
 from prompts.catalogue import load
 from services.telemetry import CALLS_ENDED, FAILURES, TURN_SECONDS
 

@@ -18,9 +18,10 @@ from flask import Blueprint, Response, request
 
 from flows.speech import Line
 from flows.steps.line import position, round_wait, wait
+from ivr.addresses import Addresses, QueueListener
 from ivr.answer import xml
 from ivr.conversation import LANGUAGE
-from ivr.twiml import Addresses, QueueListener, out_of_the_queue, waiting_document
+from ivr.twiml import out_of_the_queue, waiting_document
 from prompts.catalogue import languages
 from services.queue import entries
 from services.queue.entries import CallQueue, WaitAnnouncement

@@ -12,27 +12,15 @@ import tomllib
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import gsm0338
-
 from babel import Locale, UnknownLocaleError
 
 from prompts import recorded, service_words
-from prompts.by_text import (
-    BY_TEXT,
-    NOT_WRITTEN,
-    ByText,
-    by_text,
-    for_the_ear,
-    is_there,
-    needed,
-    values_of,
-)
+from prompts.by_text import BY_TEXT, is_there
 from prompts.catalogue import (
     ALOUD,
     AUDIO,
@@ -40,150 +28,57 @@ from prompts.catalogue import (
     COUNTRY_LANGUAGE,
     FOLDER,
     FULL_RATE,
-    JOINED,
     OF_SERVICE,
     PAUSE,
-    SHORT,
     Catalogue,
-    Part,
     flat,
     languages,
     of_source,
 )
+from prompts.check_by_text import of_conversations
+from prompts.check_rules import (
+    ANSWER,
+    COMMON_ADDRESS,
+    COMMON_TEXT,
+    EVERYWHERE,
+    FORBIDDEN,
+    HEALTH,
+    MARK_UP,
+    MOMENT_WORDS,
+    MOST_CHOICES,
+    MOST_WORDS,
+    MOST_WORDS_SLOW,
+    NEVER_SAID,
+    ONE_PART,
+    PERSON_KEY,
+    PIECE,
+    SIGN,
+    SLOWEST_RATE,
+    TELLS_PERSON,
+    TWO_PARTS,
+    WITH_LINK,
+    Problem,
+    length_of,
+    long_of,
+    longest,
+    names_of,
+    sentences_of,
+    septets,
+    unfilled,
+    unknown_formats,
+)
 from prompts.joined import SAID
 from prompts.reading_time import words
-from prompts.service_words import (
-    ENTRIES,
-    PAGE,
-    PLACEHOLDER,
-    SPOKEN,
-    TEXT,
-    ServiceWords,
-    Words,
-    found_never,
-)
+from prompts.service_words import PAGE, SPOKEN, TEXT, ServiceWords, Words, found_never
+from prompts.values import JOINED, Part
 from prompts.voices import misfit
 
-MOST_WORDS = 20  # in a sentence
-# In a sentence of [say.short], for callers who need more time. A language whose days and hours take
-# more words than those of French has as many more.
-MOST_WORDS_SLOW = 12
-MOMENT_WORDS = 7
-MOST_CHOICES = 4  # in a menu
-ONE_PART, TWO_PARTS = 160, 306  # septets of a text, 3GPP TS 23.038
-# Keys that mean the same everywhere: a person, slower, again, back, and the end of an entry.
-EVERYWHERE = frozenset("089*#")
-PERSON_KEY = "0"
-# The engine tells of a person in each menu; what has no step tells it itself.
-TELLS_PERSON = ("person", "crowded")
-# The text that nearly all people get; a longer address has another form.
-COMMON_TEXT = re.compile(r"confirmation")
-FORBIDDEN = re.compile(
-    r"internet|\b(web)?sites?\b|\bweb\b|\bonline\b|maintenance|\bwww\b", re.IGNORECASE
-)
-# Angle brackets would be read aloud; formats carry what a voice must know.
-MARK_UP = re.compile(r"</?[a-z][^>]*>", re.IGNORECASE)
-# Texts must not ask for a reply: the sender is a name, without a number to reply to.
-ANSWER = re.compile(
-    r"r[ée]pond[es]|\breply\b|\brespond\b|renvoyez|\btext (us|back)\b", re.IGNORECASE
-)
-# What begins so in [text] is no text by itself.
-PIECE = "part_"
-# Texts that are written with a link alone: its page tells the number to ring.
-WITH_LINK = re.compile(r"confirmation_(linked|least)(_both)?$")
-# What every text begins with.
-SIGN = "part_from"
-HEALTH = re.compile(
-    r"vacc|covid|virus|dose|inject|h[ôo]pital|hospital|clini|medic|m[ée]dic|m[ée]decin|sant[ée]\b"
-    r"|health|\bsoins?\b|pharma|docteur|doctor|infirmi|nurse|maladie|illness|patient|g[ée]riatr",
-    re.IGNORECASE,
-)
-NEVER_SAID = "may not stand in a text: never_in_texts of the service has it; say it otherwise"
 PAGES = "pages"
 TABLES = ("language", "formats", "say", "text")
 MAY_HAVE = frozenset({*TABLES, ALOUD, "heard", "fewer"})
 LANGUAGE_ENTRIES = ("locale", "voice_language", "voice", "press", "star", "hash")
-# Percent of a voice's own rate: below this it drawls.
-SLOWEST_RATE = 80
 # In a language's [formats] where it needs them.
 FORMATS_AT_WILL = frozenset({"noon", "midnight", "midnight_minutes", JOINED})
-
-_SENTENCE_END = re.compile(r"(?<=[.!?…])\s+")
-_GSM = gsm0338.Codec()
-
-# The longest that is likely to be said, by a value's name (and format), else by its format.
-# A street or a centre can be longer; one in twenty is.
-LONGEST: Mapping[str, Any] = {
-    "place": "Centre de vaccination de la salle polyvalente Jean Jaurès",
-    "name": "Salle polyvalente Jaurès, La Ferté-sous-Jouarre",
-    "centre": "Salle polyvalente Jaurès, La Ferté-sous-Jouarre",
-    "spot": "La Ferté-sous-Jouarre",
-    "town": "La Ferté-sous-Jouarre",
-    "street": "112 avenue du Général de Gaulle",
-    "ending": "78",
-    "minimum_age": 75,
-    "key": "3",
-    "far_town": "La Ferté-sous-Jouarre",
-    "service": "la carte d'identité",
-    "months": 12,
-    "group": "personnes qui vivent en résidence",
-    "ahead": 340,
-    "code:pairs": "204060",
-    "address": "112 avenue du General de Gaulle, 77260 La Ferte-sous-Jouarre",
-    "number": "09 74 75 00 01",
-    "reference": "4521738908",
-    "commune": "77260 La Ferte-sous-Jouarre",
-    "reason": "The place of your appointment is closed that day.",
-    "away": 149,
-    "which": "votre premier rendez-vous",
-    "instead": "en vez del mié. 23/09 a las 10:45",
-    "instead_both": "en vez del mié. 23/09 a las 10:45 y del mié. 23/09 a las 10:45",
-}
-LONGEST_OF_FORMAT: Mapping[str, Any] = {
-    "": "Seine-Saint-Denis",
-    "date": date(1942, 9, 24),
-    "day_hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001 (by the clock of the place)
-    "menu_hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001
-    "written_day_hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001
-    "short_day_hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001
-    "tight_day_hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001
-    "hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001
-    "written_hour": datetime(2026, 9, 23, 10, 45),  # noqa: DTZ001
-    "digits": "75011",
-    "pairs": "4521738908",
-    "number": "+33612345678",
-    "km": 0.4,
-    "far": 22.2,
-    "written_number": "+33612345678",
-    "short_km": 0.4,
-    "weeks": (21, 30),
-    "at": "La Ferté-sous-Jouarre",
-    "there": "La Ferté-sous-Jouarre",
-    "near": "La Ferté-sous-Jouarre",
-    "person": "father_in_law",
-    "born": "self",
-    "and": ("la carte d'identité", "le passeport"),
-    "from_age": 75,
-}
-# Where a place is, in a conversation by text.
-COMMON_PLACE = "112 avenue du General de Gaulle, La Ferte-sous-Jouarre"
-# A key and what it is for: "2 Un proche". Behind a digit of a date or an hour stands no such word.
-_WRITTEN_OPTION = re.compile(r"(?<![\w/.])([0-9*])(?= (?:[^\W\d_]|[¿{]))")
-# Of what is written in one part of a text, the usual and not the longest.
-COMMON_ADDRESS = "12 rue de la Paix, 75011 Paris 11e"
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is wrong, where, and what to do: a line of `flask prompts check`."""
-
-    file: str
-    where: str
-    what: str
-
-    def __str__(self) -> str:
-        place = f"{self.where}: " if self.where else ""
-        return f"{self.file}: {place}{self.what}"
 
 
 def check(folder: Path = FOLDER, service: Words | None = None) -> list[Problem]:
@@ -213,7 +108,7 @@ def check(folder: Path = FOLDER, service: Words | None = None) -> list[Problem]:
             problems += language.compared(reference)
         # A language without that file answers no texts; a folder without any is for telephones.
         if is_there(name, folder) or (name == COUNTRY_LANGUAGE and (folder / BY_TEXT).is_dir()):
-            problems += _of_conversations(name, folder, service)
+            problems += of_conversations(name, folder, service)
     problems += _of_pages(folder)
     return problems + list(_of_no_language(folder, found))
 
@@ -235,103 +130,8 @@ def _of_pages(folder: Path) -> Iterator[Problem]:
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             yield Problem(f"{PAGES}/{path.name}", "", f"it cannot be read: {error}")
             continue
-        for where, what in _unfilled(PAGE, source):
+        for where, what in unfilled(PAGE, source):
             yield Problem(f"{PAGES}/{path.name}", where, what)
-
-
-def _unfilled(table: str, source: Any, where: str = "") -> Iterator[tuple[str, str]]:
-    """Placeholders that the table of a service's words does not have, by their place."""
-    if isinstance(source, Mapping):
-        for key, entry in source.items():
-            yield from _unfilled(table, entry, f"{where}.{key}".strip("."))
-    elif isinstance(source, list):
-        for number, entry in enumerate(source):
-            yield from _unfilled(table, entry, f"{where}[{number}]")
-    elif isinstance(source, str):
-        for found in PLACEHOLDER.finditer(source):
-            if found["name"].lower() not in ENTRIES[table]:
-                known = ", ".join(ENTRIES[table])
-                what = f"{{service:{found['name']}}} is no entry of [{table}] in the words of a"
-                yield where, f"{what} service; there are {known}"
-
-
-def _of_conversations(name: str, folder: Path, service: Words) -> Iterator[Problem]:
-    """What is wrong with the words of conversations by text in one language.
-
-    An entry that the file lacks is made of what is spoken, where that makes a text; else it is
-    missing.
-    """
-    file = f"{BY_TEXT}/{name}.toml"
-    try:
-        said = tomllib.loads((folder / file).read_text("utf-8")).get("say", {})
-        unfilled = list(_unfilled(TEXT, said, "say"))
-        if unfilled:
-            yield from (Problem(file, where, what) for where, what in unfilled)
-            return
-        words = by_text(name, folder, service)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, re.error) as error:
-        yield Problem(file, "", f"it cannot be read: {error}; copy it from {BY_TEXT}/fr.toml")
-        return
-    wanted = needed(words.spoken)
-    for key in words.written.spoken_keys:
-        if key not in wanted:
-            yield Problem(file, f"say.{key}", "no text says it; take it out")
-    for key in wanted:
-        for where, what in _of_entry(words, key, service[name]):
-            yield Problem(file, where, what)
-    if set(re.findall(r"{(.*?)}", words.unknown)) != {"number"}:
-        yield Problem(file, "unknown", "name the {number} to ring, and no other value")
-    if not words.begins.fullmatch(words.word.casefold()):
-        yield Problem(file, "word", f"{words.word} begins nothing; begins has to match it")
-
-
-def _of_entry(words: ByText, key: str, service: ServiceWords) -> Iterator[tuple[str, str]]:
-    has_own = key in words.written.keys
-    if not has_own and key not in words.spoken.keys:
-        yield f"say.{key}", f"missing; {BY_TEXT}/fr.toml has it"
-        return
-    source = words.written if has_own else words.spoken
-    for number in range(source.wordings(key)):
-        parts = source.parts(key, number)
-        what = _unknown_formats(parts, source) or _of_written(words, key, number, parts, service)
-        if what and not has_own:
-            what = f"missing, and what is spoken makes no text: {what}"
-        if what:
-            yield f"say.{key}[{number}]", what
-
-
-def _of_written(
-    words: ByText, key: str, number: int, parts: Sequence[Part], service: ServiceWords
-) -> str:
-    """What is wrong with one wording of an entry; empty where nothing is."""
-    strange = sorted(_names(parts) - values_of(words.spoken, key))
-    if strange:
-        return f"{{{strange[0]}}} is not given there"
-    text = words.say(key, {**longest(parts), "address": COMMON_PLACE}, number)
-    literal = "".join(f"{part.text}{part.name and 'X'}" for part in parts)
-    if key not in words.written.keys:
-        literal = text
-    heard, health = for_the_ear(literal), HEALTH.search(literal)
-    offered = sorted(set(_WRITTEN_OPTION.findall(literal)) - EVERYWHERE)
-    spoken = sorted(set(_choices(words, key)) - NOT_WRITTEN.get(key, frozenset()))
-    if heard:
-        return f'"{heard}" is for the ear; write what is read'
-    if health or (never := found_never(service, [literal])):
-        about = "tells whoever reads it what this is about"
-        return f'"{health[0]}" {about}' if health else f'"{never}" {NEVER_SAID}'
-    if _length(text) > TWO_PARTS:
-        return f"{_length(text)} letters; two parts hold {TWO_PARTS}: shorten it"
-    if spoken and offered != spoken:
-        return f"offer the keys that are spoken: {', '.join(spoken)}"
-    return ""
-
-
-def _choices(words: ByText, key: str) -> list[str]:
-    """The keys that an entry offers when it is spoken; none for what texts alone say."""
-    if key not in words.spoken.keys:
-        return []
-    option = re.compile(rf"\b{re.escape(words.press)} ([1-7])(?![ ,]*[0-9])(?!\w)", re.IGNORECASE)
-    return option.findall("".join(part.text for part in words.spoken.parts(key, 0)))
 
 
 class _Unreadable(Exception):
@@ -381,7 +181,7 @@ class _Language:
                 re.compile(rule)
             except re.error as error:
                 raise _Unreadable(f"{ALOUD}: {rule!r} is no pattern: {error}") from None
-        said = (_unfilled(SPOKEN, source["say"], "say"), _unfilled(TEXT, source["text"], "text"))
+        said = (unfilled(SPOKEN, source["say"], "say"), unfilled(TEXT, source["text"], "text"))
         for where, what in chain(*said):
             raise _Unreadable(f"{where}: {what}")
         return cls(path, source, of_source(path, source, service), service[path.stem])
@@ -439,7 +239,7 @@ class _Language:
         for number in range(self.catalogue.wordings(key)):
             where = f"say.{key}[{number}]"
             parts = self.catalogue.parts(key, number)
-            unknown = _unknown_formats(parts, self.catalogue)
+            unknown = unknown_formats(parts, self.catalogue)
             if unknown:
                 yield self.problem(where, unknown)
                 continue
@@ -469,10 +269,12 @@ class _Language:
         long = long_of(key)
         theirs = [self.catalogue.parts(long, n) for n in range(self.catalogue.wordings(long))]
         parts = self.catalogue.parts(key, number)
-        for name in sorted(_names(parts) - {name for other in theirs for name in _names(other)}):
+        for name in sorted(
+            names_of(parts) - {name for other in theirs for name in names_of(other)}
+        ):
             yield f"{{{name}}} is not given; {long} has the values there are"
             return
-        if any(_unknown_formats(their, self.catalogue) for their in theirs):
+        if any(unknown_formats(their, self.catalogue) for their in theirs):
             return
         values = {**longest([part for other in theirs for part in other]), **longest(parts)}
         try:
@@ -562,12 +364,12 @@ class _Language:
     def _of_text(self, key: str) -> Iterator[Problem]:
         where = f"text.{key}"
         parts = self.catalogue.text_parts(key)
-        unknown = _unknown_formats(parts, self.catalogue)
+        unknown = unknown_formats(parts, self.catalogue)
         if unknown:
             yield self.problem(where, unknown)
             return
         literal = "".join(part.text for part in parts)
-        strange = sorted({letter for letter in literal if _septets(letter) is None})
+        strange = sorted({letter for letter in literal if septets(letter) is None})
         if strange:
             yield self.problem(
                 where,
@@ -585,7 +387,7 @@ class _Language:
                 yield self.problem(where, f'"{found[0]}"{why}')
         if never := found_never(self.service, [literal]):
             yield self.problem(where, f'"{never}" {NEVER_SAID}')
-        if not (key.startswith(PIECE) or WITH_LINK.match(key)) and "number" not in _names(parts):
+        if not (key.startswith(PIECE) or WITH_LINK.match(key)) and "number" not in names_of(parts):
             yield self.problem(where, "name the {number} to ring: nobody can answer a text")
         yield from self._of_length(key, parts)
 
@@ -594,14 +396,14 @@ class _Language:
         usual = {**longest(parts), "address": COMMON_ADDRESS}
         try:
             common, most = (
-                _length(self.catalogue.text(key, values)) for values in (usual, longest(parts))
+                length_of(self.catalogue.text(key, values)) for values in (usual, longest(parts))
             )
         except KeyError as error:
             yield self.problem(where, f"it cannot be filled in: {error}")
             return
         begins = 0
         if not key.startswith(PIECE):
-            begins = _length(self.catalogue.text(SIGN, {"text": ""}))
+            begins = length_of(self.catalogue.text(SIGN, {"text": ""}))
         length = begins + common
         if COMMON_TEXT.match(key) and length > ONE_PART:
             yield self.problem(where, f"{length} letters; one part holds {ONE_PART}: shorten it")
@@ -652,8 +454,8 @@ class _Language:
             if key not in reference.catalogue.keys:
                 yield self.problem(f"say.{key}", "fr.toml has no such sentence; take it out")
         for key in sorted(self.catalogue.texts & reference.catalogue.texts):
-            ours = _names(self.catalogue.text_parts(key))
-            theirs = _names(reference.catalogue.text_parts(key))
+            ours = names_of(self.catalogue.text_parts(key))
+            theirs = names_of(reference.catalogue.text_parts(key))
             yield from self._values(f"text.{key}", ours, theirs, theirs)
 
     def _beside(self, reference: _Language, key: str) -> Iterator[Problem]:
@@ -665,13 +467,13 @@ class _Language:
                 f' or say why not: "{key}" = "…" in a table [fewer]',
             )
         everywhere = {
-            name for n in range(theirs) for name in _names(reference.catalogue.parts(key, n))
+            name for n in range(theirs) for name in names_of(reference.catalogue.parts(key, n))
         }
         for number in range(ours):
             yield from self._values(
                 f"say.{key}[{number}]",
-                _names(self.catalogue.parts(key, number)),
-                _names(reference.catalogue.parts(key, number)) if number < theirs else set(),
+                names_of(self.catalogue.parts(key, number)),
+                names_of(reference.catalogue.parts(key, number)) if number < theirs else set(),
                 everywhere,
             )
         for number in range(min(ours, theirs)):
@@ -687,29 +489,6 @@ class _Language:
             yield self.problem(where, f"{{{name}}} is missing; the French sentence tells it")
         for name in sorted(ours - known):
             yield self.problem(where, f"{{{name}}} is not given; fr.toml has the values there are")
-
-
-def long_of(key: str) -> str:
-    """The sentence that an entry of [say.short] says in fewer words; empty for another entry."""
-    table = f"{SHORT}."
-    return key.removeprefix(table) if key.startswith(table) else ""
-
-
-def sentences_of(marked: str) -> list[str]:
-    """The sentences of a text; a pause ends none."""
-    text = " ".join(marked.replace(PAUSE, " ").split())
-    return [sentence for sentence in _SENTENCE_END.split(text) if sentence]
-
-
-def longest(parts: Sequence[Part]) -> dict[str, Any]:
-    """The longest values that are likely in these parts."""
-    values = {}
-    for part in parts:
-        if part.name:
-            name = part.name.rstrip(string.digits)
-            by_name = LONGEST.get(f"{name}:{part.format}" if part.format else name)
-            values[part.name] = by_name or LONGEST_OF_FORMAT[part.format]
-    return values
 
 
 def _shape(source: Mapping[str, Any]) -> None:
@@ -730,29 +509,3 @@ def _shape(source: Mapping[str, Any]) -> None:
             list(string.Formatter().parse(template))
         except ValueError as error:
             raise _Unreadable(f"{where}: {error}; a value is written {{name:format}}") from None
-
-
-def _names(parts: Sequence[Part]) -> set[str]:
-    return {part.name for part in parts if part.name}
-
-
-def _unknown_formats(parts: Sequence[Part], catalogue: Catalogue) -> str:
-    unknown = sorted({part.format for part in parts} - catalogue.formats)
-    if not unknown:
-        return ""
-    known = ", ".join(sorted(catalogue.formats - {""}))
-    return f'no value is said as "{unknown[0]}"; the formats are {known}'
-
-
-@lru_cache(maxsize=500)
-def _septets(letter: str) -> int | None:
-    """How much of a text a letter takes; None for one that GSM-7 does not have."""
-    try:
-        return len(_GSM.encode(letter)[0])
-    except UnicodeEncodeError:
-        return None
-
-
-def _length(text: str) -> int:
-    """Septets of a text; what comes from outside is brought into the alphabet before sending."""
-    return sum(_septets(letter) or 1 for letter in text)

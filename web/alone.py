@@ -16,8 +16,8 @@ from typing import Final
 
 from jinja2 import Environment, FileSystemLoader
 
-from prompts.catalogue import written_number
 from prompts.screens import LANGUAGES, screen
+from prompts.values import written_number
 
 _WEB: Final = Path(__file__).resolve().parent
 # Each with words in prompts/pages/error.*.toml, or in public.

@@ -21,8 +21,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.http import parse_accept_header
 from werkzeug.routing import RequestRedirect
 
-from prompts.catalogue import written_number
 from prompts.screens import LANGUAGES, Screen, named_languages, screen
+from prompts.values import written_number
 from services.accounts.staff import Staff
 from web.marks import LANGUAGE_COOKIE, SIGNED, who_may
 

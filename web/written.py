@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal
 
-from prompts.catalogue import Part, load, near_day, written_number
+from prompts.catalogue import load
 from prompts.screens import Screen
+from prompts.values import Part, near_day, written_number
 
 COUNTRY: Final = "Europe/Paris"
 # Where one key means the same at every question.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flows.agents import RungPerson
 from flows.questions import TELEPHONE_ONLY, End, Go, Miss, Move, Part, Question
 from flows.session import Proving, Session
 from flows.speech import Line, Listen
@@ -16,7 +17,7 @@ from flows.steps.line import QUEUE
 from flows.steps.queue import with_agent
 from flows.steps.resume import Resume
 from flows.understanding.words import choice
-from flows.world import RungPerson, World
+from flows.world import World
 
 STEP = "callback_check"
 # A person alone is behind these: an agent waits at the other end already.

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from flows.agents import NoPerson, QueuePlace, Unavailable
 from flows.questions import End, Go, Move
 from flows.session import INTERPRETER, Session
 from flows.speech import Line, TurnOutcome
-from flows.world import NoPerson, QueuePlace, Unavailable, World
+from flows.world import World
 
 QUEUE = "queue"
 WITH_AGENT = "with_agent"

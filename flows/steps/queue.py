@@ -7,18 +7,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from flows.agents import AfterQueue, NoPerson, Unavailable
 from flows.questions import End, Go, Move
 from flows.session import Session
 from flows.speech import Line, TurnOutcome
-from flows.steps.line import (
-    QUEUE,
-    WITH_AGENT,
-    offer_instead,
-    promised,
-    to_queue,
-    why_not,
-)
-from flows.world import AfterQueue, NoPerson, Unavailable, World
+from flows.steps.line import QUEUE, WITH_AGENT, offer_instead, promised, to_queue, why_not
+from flows.world import World
 
 # The provider's words for why a call is out of its queue. A caller who hung up is no reason to say
 # anything, and is answered before any step is asked.

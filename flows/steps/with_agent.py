@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from flows.agents import AfterAgent
 from flows.questions import End, Move
 from flows.session import Moving, Proving, Session
 from flows.speech import Line, Speech, TurnOutcome
 from flows.steps.line import WITH_AGENT, promised, to_queue
 from flows.steps.offers import search_nearest
 from flows.steps.queue import back_to_machine, with_agent
-from flows.world import AfterAgent, World
+from flows.world import World
 
 
 class WithAgent:

@@ -11,6 +11,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
+from flows.agents import (
+    AfterAgent,
+    AfterQueue,
+    BackFromAgent,
+    NoPerson,
+    QueuePlace,
+    RungPerson,
+    Unavailable,
+)
 from flows.engine import advance
 from flows.session import CallerBooking, CallerKind, KeptOffer, Moving, Offer, Session
 from flows.speech import RING, SILENCE, Input, Speech, keys
@@ -29,9 +38,6 @@ from flows.verification.rehearsed import (
     cut_call,
 )
 from flows.world import (
-    AfterAgent,
-    AfterQueue,
-    BackFromAgent,
     BookingOrder,
     Choice,
     CodeNeeds,
@@ -40,19 +46,15 @@ from flows.world import (
     Far,
     NamedCentre,
     News,
-    NoPerson,
     NotChanged,
     NotMine,
     OwnPhone,
-    QueuePlace,
     ReminderHours,
     Rules,
-    RungPerson,
     Search,
     ServiceWords,
     TakenUp,
     Town,
-    Unavailable,
     Unbooked,
     WaitingListRequest,
     World,

@@ -16,6 +16,7 @@ from datetime import timedelta
 from functools import lru_cache, partial
 from typing import Any
 
+from flows.agents import NoPerson
 from flows.engine import PERSON_STEPS, advance
 from flows.questions import Question
 from flows.session import CallerKind, Session, Whom
@@ -46,7 +47,6 @@ from flows.verification.weathers import (
     scenarios,
     weathers_of,
 )
-from flows.world import NoPerson
 
 # Sentences that stand before a question each time it is put.
 LEADS = frozenset(

@@ -8,6 +8,15 @@ from datetime import timedelta
 from functools import lru_cache, partial
 from typing import Any
 
+from flows.agents import (
+    AfterAgent,
+    AfterQueue,
+    BackFromAgent,
+    NoPerson,
+    QueuePlace,
+    RungPerson,
+    Unavailable,
+)
 from flows.session import MineState, Offer
 from flows.verification.rehearsal import RehearsedWorld
 from flows.verification.rehearsed import (
@@ -32,21 +41,7 @@ from flows.verification.rehearsed import (
     offers,
     services,
 )
-from flows.world import (
-    AfterAgent,
-    AfterQueue,
-    BackFromAgent,
-    Choice,
-    NamedCentre,
-    NoPerson,
-    NotChanged,
-    NotMine,
-    QueuePlace,
-    ReminderHours,
-    RungPerson,
-    Unavailable,
-    Unbooked,
-)
+from flows.world import Choice, NamedCentre, NotChanged, NotMine, ReminderHours, Unbooked
 
 # Makes an outside for one turn, with these options of it.
 Make = Callable[..., RehearsedWorld]

@@ -16,10 +16,10 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from flows.agents import RungPerson
 from flows.session import CallerKind, Session
 from flows.steps.resume import ENTRY_OF
 from flows.understanding import NotUnderstood, telephone
-from flows.world import RungPerson
 from models.agents import agents
 from models.agents.agents import NewLeg
 from models.call import turns

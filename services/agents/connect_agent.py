@@ -17,9 +17,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from flows.agents import AfterAgent, BackFromAgent
 from flows.session import Session
 from flows.steps.line import QUEUE
-from flows.world import AfterAgent, BackFromAgent
 from models import turn_days
 from models.agents import agents
 from models.agents.agents import ClaimedCommand, Leg, NewCommand

@@ -5,14 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from flows.agents import AfterQueue, BackFromAgent, NoPerson, QueuePlace, Unavailable
 from flows.session import Session
-from flows.world import (
-    AfterQueue,
-    BackFromAgent,
-    NoPerson,
-    QueuePlace,
-    Unavailable,
-)
 from models.database import Connection
 from models.queue import callbacks, queues
 from models.queue.queues import QueueStatus

@@ -32,7 +32,7 @@ from models.messages import incoming
 from models.messages.incoming import Before
 from models.turn_days import day_of
 from prompts.by_text import ByText, by_text, spoken_by_text
-from prompts.catalogue import written_number
+from prompts.values import written_number
 from services.call.take_turn import AlreadyAnswered, Body, Turn
 from services.call.world import CallWorld
 from services.messages import sms_parts, spend

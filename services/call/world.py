@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from flows.agents import RungPerson
 from flows.session import Offer
 from flows.understanding.vocabulary import Vocabulary
 from flows.world import (
@@ -22,7 +23,6 @@ from flows.world import (
     News,
     OwnPhone,
     Rules,
-    RungPerson,
     Search,
     ServiceWords,
     TakenUp,
@@ -50,12 +50,7 @@ from services.call.service_words import words_of
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import choices, eligibility, first_of, last_of
 from services.centres.directory import NearbyCentre, kilometres_to
-from services.centres.find_town import (
-    main_town_postcodes,
-    town_of,
-    town_of_cedex,
-    towns_named,
-)
+from services.centres.find_town import main_town_postcodes, town_of, town_of_cedex, towns_named
 from services.centres.named_centre import named_centre
 from services.messages.notices import Reason
 from services.messages.promises import Promise, promise_news

@@ -33,7 +33,7 @@ from services.campaign.campaign import BadCampaign
 from services.campaign.toml_lines import Entry, line_of, lines_of
 
 if TYPE_CHECKING:
-    from prompts.check import Problem
+    from prompts.check_rules import Problem
 
 # Modification (ns) and size of each file.
 Stamps = tuple[tuple[Path, int, int], ...]
@@ -137,7 +137,7 @@ def of_words(problem: Problem, words: Words) -> Mistake | None:
     table = SPOKEN if problem.where.startswith("say.") and "/" not in problem.file else TEXT
     names = _placeholders(FOLDER / problem.file, problem.where)
     filled = [name for name in names if own.table(table).get(name)]
-    from prompts.check import NEVER_SAID  # noqa: PLC0415
+    from prompts.check_rules import NEVER_SAID  # noqa: PLC0415
 
     if NEVER_SAID in problem.what and not any(
         found_never(own, [own.table(table)[name]]) for name in filled

@@ -20,8 +20,9 @@ from models.database import Connection
 from models.messages import budgets, outbox
 from models.messages.budgets import Limit
 from models.messages.outbox import MAIL, ClaimedMessage
-from prompts.catalogue import load, written_number
+from prompts.catalogue import load
 from prompts.screens import screen
+from prompts.values import written_number
 from services.messages import spend, texts
 from services.messages.calendar_file import appointments_of, calendar_file
 from services.messages.retry_plan import next_try

@@ -26,7 +26,8 @@ from models.database import Connection, unhurried
 from models.messages import reminders
 from models.messages.outbox import ClaimedMessage
 from models.messages.reminders import ReminderDay, ReminderPart
-from prompts.catalogue import TOMORROW, load, near_day
+from prompts.catalogue import load
+from prompts.values import TOMORROW, near_day
 from services.campaign.call_hours import next_call_at
 from services.campaign.campaign import Campaign
 from services.messages import texts

@@ -25,7 +25,8 @@ from models.centres.centres import CentreState, centre_states
 from models.database import Connection
 from models.rows import record
 from models.slots.slots import HeldAppointment
-from prompts.catalogue import FOLDER, Catalogue, written_number
+from prompts.catalogue import FOLDER, Catalogue
+from prompts.values import written_number
 from services.campaign.campaign import Campaign
 from services.letters import bare
 from services.messages.discreet_place import discreet

@@ -12,7 +12,8 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from models.booking.changes import BookingDetails
-from prompts.catalogue import Part, languages, load
+from prompts.catalogue import languages, load
+from prompts.values import Part
 from services.messages.sms_parts import to_gsm
 from services.messages.texts import PIECE, name_of
 

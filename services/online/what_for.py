@@ -19,7 +19,8 @@ from flows.steps.service import (
 )
 from flows.steps.service_over import SERVICE
 from flows.world import Choice, ServiceWords, World
-from prompts.catalogue import Part, load
+from prompts.catalogue import load
+from prompts.values import Part
 from services.call.service_words import words_of
 from services.campaign.eligibility import choices
 from services.letters import as_printed

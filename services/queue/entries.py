@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from flows.agents import AfterQueue, NoPerson, Unavailable
 from flows.session import CallerKind, Session
-from flows.world import AfterQueue, NoPerson, Unavailable
 from models.database import Connection
 from models.queue import callbacks, handling, queues
 from models.queue.queues import (

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from flows import steps as conversation
-from flows.world import AfterAgent
+from flows.agents import AfterAgent
 from models.agents import agents
 from models.agents.agents import NewCommand
 from models.queue import queues

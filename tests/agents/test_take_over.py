@@ -13,7 +13,7 @@ import pytest
 
 from flows.session import Session
 from ivr import agent_lines
-from ivr.twiml import Addresses
+from ivr.addresses import Addresses
 from models.agents import agents
 from models.call import turns
 from models.queue import queues

@@ -49,7 +49,8 @@ from models.attempts import attempt
 from models.booking.tables import history
 from models.waiting_list.tables import waiting_entry
 from models.waiting_list.waiting import of_row
-from prompts.catalogue import Catalogue, Part, load
+from prompts.catalogue import Catalogue, load
+from prompts.values import Part
 from services.booking.verify_store import verify_store
 from services.campaign.campaign import Eligible
 from tests.support.house import (

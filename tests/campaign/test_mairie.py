@@ -18,7 +18,7 @@ from jobs import feeds
 from prompts import service_words
 from prompts.by_text import by_text
 from prompts.catalogue import languages, load
-from prompts.check import longest
+from prompts.check_rules import longest
 from prompts.screens import LANGUAGES, screen
 from services.campaign.campaigns import Campaigns
 from services.campaign.words import wrong

@@ -21,7 +21,7 @@ from flows.speech import Line, Speech, TurnOutcome
 from flows.verification.rehearsal import all_is_told
 from ivr.twiml import Take, before_options
 from prompts.catalogue import PAUSE, load
-from prompts.check import SIGN
+from prompts.check_rules import SIGN
 from prompts.reading_time import VoicePauses, seconds
 from tests.calls import recorded
 from tests.support.keeper import ROOT

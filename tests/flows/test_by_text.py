@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 
+from flows.agents import QueuePlace
 from flows.engine import ENDED, advance
 from flows.session import CallerKind, Session
 from flows.speech import RING, Input, keys, spoken
@@ -17,7 +18,6 @@ from flows.steps import HELD
 from flows.understanding.texted import texted
 from flows.verification.rehearsal import RehearsedWorld
 from flows.verification.weathers import CAMPAIGNS, scenarios
-from flows.world import QueuePlace
 from prompts.by_text import for_the_ear
 from services.call.text_conversation import in_texts
 from services.messages import sms_parts

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import pytest
 
+from flows.agents import QueuePlace
 from flows.engine import PERSON_STEPS
 from flows.session import CallerKind
 from flows.speech import TurnOutcome
@@ -13,7 +14,7 @@ from flows.steps import STEPS
 from flows.steps.resume import is_worth_resuming
 from flows.verification.rehearsed import services
 from flows.verification.turns import WalkTurn
-from flows.world import QueuePlace, Unbooked
+from flows.world import Unbooked
 from tests.flows.fake_world import OWN_PHONE, PARTNER, FakeWorld, closed, not_yet_open, offers
 from tests.flows.talk import Talk, same_but
 from tests.flows.walk import kept_weathers, my_weathers, walk, weathers

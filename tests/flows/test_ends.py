@@ -7,10 +7,11 @@ from datetime import date
 
 import pytest
 
+from flows.agents import QueuePlace
 from flows.session import CallerKind, Session, Whom
 from flows.speech import RETURNED, Line, TurnOutcome
 from flows.steps.tell import known_number
-from flows.world import Far, NamedCentre, News, QueuePlace
+from flows.world import Far, NamedCentre, News
 from prompts.catalogue import load
 from tests.flows.fake_world import (
     FAR,

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from flows.agents import AfterAgent, AfterQueue, BackFromAgent, NoPerson, QueuePlace, Unavailable
 from flows.engine import advance
 from flows.session import CallerKind
 from flows.speech import FAILED, RETURNED, RING, TurnOutcome, keys, queued
@@ -13,16 +14,7 @@ from flows.steps.line import round_wait, wait
 from flows.steps.with_agent import taken
 from flows.verification.rehearsed import OPENING, PARIS
 from flows.verification.walking import QUEUE_RESULTS
-from flows.world import (
-    AfterAgent,
-    AfterQueue,
-    BackFromAgent,
-    NoPerson,
-    QueuePlace,
-    TakenUp,
-    Unavailable,
-    Unbooked,
-)
+from flows.world import TakenUp, Unbooked
 from prompts.by_text import by_text
 from prompts.catalogue import load
 from tests.flows.fake_world import MOBILE, FakeWorld, ringing

@@ -10,8 +10,10 @@ from flows.session import CallerKind, Whom
 from flows.speech import Speech, TurnOutcome
 from flows.steps import STEPS
 from flows.steps.common import Step, moments
-from ivr.twiml import Addresses, render
-from prompts.catalogue import Part, languages, load
+from ivr.addresses import Addresses
+from ivr.twiml import render
+from prompts.catalogue import languages, load
+from prompts.values import Part
 from tests.flows.fake_world import FakeWorld, two_doses
 from tests.flows.talk import Talk
 from tests.ivr.line import read

@@ -14,7 +14,7 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from prompts.catalogue import in_twos, spaced
+from prompts.values import in_twos, spaced
 from tests.support.keeper import ROOT
 from tests.support.leaks import leaks, ways_to_write
 from tests.support.postgres import bytes_of

@@ -15,10 +15,12 @@ import pytest
 
 from exchange.twiml import ENUMS, TwimlError, Verb, parse
 from flows.speech import Line, Listen, Speech, TurnOutcome
-from ivr.twiml import Addresses, QueueListener, render, waiting_document
-from prompts.catalogue import FOLDER, Catalogue, Part, languages, load
-from prompts.check import LONGEST_OF_FORMAT, long_of, longest
+from ivr.addresses import Addresses, QueueListener
+from ivr.twiml import render, waiting_document
+from prompts.catalogue import FOLDER, Catalogue, languages, load
+from prompts.check_rules import LONGEST_OF_FORMAT, long_of, longest
 from prompts.reading_time import NORMAL, SLOW, seconds
+from prompts.values import Part
 from prompts.voices import _POLLY, UnknownVoice, misfit, voice
 
 LANGUAGES = languages()

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import select
 
 from exchange.twiml import Verb
+from ivr.addresses import Addresses
 from ivr.agent_lines import bring
-from ivr.twiml import Addresses
 from models.queue import queues
 from models.queue.queues import QueueEntry
 from models.queue.tables import callback_request

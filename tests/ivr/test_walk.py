@@ -24,18 +24,12 @@ from flows.speech import Heard, TurnOutcome, queued
 from flows.steps import STEPS
 from flows.steps.common import Told
 from flows.steps.line import LINE_STEPS
-from ivr.twiml import Addresses, render
+from ivr.addresses import Addresses
+from ivr.twiml import render
 from models.booking.tables import appointment
 from models.clock import FixedClock
 from prompts.catalogue import load
-from tests.flows.walk import (
-    FIVE_HUNDRED,
-    MANGLED,
-    SENSIBLE,
-    Walk,
-    WalkTurn,
-    walk,
-)
+from tests.flows.walk import FIVE_HUNDRED, MANGLED, SENSIBLE, Walk, WalkTurn, walk
 from tests.ivr.line import Document, Line, goes_on_or_ends, promises_a_call_back, read
 from tests.support.house import (
     BASE,

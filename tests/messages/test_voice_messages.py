@@ -13,7 +13,7 @@ import pytest
 
 from sqlalchemy import select, update
 
-from flows.world import RungPerson
+from flows.agents import RungPerson
 from models.agents.tables import leg
 from models.messages import outbox
 from models.messages.outbox import FOLLOW_UP, ClaimedMessage, NewMessage

@@ -43,7 +43,8 @@ from tests.support.keldoc import (
     Meanwhile,
     beside,
 )
-from tools.simulator.keldoc import Refusal, take_as_public
+from tools.simulator.keldoc import take_as_public
+from tools.simulator.keldoc_diary import Refusal
 
 # Longer than any wait between two tries, and than a lease.
 LATER = timedelta(minutes=6)

@@ -34,7 +34,8 @@ from services.ports import Busy, NoAnswer, PartnerTime, ProviderRefused
 from tests.support.house import ACCOUNT, TOKEN
 from tests.support.keldoc import AGENDA, FIRST, SECOND, listening
 from tools.simulator.app import create_app
-from tools.simulator.keldoc import KEY, SECRET, Diary, Open
+from tools.simulator.keldoc import KEY, SECRET
+from tools.simulator.keldoc_diary import Diary, Open
 
 NOW = datetime(2026, 11, 26, 8, 0, tzinfo=UTC)
 START = NOW + timedelta(days=1)

@@ -15,7 +15,7 @@ from flows.engine import lines_of
 from flows.questions import Question
 from flows.steps import STEPS
 from prompts.catalogue import FOLDER, PAUSE, Catalogue, languages, load
-from prompts.check import longest
+from prompts.check_rules import longest
 from tests.flows.fake_world import FakeWorld
 from tests.flows.walk import CAMPAIGNS, my_weathers, walk, weathers
 from tools.simulator.answers import read_menu

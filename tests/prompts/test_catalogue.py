@@ -16,9 +16,10 @@ from commands.prompts import make
 from flows.engine import advance
 from flows.speech import RING, keys
 from flows.verification.rehearsal import RehearsedWorld, ringing
-from prompts.catalogue import COUNTRY_LANGUAGE, FOLDER, Part, Take, languages, load, read
+from prompts.catalogue import COUNTRY_LANGUAGE, FOLDER, Take, languages, load, read
 from prompts.check import check
 from prompts.reading_time import seconds
+from prompts.values import Part
 
 # What somebody who adds Spanish changes first, after a copy of en.toml.
 IN_SPANISH = {

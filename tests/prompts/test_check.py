@@ -18,18 +18,12 @@ from commands.common_call import PATHS, CommonPath, common_call, played
 from commands.prompts import make
 from exchange.twiml import parse
 from flows.speech import Line, Speech, TurnOutcome
-from ivr.twiml import Addresses, render
+from ivr.addresses import Addresses
+from ivr.twiml import render
 from prompts.catalogue import FOLDER, languages, load
-from prompts.check import LONGEST_OF_FORMAT, Problem, check, longest
-from prompts.reading_time import (
-    BETWEEN_GROUPS,
-    NORMAL,
-    SLOW,
-    VoicePauses,
-    pieces,
-    seconds,
-    words,
-)
+from prompts.check import check
+from prompts.check_rules import LONGEST_OF_FORMAT, Problem, longest
+from prompts.reading_time import BETWEEN_GROUPS, NORMAL, SLOW, VoicePauses, pieces, seconds, words
 from tests.support.keeper import ROOT
 
 FRENCH, ENGLISH = "fr.toml", "en.toml"

@@ -6,7 +6,7 @@ import wave
 
 import pytest
 
-from ivr.twiml import MUSIC
+from ivr.addresses import MUSIC
 from prompts.catalogue import AUDIO, FOLDER
 from prompts.make_music import FILE, RATE, samples
 from tests.support.house import House, house

@@ -9,8 +9,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from flows.speech import Line, Speech, TurnOutcome
-from ivr.twiml import Addresses, render
-from prompts.catalogue import Part, load
+from ivr.addresses import Addresses
+from ivr.twiml import render
+from prompts.catalogue import load
+from prompts.values import Part
 from tests.flows.fake_world import FakeWorld
 from tests.flows.talk import Talk
 

@@ -11,7 +11,8 @@ from flows.session import Offer, Session
 from flows.steps import STEPS
 from flows.verification.rehearsed import kept_place
 from prompts.by_text import by_text
-from prompts.catalogue import Part, load
+from prompts.catalogue import load
+from prompts.values import Part
 from tests.flows.fake_world import FakeWorld, offers
 from tests.prompts.sentences import LANGUAGES, Wording
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from prompts.catalogue import load
-from prompts.check import longest
+from prompts.check_rules import longest
 from prompts.screens import screen
 from web.written import Written
 

@@ -16,9 +16,11 @@ import pytest
 from exchange.twiml import SAY_LIMITS, parse
 from flows.speech import Line, Listen, Speech, TurnOutcome
 from flows.understanding.vocabulary import PEOPLE
-from ivr.twiml import Addresses, apology, render
-from prompts.catalogue import FOLDER, NoSuchSentence, in_twos, load, national, spaced
+from ivr.addresses import Addresses
+from ivr.twiml import apology, render
+from prompts.catalogue import FOLDER, NoSuchSentence, load
 from prompts.service_words import usual
+from prompts.values import in_twos, national, spaced
 from tests.ivr.line import Document, goes_on_or_ends
 from tests.prompts.sentences import FRENCH, LANGUAGES, everything_said, spoken_lines
 from tests.support.each import each

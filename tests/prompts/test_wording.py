@@ -17,7 +17,7 @@ from flows.questions import Question
 from flows.steps import STEPS
 from flows.steps.long_call import LONG_CALL
 from prompts.catalogue import load
-from prompts.check import MOST_WORDS, MOST_WORDS_SLOW, longest
+from prompts.check_rules import MOST_WORDS, MOST_WORDS_SLOW, longest
 from prompts.reading_time import seconds, words
 from tests.flows.walk import walk
 from tests.prompts.sentences import (

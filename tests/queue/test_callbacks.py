@@ -12,7 +12,7 @@ import pytest
 
 from sqlalchemy import func, select, update
 
-from flows.world import RungPerson
+from flows.agents import RungPerson
 from models.agents.tables import leg
 from models.messages import outbox
 from models.messages.outbox import NewMessage

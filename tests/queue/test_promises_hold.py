@@ -9,7 +9,7 @@ import pytest
 
 from sqlalchemy import update
 
-from flows.world import AfterAgent
+from flows.agents import AfterAgent
 from models.agents import agents
 from models.call import calls
 from models.queue import queues

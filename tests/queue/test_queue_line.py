@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from flows.world import AfterQueue, NoPerson
+from flows.agents import AfterQueue, NoPerson
 from models.queue import queues
 from models.queue.queues import CallQueue, NewQueueEntry, QueueEntry, QueuePosition, QueueStatus
 from models.queue.tables import queue_entry

@@ -13,7 +13,8 @@ from flows.questions import Question
 from flows.session import Session
 from flows.speech import Heard, Speech, keys
 from flows.steps import STEPS
-from ivr.twiml import Addresses, render
+from ivr.addresses import Addresses
+from ivr.twiml import render
 from prompts.catalogue import PAUSE, load
 from tests.flows.fake_world import FakeWorld
 from tests.flows.talk import Talk

@@ -29,8 +29,9 @@ from flows.steps.service import TYPED_BIRTH_DATE
 from flows.steps.service_over import SERVICE, TYPED
 from flows.verification.rehearsed import my_booking
 from ivr.twiml import apology, elsewhere
-from prompts.catalogue import Part, load
+from prompts.catalogue import load
 from prompts.reading_time import seconds, words
+from prompts.values import Part
 from tests.flows.fake_world import MOBILE as A_MOBILE
 from tests.flows.fake_world import REFERENCE, FakeWorld
 from tests.flows.talk import Talk

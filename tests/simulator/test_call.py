@@ -12,8 +12,9 @@ from exchange.legs import KeysLeg, drive
 from exchange.testing.fixtures import BASE, Documents
 from exchange.transport import Reply, WsgiTransport
 from tools.simulator.answers import AnswersLeg, parse_answers, read_menu, read_question
-from tools.simulator.call import Printer, Reported, TerminalLeg, main
+from tools.simulator.call import main
 from tools.simulator.outcomes import heard_reference
+from tools.simulator.terminal import Printer, Reported, TerminalLeg
 
 TOKEN = "test-token"
 SID = "AC" + "0" * 31 + "9"

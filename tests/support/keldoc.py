@@ -30,7 +30,8 @@ from services.ports import PartnerBooker
 from services.service import Service
 from services.slots.allocate import Channel, Holder
 from tests.support.house import MOBILE, NOON, House, house
-from tools.simulator.keldoc import KEY, SECRET, Diary, Open, blueprint
+from tools.simulator.keldoc import KEY, SECRET, blueprint
+from tools.simulator.keldoc_diary import Diary, Open
 
 CENTRE = "k1"
 AGENDA, OTHER_AGENDA = 552, 553

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
-from prompts.catalogue import in_twos, national, spaced
+from prompts.values import in_twos, national, spaced
 
 
 def ways_to_write(number: str) -> list[str]:

@@ -14,10 +14,11 @@ from flask import Flask
 import web.operations.recordings
 
 from flows.speech import Line, Listen, Speech, TurnOutcome
+from ivr.addresses import Addresses
 from ivr.agent_documents import on_hold
-from ivr.twiml import Addresses, apology, crowded, elsewhere, render, told_and_over
+from ivr.twiml import apology, crowded, elsewhere, render, told_and_over
 from prompts.catalogue import FOLDER, Catalogue, languages, load, read
-from prompts.check import long_of, longest
+from prompts.check_rules import long_of, longest
 from prompts.joined import words
 from tests.ivr.line import read as read_document
 

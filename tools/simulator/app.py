@@ -9,6 +9,7 @@ from exchange.rest import app
 from exchange.rest.server import Simulator
 from exchange.settings import Settings
 from tools.simulator import crowd_place, keldoc, mails, phone
+from tools.simulator.keldoc_diary import Diary
 from tools.simulator.people import TEMPERAMENTS, somebody
 
 
@@ -33,7 +34,7 @@ def _crowd(simulator: Simulator) -> Blueprint:
 
 
 def _keldoc(simulator: Simulator) -> Blueprint:
-    diary = keldoc.Diary(simulator.clock, simulator.sleep)
+    diary = Diary(simulator.clock, simulator.sleep)
     return keldoc.blueprint(diary, simulator.authenticate)
 
 

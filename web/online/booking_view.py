@@ -13,8 +13,8 @@ from flows.session import Offer, Whom
 from flows.steps.not_eligible import is_far
 from flows.understanding import COUNTRY_ZONE, birthday
 from flows.world import Eligibility
-from prompts.catalogue import written_number
 from prompts.screens import Screen
+from prompts.values import written_number
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility, first_of
 from services.messages.calendar_file import Appointment

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from flows.questions import Part
 from flows.steps import STEPS
 from flows.understanding import COUNTRY_ZONE
-from prompts.catalogue import written_number
+from prompts.values import written_number
 from services.messages.calendar_file import calendar_file
 from services.online import my_appointment, web_sessions
 from services.online.answers import NotTaken

@@ -14,8 +14,8 @@ from flask import Blueprint, Response, render_template
 from flask.typing import ResponseReturnValue
 
 from prompts.by_text import by_text, spoken_by_text
-from prompts.catalogue import written_number
 from prompts.screens import LANGUAGES
+from prompts.values import written_number
 from services.campaign.campaign import Campaign
 from services.campaign.opening_hours import OpeningHours
 from services.public.accessibility import AUDIT

@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 from flask import Blueprint, abort, render_template
 from flask.typing import ResponseReturnValue
 
-from prompts.catalogue import COUNTRY_LANGUAGE, written_number
+from prompts.catalogue import COUNTRY_LANGUAGE
+from prompts.values import written_number
 from services.campaign.campaign import Campaign
 from services.numbers.numbers import CalledNumber
 from services.public.offered import beside, of_service, shown

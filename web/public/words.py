@@ -10,7 +10,7 @@ from typing import Final
 
 from babel.numbers import format_decimal
 
-from prompts.catalogue import written_number
+from prompts.values import written_number
 from services.campaign.opening_hours import OpeningHours
 from web.written import COUNTRY, Written, aware, local_time
 

@@ -20,8 +20,9 @@ from typing import Any, Final
 from flask import Blueprint, Response, abort, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from prompts.catalogue import COUNTRY_LANGUAGE, written_number
+from prompts.catalogue import COUNTRY_LANGUAGE
 from prompts.screens import LANGUAGES
+from prompts.values import written_number
 from services.accounts import four_eyes
 from services.accounts.sign_in import LONGEST
 from services.accounts.staff import READ_FILE, RecordedAct, names_of, read_acts, record_act

@@ -25,7 +25,6 @@ from tools.simulator.call import (
     NOT_BOOKED,
     SENDER,
     UNUSABLE,
-    Printer,
     Sms,
     Unusable,
     add_common,
@@ -33,6 +32,7 @@ from tools.simulator.call import (
     number,
 )
 from tools.simulator.outcomes import reference_in
+from tools.simulator.terminal import Printer
 
 if not extra.missing():
     from tools.simulator.ring import files, picture
