@@ -2,7 +2,8 @@
 
 The tables are in `models/<domain>/tables.py`. Personal columns end in `_enc` (AES-256-GCM, key
 outside the database; of the type Sealed) and are found by their neighbour in `_idx` (keyed hash; of
-the type LookUp). Moments are UTC.
+the type LookUp); their type marks them, and other columns that lead to a person say `personal`.
+Erasing follows these marks. Moments are UTC.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     MetaData,
+    Table,
     text,
 )
 from sqlalchemy.types import TypeEngine
+
+from models.types import LookUp, Sealed
 
 metadata = MetaData(
     naming_convention={
@@ -35,6 +39,8 @@ RowId = BigInteger
 
 # In a table's `info`: triggers of the migrations refuse to change its rows.
 APPEND_ONLY = "append_only"
+# In a column's `info`: see must().
+_PERSONAL = "personal"
 
 _Kind = TypeEngine[Any] | type[TypeEngine[Any]]
 
@@ -57,13 +63,14 @@ def must(
     default: str | int | FetchedValue | None = None,
     refers: str | ForeignKey | None = None,
     nullable: bool = False,
+    personal: bool = False,
     **options: Any,
 ) -> Column[Any]:
     """A column that always has a value.
 
     `default` is what the database fills in; FetchedValue: what the migrations say. `refers` is the
-    column of another table that it points to, "centre.id". `options` are those of Column, as
-    `unique` or `index`.
+    column of another table that it points to, "centre.id". `personal`: it tells of a person or
+    leads to one, and is neither sealed nor a hash. `options` are those of Column, as `unique`.
     """
     return Column(
         name,
@@ -77,8 +84,19 @@ def must(
             else text(str(default).lower())
         ),
         nullable=nullable,
+        info={_PERSONAL: personal},
         **options,
     )
+
+
+def is_personal(column: Column[Any]) -> bool:
+    """A column that must say nothing any more once its person is erased."""
+    return isinstance(column.type, Sealed | LookUp) or bool(column.info.get(_PERSONAL))
+
+
+def nothing_personal(table: Table) -> dict[str, None]:
+    """The values of an UPDATE that erases the person of a row."""
+    return {column.name: None for column in table.columns if is_personal(column)}
 
 
 def index(

@@ -30,7 +30,7 @@ leg = Table(
     must("kind", String(10), "agent, supervisor, callback, third"),
     may("staff_id", String(32)),
     may("entry_id", String(32), index=True),
-    may("provider_sid", String(40), unique=True),
+    may("provider_sid", String(40), unique=True, personal=True),
     must("state", String(10), "asked, ringing, answered, joined, ended"),
     must("mode", String(10), "listen, whisper, join", default=""),
     may("to_enc", Sealed),

@@ -45,6 +45,7 @@ from models.crypto import Vault
 from models.messages.tables import FROZEN, budget
 from models.prepared import Prepared
 from models.rows import from_row, record, values_of
+from models.tables import nothing_personal
 from models.writes import insert_new
 
 # Ids in one statement.
@@ -675,8 +676,6 @@ def erase_due(
     Gives the ids of the bookings that were erased. `campaign`: of this one alone; a booking that is
     of another campaign, too, is none of these.
     """
-    personal = ("reference", "dob", "phone", "mail")
-    nothing: dict[str, Any] = {f"{one}_{kind}": None for one in personal for kind in ("enc", "idx")}
     statement = (
         update(booking)
         .where(
@@ -684,17 +683,7 @@ def erase_due(
             booking.c.erased_at.is_(None),
             *([_is_of(campaign)] if campaign else ()),
         )
-        .values(
-            **nothing,
-            name_enc=None,
-            postcode=None,
-            call_id=None,
-            place_idx=None,
-            name_idx=None,
-            prefix_idx=None,
-            client_idx=None,
-            erased_at=clock.at(),
-        )
+        .values(nothing_personal(booking) | {"erased_at": clock.at()})
         .returning(booking.c.id)
     )
     erased = list(connection.execute(statement).scalars())
@@ -703,7 +692,7 @@ def erase_due(
         some = erased[start : start + _AT_ONCE]
         for table in (appointment, appointment_for):
             connection.execute(
-                update(table).where(table.c.booking_id.in_(some)).values(person_idx=None)
+                update(table).where(table.c.booking_id.in_(some)).values(nothing_personal(table))
             )
     return erased
 

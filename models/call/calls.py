@@ -16,6 +16,7 @@ from models.call.tables import call, caller_pace
 from models.clock import Clock
 from models.crypto import Vault
 from models.prepared import Prepared
+from models.tables import nothing_personal
 from models.waiting_list.tables import waiting_entry
 from models.writes import hasty
 
@@ -184,6 +185,6 @@ def erase_callers(connection: Connection, clock: Clock, older_than: timedelta) -
             call.c.started_at < clock.at(-older_than),
             or_(call.c.caller_enc.is_not(None), call.c.caller_idx.is_not(None)),
         )
-        .values(caller_enc=None, caller_idx=None)
+        .values(nothing_personal(call))
     )
     return connection.execute(statement).rowcount

@@ -51,6 +51,7 @@ from models.messages.tables import FROZEN, message, phone_line
 from models.online.tables import visit
 from models.prepared import Prepared
 from models.rows import columns_of, from_row, record, values_of
+from models.tables import nothing_personal
 from models.writes import insert_new
 
 # Ids in one statement.
@@ -893,10 +894,7 @@ def _erasing(which: ColumnElement[bool]) -> Update:
         update(message)
         .where(which, message.c.recipient_enc.is_not(None))
         .values(
-            recipient_enc=None,
-            recipient_idx=None,
-            payload_enc=None,
-            call_id=None,
+            **nothing_personal(message),
             # What was not delivered by now cannot be any more, and no longer stands in the way of
             # a new message to the same person.
             dedupe_key=literal("erased:") + message.c.id,

@@ -26,7 +26,7 @@ message = Table(
     must("kind", String(20), "sms, callback, …: later issues add kinds, not tables"),
     must("dedupe_key", String(80), unique=True),
     may("booking_id", String(32)),
-    may("call_id", String(40)),
+    may("call_id", String(40), personal=True),
     may("recipient_enc", Sealed),
     may("recipient_idx", LookUp("phone", "recipient_enc")),
     may("payload_enc", Sealed, "JSON: what the kind needs to be delivered"),

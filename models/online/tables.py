@@ -19,7 +19,7 @@ visit = Table(
     must("language", String(2), default="fr"),
     may("body_enc", Sealed, "the session and what was typed; erased after 24 h"),
     may("code_idx", LookUp(way=LookUpWay.LAPSES), "to finish it by telephone", unique=True),
-    may("code_until", Instant),
+    may("code_until", Instant, personal=True),
     may(
         "place_idx",
         LookUp(way=LookUpWay.LAPSES),

@@ -42,6 +42,7 @@ from models.rows import columns_of, from_row
 from models.slots.holders import of_holder
 from models.slots.places import is_held, renewal
 from models.slots.tables import place
+from models.tables import nothing_personal
 from models.writes import insert_new
 
 # The page of a visitor for whom an appointment is being asked for at a partner.
@@ -356,14 +357,7 @@ def erase_bodies(connection: Connection, clock: Clock, older_than: timedelta) ->
     statement = (
         update(visit)
         .where(visit.c.seen_at < clock.at(-older_than), visit.c.body_enc.is_not(None))
-        .values(
-            body_enc=None,
-            code_idx=None,
-            code_until=None,
-            place_idx=None,
-            browser_idx=None,
-            phone_idx=None,
-        )
+        .values(nothing_personal(visit))
     )
     return connection.execute(statement).rowcount
 

@@ -54,7 +54,9 @@ from models.queue.queues import LIVE, end_all
 from models.queue.tables import callback_request, queue_entry
 from models.slots.holders import of_holders
 from models.slots.tables import place
+from models.tables import nothing_personal
 from models.turn_days import is_of_call
+from models.types import LookUp, Sealed
 from models.waiting_list.tables import waiting_entry, waiting_offer
 
 # A statement has only so many parameters.
@@ -587,9 +589,9 @@ def _told(
     told: dict[str, Any] = {}
     for column in kind.table.columns:
         value = getattr(row, column.name)
-        if value is None or column.name.endswith("_idx") or column.name in kind.left_out:
+        if value is None or isinstance(column.type, LookUp) or column.name in kind.left_out:
             continue
-        if column.name.endswith("_enc"):
+        if isinstance(column.type, Sealed):
             told |= _unsealed(vault, kind.table, row, column.name, trail)
         elif column.name in {"staff_id", "who"}:
             told[_ROLE if column.name == "staff_id" else "who"] = roles.get(value, value)
@@ -683,15 +685,19 @@ def erase(connection: Connection, clock: Clock, trail: Trail) -> None:
     reasons that staff typed stay too, sealed, as long as their acts. Those of changes go, but for
     lines of earlier versions, which are chained with them.
     """
-    for table, column, ids, values in _blanks(clock):
+    for table, column, ids in _BLANKED:
         found = getattr(trail, ids)
         for start in range(0, len(found), _AT_ONCE):
             some = table.c[column].in_(found[start : start + _AT_ONCE])
-            connection.execute(update(table).where(some).values(**values))
+            statement = update(table).where(some).values(nothing_personal(table))
+            if table is booking:
+                key = _KEY + booking.c.id
+                statement = statement.values(idempotency_key=key, erased_at=clock.at())
+            connection.execute(statement)
     asked = _asked_calls(trail)
     if asked is not None:
-        forgotten = {"phone_enc": None, "phone_idx": None, "known_enc": None}
-        connection.execute(update(callback_request).where(asked).values(**forgotten))
+        forgotten = nothing_personal(callback_request)
+        connection.execute(update(callback_request).where(asked).values(forgotten))
     lost = _lost(trail)
     if lost is not None:
         connection.execute(delete(lost_text).where(lost))
@@ -727,35 +733,22 @@ def erase(connection: Connection, clock: Clock, trail: Trail) -> None:
         connection.execute(delete(table).where(which))
 
 
-def _blanks(clock: Clock) -> Iterator[tuple[Table, str, str, dict[str, Any]]]:
-    """Tables, by which column and ids of a trail their rows are found, and what is written."""
-    personal = ("reference", "dob", "phone", "mail")
-    nothing: dict[str, Any] = {f"{one}_{kind}": None for one in personal for kind in ("enc", "idx")}
-    key = {"idempotency_key": _KEY + booking.c.id}
-    yield (
-        booking,
-        "id",
-        "bookings",
-        {**nothing, **key, "name_enc": None, "postcode": None, "call_id": None, "place_idx": None}
-        | {"name_idx": None, "prefix_idx": None, "client_idx": None}
-        | {"erased_at": clock.at()},
-    )
-    yield appointment, "booking_id", "bookings", {"person_idx": None}
-    yield appointment_for, "booking_id", "bookings", {"person_idx": None}
-    yield call, "id", "calls", {"caller_enc": None, "caller_idx": None}
-    yield turn, "call_id", "calls", {"body_enc": None}
-    entry = {"known_enc": None, "phone_enc": None, "phone_idx": None, "note_enc": None}
-    yield queue_entry, "id", "entries", entry
-    yield leg, "entry_id", "entries", {"to_enc": None, "provider_sid": None}
-    yield intent, "entry_id", "entries", {"arguments_enc": None}
-    who = {"person_enc": None, "person_idx": None, "phone_enc": None, "phone_idx": None}
-    where = {"latitude": None, "longitude": None, "band": None, "territory": None}
-    yield waiting_entry, "id", "waiting", who | where
-    body = {"body_enc": None, "code_idx": None, "code_until": None, "place_idx": None}
-    body |= {"browser_idx": None, "phone_idx": None}
-    yield visit, "id", "visits", body
-    # What the partner calls its appointments is needed until they are cancelled there.
-    yield partner_booking, "id", "orders", {"order_enc": None}
+# Tables whose rows stay without what is personal, and by which column and ids of a trail they are
+# found.
+# What a partner calls its appointments is needed until they are cancelled there.
+_BLANKED: tuple[tuple[Table, str, str], ...] = (
+    (booking, "id", "bookings"),
+    (appointment, "booking_id", "bookings"),
+    (appointment_for, "booking_id", "bookings"),
+    (call, "id", "calls"),
+    (turn, "call_id", "calls"),
+    (queue_entry, "id", "entries"),
+    (leg, "entry_id", "entries"),
+    (intent, "entry_id", "entries"),
+    (waiting_entry, "id", "waiting"),
+    (visit, "id", "visits"),
+    (partner_booking, "id", "orders"),
+)
 
 
 def forget_at_partners(connection: Connection, trail: Trail) -> None:

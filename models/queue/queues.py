@@ -53,6 +53,7 @@ from models.rows import columns_of, from_row, values_of
 from models.slots.holders import of_holder
 from models.slots.places import renewal
 from models.slots.tables import place
+from models.tables import nothing_personal
 from models.writes import insert_new
 
 CALL = "call"
@@ -557,7 +558,7 @@ def erase(connection: Connection, clock: Clock, older_than: timedelta) -> int:
                 queue_entry.c.note_enc.is_not(None),
             ),
         )
-        .values(known_enc=None, phone_enc=None, phone_idx=None, note_enc=None)
+        .values(nothing_personal(queue_entry))
     )
     return connection.execute(statement).rowcount
 

@@ -46,6 +46,7 @@ from models.slots.holders import of_holder
 from models.slots.places import is_free, serves, service_values
 from models.slots.slots import HeldAppointment, held_appointments
 from models.slots.tables import place
+from models.tables import nothing_personal
 from models.waiting_list.tables import waiting_entry
 from models.writes import insert_new
 
@@ -676,14 +677,7 @@ def _erasing(which: ColumnElement[bool]) -> Update:
         update(waiting_entry)
         .where(waiting_entry.c.person_enc.is_not(None), which)
         .values(
-            person_enc=None,
-            person_idx=None,
-            phone_enc=None,
-            phone_idx=None,
-            # Where an erased person lived is not kept.
-            latitude=None,
-            longitude=None,
-            band=None,
+            **nothing_personal(waiting_entry),
             offered_until=None,
             state=case((waiting_entry.c.state == "taken", "taken"), else_="gone"),
         )
