@@ -8,7 +8,7 @@ the lines are: triggers of the migrations refuse the rest.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     LargeBinary,
+    Row,
     Select,
     String,
     Table,
@@ -36,6 +37,7 @@ from models.booking import history as changes
 from models.booking.tables import history, history_reason
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
+from models.rows import from_row, values_of
 from models.tables import RowId, index, key, metadata, must
 from models.types import Instant
 
@@ -198,12 +200,7 @@ def _reason(vault: Vault, place: str, sealed: bytes | None) -> tuple[str | None,
 
 def end(connection: Connection, chain: str) -> tuple[int, bytes]:
     """Position and chained digest of the last link; of the cut where no link is left."""
-    newest = connection.execute(
-        select(trace_link.c.position, trace_link.c.chained)
-        .where(trace_link.c.chain == chain)
-        .order_by(trace_link.c.position.desc())
-        .limit(1)
-    ).first()
+    newest = _last(connection, trace_link, chain)
     if newest is not None:
         return newest.position, newest.chained
     kept = cut(connection, chain)
@@ -212,14 +209,14 @@ def end(connection: Connection, chain: str) -> tuple[int, bytes]:
 
 def is_marked(connection: Connection, chain: str, since: datetime) -> bool:
     """Whether the last link is a mark, of a moment (UTC) after `since`."""
-    statement = (
-        select(trace_link.c.row_id, trace_link.c.at)
-        .where(trace_link.c.chain == chain)
-        .order_by(trace_link.c.position.desc())
-        .limit(1)
-    )
-    newest = connection.execute(statement).first()
+    newest = _last(connection, trace_link, chain)
     return newest is not None and newest.row_id == MARK and newest.at > since
+
+
+def _last(connection: Connection, table: Table, chain: str) -> Row[Any] | None:
+    newest_first = table.c.position.desc()
+    statement = select(table).where(table.c.chain == chain).order_by(newest_first).limit(1)
+    return connection.execute(statement).first()
 
 
 def lowest_of_newest(connection: Connection, chain: str, position: int) -> int:
@@ -241,19 +238,7 @@ def append(connection: Connection, chain: str, end_before: int, links: Sequence[
     position, _ = end(connection, chain)
     if position != end_before:
         return False
-    rows = [
-        {
-            "chain": chain,
-            "position": one.position,
-            "row_id": one.row_id,
-            "at": one.at,
-            "linked_at": one.linked_at,
-            "digest": one.digest,
-            "chained": one.chained,
-            "key_name": one.key_name,
-        }
-        for one in links
-    ]
+    rows = [{"chain": chain, **values_of(link, trace_link)} for link in links]
     connection.execute(insert(trace_link), rows)
     return True
 
@@ -276,15 +261,7 @@ def compared(
 
 
 def _link(row: Any) -> Link:
-    return Link(
-        row.link_position,
-        row.link_row_id,
-        row.link_at,
-        row.link_linked_at,
-        row.link_digest,
-        row.link_chained,
-        row.link_key_name,
-    )
+    return Link(*(getattr(row, f"link_{field.name}") for field in fields(Link)))
 
 
 def not_linked(connection: Connection, chain: str) -> Iterator[tuple[int, datetime]]:
@@ -314,14 +291,8 @@ def waiting(connection: Connection, chain: str) -> int:
 
 def cut(connection: Connection, chain: str) -> Cut | None:
     """The newest."""
-    statement = (
-        select(trace_cut)
-        .where(trace_cut.c.chain == chain)
-        .order_by(trace_cut.c.position.desc())
-        .limit(1)
-    )
-    row = connection.execute(statement).first()
-    return Cut(row.position, row.chained, row.at, row.key_name, row.proof) if row else None
+    row = _last(connection, trace_cut, chain)
+    return from_row(Cut, row) if row else None
 
 
 def oldest(connection: Connection, chain: str, *, before: datetime, limit: int) -> list[Link]:
@@ -329,15 +300,6 @@ def oldest(connection: Connection, chain: str, *, before: datetime, limit: int) 
 
     They are from the beginning of the chain on, `limit` of them at most.
     """
-    found = []
-    for link, there in _with_lines(connection, chain, limit):
-        if link.at >= before or there:
-            break
-        found.append(link)
-    return found
-
-
-def _with_lines(connection: Connection, chain: str, limit: int) -> Iterator[tuple[Link, bool]]:
     table = _TABLES[chain]
     statement = (
         select(*_LINK, table.c.id.label("there"))
@@ -347,21 +309,18 @@ def _with_lines(connection: Connection, chain: str, limit: int) -> Iterator[tupl
         .order_by(trace_link.c.position)
         .limit(limit)
     )
+    found = []
     for row in connection.execute(statement):
-        yield _link(row), row.there is not None
+        link = _link(row)
+        if link.at >= before or row.there is not None:
+            break
+        found.append(link)
+    return found
 
 
 def cut_off(connection: Connection, chain: str, made: Cut) -> int:
     """Keep the cut, and delete the links that it stands for; gives how many."""
-    values = {
-        "chain": chain,
-        "position": made.position,
-        "chained": made.chained,
-        "at": made.at,
-        "key_name": made.key_name,
-        "proof": made.proof,
-    }
-    connection.execute(insert(trace_cut).values(values))
+    connection.execute(insert(trace_cut).values(chain=chain, **values_of(made, trace_cut)))
     gone = delete(trace_link).where(
         trace_link.c.chain == chain, trace_link.c.position <= made.position
     )
@@ -370,14 +329,7 @@ def cut_off(connection: Connection, chain: str, made: Cut) -> int:
 
 def add_anchor(connection: Connection, anchor: Anchor, way: str) -> None:
     """Note that the end of a chain was told."""
-    values = {
-        "chain": anchor.chain,
-        "position": anchor.position,
-        "chained": anchor.chained,
-        "at": anchor.at,
-        "way": way,
-    }
-    connection.execute(insert(trace_anchor).values(values))
+    connection.execute(insert(trace_anchor).values(way=way, **values_of(anchor, trace_anchor)))
 
 
 def last_anchor(connection: Connection, chain: str, way: str | None = None) -> datetime | None:
