@@ -34,7 +34,7 @@ from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
 from services.health.doctor import Around
 from services.keys.check_keys import check_keys
-from services.messages.texts import text_names
+from services.messages.text_names import text_names
 from services.numbers import watch
 from services.numbers.numbers import Known, Numbers
 from services.ports import CallControl, ProviderAccount, ProviderLog, ProviderRecords, WakeUp

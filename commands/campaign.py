@@ -14,7 +14,7 @@ from prompts.service_words import USUAL
 from services.campaign.campaign import ONE_PLACE, BadCampaign, Campaign, Eligible
 from services.campaign.campaigns import files_of, load_all
 from services.campaign.words import wrong
-from services.messages.texts import ALWAYS, NAMES, left_out, text_names
+from services.messages.text_names import ALWAYS, NAMES, left_out, text_names
 
 
 def make() -> click.Group:

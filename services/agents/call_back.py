@@ -32,7 +32,7 @@ from services.agents import connect_agent, provider_commands
 from services.agents.command_store import CommandKind, ring
 from services.campaign.call_hours import next_call_at
 from services.campaign.campaign import Campaign
-from services.messages import texts
+from services.messages import text_names, texts
 from services.messages.notices import Reason
 from services.messages.spend import Budgets, Over, next_day
 from services.messages.topics import Topic
@@ -341,7 +341,7 @@ class CallBack:
     ) -> str | None:
         """One text of each kind for a promise, to a mobile; returns its id where it is new."""
         is_mobile = kind_of(promise.number) is CallerKind.MOBILE
-        if not is_mobile or not texts.wanted(self.campaign(), text):
+        if not is_mobile or not text_names.wanted(self.campaign(), text):
             return None
         body = texts.filled(
             load(promise.language),

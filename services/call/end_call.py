@@ -17,7 +17,7 @@ from prompts.catalogue import load
 from services.agents import connect_agent
 from services.call.resume_call import RESUME_WITHIN, chosen_places, new_code
 from services.campaign.campaign import Campaign
-from services.messages import texts
+from services.messages import text_names, texts
 from services.messages.topics import Topic
 from services.messages.whose import Whose
 from services.messages.write_message import write_message
@@ -111,7 +111,7 @@ def _remind(work: Work, call_id: str, session: Session, national_number: str) ->
         known = {"reason": UNFINISHED, **session.known}
         promise(work.connection, work.store, session.caller, call_id, known)
         return None
-    is_wanted = texts.wanted(work.campaign, UNFINISHED)
+    is_wanted = text_names.wanted(work.campaign, UNFINISHED)
     if session.caller_kind != CallerKind.MOBILE or not national_number or not is_wanted:
         return None
     now = work.store.clock.now()

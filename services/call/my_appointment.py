@@ -18,7 +18,7 @@ from services.booking.my_bookings import place_of, places_of, take_far, told, wh
 from services.booking.text_booking import text_booking
 from services.call.context import CallContext
 from services.campaign.campaign import Campaign
-from services.messages import texts
+from services.messages import text_names
 from services.messages.phone_capabilities import ContactWay, way_of
 from services.messages.reminders import calls_about
 from services.queue import voice_messages
@@ -75,7 +75,7 @@ class MyAppointments(CallContext):
         campaign = self.service.campaigns.by_name(file.campaign)
         return (
             self.holder.channel is Channel.PHONE
-            and all(texts.wanted(campaign, name) for name in _CHANGES)
+            and all(text_names.wanted(campaign, name) for name in _CHANGES)
             and file.number is not None
             and way_of(self.reading(), self.store, file.number) is ContactWay.TEXT
         )

@@ -26,7 +26,7 @@ from services.messages import texts
 from services.messages.phone_capabilities import takes_texts
 from services.messages.topics import Topic
 from services.messages.write_message import write_message
-from services.online import web_sessions
+from services.online.from_call import from_call
 
 CODE_DIGITS = 6
 TOOK_UP, SENT_LINK = "took_up", "sent_link"
@@ -87,7 +87,7 @@ def send_link(at: DeskWork, begun: PartnerSearch, *, nonce: str) -> Texted | Boo
         return BookingRefused(Refusal.TOO_OFTEN)
     work = at.work
     session = _session(at.desk, begun).but(wanted=at.wanted)
-    visit, _ = web_sessions.from_call(work, session, holders=(at.desk.holder_id,))
+    visit, _ = from_call(work, session, holders=(at.desk.holder_id,))
     code = resume_call.new_web_session_code(work, visit.id)
     if not code:
         return BookingRefused(Refusal.UNKNOWN)

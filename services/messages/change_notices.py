@@ -15,7 +15,7 @@ from models.database import Connection
 from models.messages.outbox import ClaimedMessage
 from prompts.catalogue import load
 from services.campaign.campaign import Campaign
-from services.messages import texts
+from services.messages import text_names, texts
 from services.messages.notices import CallPlan, ReadyNotice, Render, appointment_call
 from services.messages.phone_capabilities import ContactWay, way_of
 from services.messages.topics import Topic, topic_of_change
@@ -43,7 +43,7 @@ def renders(campaign_of: CampaignOf, national_number: str) -> dict[str, Render]:
         if file.version != payload.get("version", file.version) or not moments:
             return None
         by_us = "operation" in payload
-        wanted = texts.wanted(campaign_of(file.campaign), _text_name(payload))
+        wanted = text_names.wanted(campaign_of(file.campaign), _text_name(payload))
         if not wanted and not by_us:
             return None
         if payload.get("asked") and way_of(connection, store, file.number) is not ContactWay.TEXT:

@@ -26,7 +26,7 @@ from models.messages.incoming import Before
 from prompts.catalogue import languages, load
 from services.attempts import count_text
 from services.campaign.campaign import Campaign
-from services.messages import phone_capabilities, sms_parts, spend, texts
+from services.messages import phone_capabilities, sms_parts, spend, text_names, texts
 from services.messages.texts import text_of_what_comes
 from services.messages.topics import Topic
 from services.messages.write_message import open_case
@@ -272,7 +272,7 @@ class _OneText:
         if self.before.spent:
             # Tomorrow it would answer nothing. Where to ring in an emergency is told at any price.
             return ()
-        return answer if texts.wanted(self.campaign, "reply") else ()
+        return answer if text_names.wanted(self.campaign, "reply") else ()
 
     def _said(self, name: str) -> tuple[str, ...]:
         words = load(self.language)

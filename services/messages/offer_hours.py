@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from services.campaign.call_hours import next_call_at, next_text_at
 from services.campaign.campaign import Campaign
 from services.messages.phone_capabilities import PhoneKind, kind_of_number
-from services.messages.texts import wanted
+from services.messages.text_names import wanted
 
 # An offer leaves so much later at most, where nothing is wrong: shortly before the end of the hours
 # it would find them over, and its time would run out at night.

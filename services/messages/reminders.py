@@ -30,7 +30,7 @@ from prompts.catalogue import load
 from prompts.values import TOMORROW, near_day
 from services.campaign.call_hours import next_call_at
 from services.campaign.campaign import Campaign
-from services.messages import texts
+from services.messages import text_names, texts
 from services.messages.notices import ReadyNotice, Render, appointment_call
 from services.messages.texts import MessagePlace, Writer
 from services.messages.topics import Topic
@@ -243,7 +243,7 @@ def _told(
 
 def _wanted(campaign_of: CampaignOf, file: BookingDetails) -> bool:
     """Whether one of the campaigns of what is booked sends reminders."""
-    return any(texts.wanted(campaign_of(name), REMINDER) for name in file.campaigns)
+    return any(text_names.wanted(campaign_of(name), REMINDER) for name in file.campaigns)
 
 
 def _which(file: BookingDetails, told: Sequence[BookedAppointment]) -> int | None:

@@ -10,12 +10,10 @@ Moments are aware and in the centre's own time zone; `number` (E.164) is the num
 
 from __future__ import annotations
 
-import tomllib
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
@@ -25,43 +23,13 @@ from models.centres.centres import CentreState, centre_states
 from models.database import Connection
 from models.rows import record
 from models.slots.slots import HeldAppointment
-from prompts.catalogue import FOLDER, Catalogue
+from prompts.catalogue import Catalogue
 from prompts.values import written_number
-from services.campaign.campaign import Campaign
 from services.letters import bare
 from services.messages.discreet_place import discreet
 from services.messages.sms_parts import parts, septets, to_gsm
 from services.messages.whose import Whose, of_booking
 from services.store import Store
-
-# What a campaign may leave out, each with all keys of `[text]` that begin with it.
-NAMES = (
-    "confirmation",
-    "code",
-    "changed",
-    "cancelled",
-    "restored",
-    "closed",
-    "kept",
-    "reminder",
-    "evening",
-    "offer",
-    "opening",
-    "turn",
-    "callback_missed",
-    "callback_lost",
-    "callback_late",
-    "callback_consent",
-    "unfinished",
-    "finish",
-    "reply",
-    "already",
-)
-# Whatever a campaign lists: who has booked has it in writing, who is asked for a code gets it, and
-# who forgot is told.
-ALWAYS = frozenset({"confirmation", "code", "already"})
-# Keys of `[text]` that are pieces of others.
-PIECE = "part_"
 
 FIRST, SECOND = 1, 2
 _MOST_PARTS = 2
@@ -144,37 +112,6 @@ class Dose:
             became=told.get("became", ""),
             services=tuple(told.get("services", ())),
         )
-
-
-def name_of(key: str) -> str:
-    """The text that a key of `[text]` belongs to; empty for a piece."""
-    return next((name for name in NAMES if key == name or key.startswith(f"{name}_")), "")
-
-
-def text_names(language: str) -> frozenset[str]:
-    """The names of the written messages of a language ("fr"), which a campaign may name.
-
-    They are NAMES, and the keys of `[text]` that belong to one of them.
-    """
-    with (FOLDER / f"{language}.toml").open("rb") as file:
-        keys = tomllib.load(file)["text"]
-    return frozenset({*NAMES, *(key for key in keys if name_of(key))})
-
-
-def wanted(campaign: Campaign | None, name: str) -> bool:
-    """Whether a campaign sends this text (one of NAMES).
-
-    It does when it lists no texts at all, or one of its keys; and the confirmation in any case.
-    `campaign` None: it is no more, and what belongs to its bookings is told.
-    """
-    if campaign is None or not campaign.texts or name in ALWAYS:
-        return True
-    return any(name_of(key) == name for key in campaign.texts)
-
-
-def left_out(campaign: Campaign) -> tuple[str, ...]:
-    """The texts that a campaign does not send."""
-    return tuple(name for name in NAMES if not wanted(campaign, name))
 
 
 # ---------------------------------------------------------------- an appointment
@@ -529,8 +466,6 @@ def _listed(*told: str) -> str:
     return ", ".join(one for one in told if one)
 
 
-# Some hundred centres have their address in every text.
-@lru_cache(4096)
 def _address(catalogue: Catalogue, where: MessagePlace) -> _Address:
     name, street, commune = where.name, where.road, where.commune
     town = where.town or commune
@@ -539,10 +474,6 @@ def _address(catalogue: Catalogue, where: MessagePlace) -> _Address:
             catalogue.text("part_address", {"commune": one}) for one in (commune, town)
         )
     return _Address(name, street, commune, town)
-
-
-# Of our own numbers there are a few.
-_written = lru_cache(maxsize=64)(written_number)
 
 
 class Writer:
@@ -565,7 +496,7 @@ class Writer:
     ) -> None:
         self.catalogue, self.whose, self.mail = catalogue, whose, mail
         self.link = f" {to_gsm(link)}" if link else ""
-        self._values = {"reference": reference, "number": _written(number)}
+        self._values = {"reference": reference, "number": written_number(number)}
 
     def write(
         self,

@@ -15,7 +15,7 @@ from models.booking.changes import BookingDetails
 from prompts.catalogue import languages, load
 from prompts.values import Part
 from services.messages.sms_parts import to_gsm
-from services.messages.texts import PIECE, name_of
+from services.messages.text_names import PIECE, name_of
 
 # Texts that say when somebody is booked, as it stays.
 STANDING = frozenset({"confirmation", "already", "restored", "kept", "reminder", "evening"})

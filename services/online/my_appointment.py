@@ -39,6 +39,7 @@ from services.messages.calendar_file import Appointment, appointments_of
 from services.messages.phone_capabilities import takes_texts
 from services.online import web_sessions
 from services.online.attempts import before_try, before_wish
+from services.online.from_call import from_call
 from services.online.web_sessions import WebSession, WebWorld, for_web
 from services.service import Service
 from services.store import Store
@@ -123,7 +124,7 @@ def open_booking(  # noqa: PLR0917 (what a link, a form and a browser say)
         born=born.isoformat(),
     )
     shown = show(session, told(found, store.clock.now(), work.campaign.name, open_ones))
-    visit, _ = web_sessions.from_call(work, shown.session.moved(shown.step))
+    visit, _ = from_call(work, shown.session.moved(shown.step))
     return visit
 
 
@@ -176,7 +177,7 @@ def _from_call(work: Work, code: str, call_id: str) -> WebSession | None:
     taken = resume_call.take_up(here, holder, call_id, into_call=False)
     if taken is None:
         return None
-    visit, _ = web_sessions.from_call(here, on_the_site(taken.session), holders=(holder,))
+    visit, _ = from_call(here, on_the_site(taken.session), holders=(holder,))
     # The same link again, or the same code by telephone, finds the visit.
     resume.pass_codes(work.connection, work.store.clock, call_id, call_id, CODE_LIVES * 0)
     resume_call.give_web_session_code(work.connection, work.store, visit.id, code)

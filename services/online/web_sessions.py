@@ -37,7 +37,7 @@ from services.online.what_for import of_what_they_came_for
 from services.service import Service
 from services.slots.allocate import Channel, Holder
 from services.slots.free_days import FreeAtCentre, FreeDay, free_days, free_hours
-from services.slots.give_back import give_back_holds, take_back
+from services.slots.give_back import give_back_holds
 from services.store import Store
 from services.waiting_list import entries
 from services.work import Work
@@ -372,25 +372,11 @@ class WebWorld(CallWorld):
 
 
 Act = Callable[[WebSession, WebWorld], WebSession]
-# By the identity of a campaign: itself, so that no other gets its identity, and that of the web.
-_for_web: dict[int, tuple[Campaign, Campaign]] = {}
-_MOST_CAMPAIGNS: Final = 64
 
 
 def for_web(campaign: Campaign) -> Campaign:
     """The campaign, with holds that outlive the reading of a page."""
-    if campaign.hold_lease >= LEASE:
-        return campaign
-    # A request asks for the same ones a dozen times, and a campaign is made when its file is read.
-    key = id(campaign)
-    kept = _for_web.get(key)
-    if kept is not None and kept[0] is campaign:
-        return kept[1]
-    made = replace(campaign, hold_lease=LEASE)
-    if len(_for_web) >= _MOST_CAMPAIGNS:
-        _for_web.clear()
-    _for_web[key] = campaign, made
-    return made
+    return replace(campaign, hold_lease=max(campaign.hold_lease, LEASE))
 
 
 def new_web_session(  # noqa: PLR0917
@@ -423,7 +409,7 @@ def new_web_session(  # noqa: PLR0917
     )
     database = store.database
     with database.statement() as connection:
-        _add(connection, store, visit)
+        add(connection, store, visit)
     return visit
 
 
@@ -435,61 +421,6 @@ def new_id(store: Store) -> str:
 def is_id(text: str) -> bool:
     """Whether it may be the id of a visit, and not of a call."""
     return len(text) == _ID_LETTERS and text[0] == "W" and text.isascii() and text.isalnum()
-
-
-def from_call(
-    work: Work, session: Session, holders: tuple[str, ...] = ()
-) -> tuple[WebSession, bool]:
-    """A new visit with what a call had, in the caller's transaction.
-
-    What was chosen there is held by the visit from now on, where one of `holders` has it still;
-    the second value says so. Whoever calls this ends the call's own claim to it.
-    """
-    visit_id = new_id(work.store)
-    # What was said of the call itself (its tries, its way) is none of the visit's.
-    session = session.but(
-        misses=0, speech_off_at="", replied="", silent_turns=0, trail=(), resume="", speaks=False
-    )
-    kept = False
-    if not session.reference and 0 <= session.chosen < len(session.offers):
-        kept = take_back(
-            Work(work.connection, work.store, for_web(work.campaign)),
-            holders,
-            session.choice.places,
-            holder=visit_id,
-        )
-        # Only what was chosen was kept; another place of its slot may do at the confirmation.
-        session = session.but(offers=(session.choice,), chosen=0, adjacent=())
-    done: tuple[Done, ...] = ()
-    if session.reference and session.offers:
-        made = Done(session.reference, session.choice, session.number, born=session.born)
-        done = (replace(made, wanted=session.wanted),)
-    session = session.but(step=_open_question(session))
-    visit = WebSession(visit_id, 1, session.language, session, typed=_as_typed(session), done=done)
-    _add(work.connection, work.store, visit)
-    return visit, kept
-
-
-def _open_question(session: Session) -> str:
-    """What a page asks next of somebody who gave this much by telephone."""
-    if session.reference:
-        return "ready"
-    if not session.born:
-        return "date_of_birth"
-    if not 0 <= session.chosen < len(session.offers):
-        return "postcode"
-    return "confirm" if session.number_answered else "reach"
-
-
-def _as_typed(session: Session) -> dict[str, str]:
-    """What the fields of the pages before would hold."""
-    typed = {}
-    if session.born and not session.resumed:
-        year, month, day = session.born.split("-")
-        typed = {"day": day, "month": month, "year": year}
-    if session.postcode:
-        typed["where"] = session.postcode
-    return typed
 
 
 def load(store: Store, visit_id: str) -> WebSession | None:
@@ -589,7 +520,7 @@ def leave_list(store: Store, service: Service, visit: WebSession) -> None:
 # ------------------------------------------------------------------ as it is stored
 
 
-def _add(connection: Connection, store: Store, visit: WebSession) -> None:
+def add(connection: Connection, store: Store, visit: WebSession) -> None:
     web_sessions.add(
         connection,
         store.clock,

@@ -126,7 +126,7 @@ def copy_into(folder: Path, read: Read) -> int:
     list meanwhile, nothing is changed: the next look has all of it.
     """
     tag = read(_tag_there)
-    body = read(partial(_body_of, EDITION, tag)) if tag else None
+    body = read(partial(body_of, EDITION, tag)) if tag else None
     there = read_edition(body) if body else None
     if there is None or body is None:
         # Nothing is there, or another version wrote it, which this one does not understand.
@@ -140,7 +140,7 @@ def copy_into(folder: Path, read: Read) -> int:
         was = has.get(name)
         if was and was.tag == piece.tag and was.changed == piece.changed and name in present:
             continue
-        content = read(partial(_body_of, name, piece.tag))
+        content = read(partial(body_of, name, piece.tag))
         if content is None:
             break
         staged(folder, name).write_bytes(content)
@@ -219,7 +219,7 @@ def _dates(path: Path, piece: Piece) -> None:
     os.utime(path, ns=(piece.changed * 1000, piece.changed * 1000))
 
 
-def _body_of(name: str, tag: str, connection: Connection) -> bytes | None:
+def body_of(name: str, tag: str, connection: Connection) -> bytes | None:
     return shared_files.read(connection, FEED, name, tag)
 
 

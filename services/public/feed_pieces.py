@@ -9,14 +9,13 @@ from __future__ import annotations
 import gzip
 import json
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from models.public.feed import Spot
 from services.public.feed_resources import fhir_id
 
 # Slots that a piece may have on the average.
@@ -193,11 +192,6 @@ def keys_between(span: Span, first: datetime, last: datetime, zone: ZoneInfo) ->
         found.add(key_of(span, day))
         day += timedelta(days=1)
     return found
-
-
-def keys_of(span: Span, spots: Iterable[Spot], zone: ZoneInfo) -> set[str]:
-    """The keys of the pieces that these moments are in."""
-    return {key_of(span, day_of(at, zone)) for _, at in spots}
 
 
 def span_for(days: Sequence[date], slots: int, before: Span | None) -> Span:

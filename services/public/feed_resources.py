@@ -109,7 +109,7 @@ class Writer:
         # Where its town is may be kilometres away.
         if one.latitude is not None and one.longitude is not None and not one.roughly:
             found["position"] = {"latitude": one.latitude, "longitude": one.longitude}
-        return f"{_json(found)}\n"
+        return f"{as_json(found)}\n"
 
     def schedule(self, one: PublicCentre) -> str:
         """A line of the file of schedules; slots point at it."""
@@ -120,7 +120,7 @@ class Writer:
             "serviceType": self._types,
             "actor": [{"reference": f"Location/{known}"}],
         }
-        return f"{_json(found)}\n"
+        return f"{as_json(found)}\n"
 
     def slots(self, one: PublicCentre, slots: Sequence[FeedSlot]) -> str:
         """The lines of some slots of a centre, which come by their start."""
@@ -128,7 +128,7 @@ class Writer:
 
     def _lines(self, one: PublicCentre, slots: Sequence[FeedSlot]) -> Iterator[str]:
         # Put together by hand: a million times json.dumps takes half a minute.
-        schedule = _json({"reference": f"Schedule/{fhir_id(one.id)}"})
+        schedule = as_json({"reference": f"Schedule/{fhir_id(one.id)}"})
         before_link = f'{{"url":"{_EXTENSIONS}/booking-deep-link","valueUrl":"{self._page(one)}'
         capacity = f'{{"url":"{_EXTENSIONS}/slot-capacity","valueInteger":'
         zone = ZoneInfo(one.time_zone)
@@ -209,7 +209,7 @@ def _types_by_bits(
     def of(bits: int) -> str:
         mine = [one for one in types if known.get(one["coding"][0]["code"], 0) & bits]
         # What serves all says nothing of its own; nor does what serves none that is open now.
-        return f',"serviceType":{_json(mine)}' if bits and mine else ""
+        return f',"serviceType":{as_json(mine)}' if bits and mine else ""
 
     return of
 
@@ -226,7 +226,7 @@ def _phone_by_bits(
     def of(bits: int) -> str:
         mine = {number for service, number in numbers if known.get(service, 0) & bits}
         number = mine.pop() if len(mine) == 1 else usual
-        return _json(_extension("booking-phone", valueString=number))
+        return as_json(_extension("booking-phone", valueString=number))
 
     return of
 
@@ -255,5 +255,5 @@ def departement(one: PublicCentre) -> str:
     return one.departement if _DEPARTEMENT.fullmatch(one.departement) else NOWHERE
 
 
-def _json(found: object) -> str:
+def as_json(found: object) -> str:
     return json.dumps(found, ensure_ascii=False, separators=(",", ":"))

@@ -13,7 +13,6 @@ many publish at once. Every machine copies it from there (`services.public.feed_
 from __future__ import annotations
 
 import gzip
-import json
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +27,6 @@ import structlog
 from models.database import Connection
 from models.operations import feed_store, shared_files
 from models.operations.feed_store import Stored
-from models.operations.shared_files import FEED
 from models.partners.bookings import MIRROR
 from models.public import feed
 from models.public.centres import PublicCentre, public_centres
@@ -44,6 +42,7 @@ from services.public.feed_copy import (
     SCHEDULES,
     WRITING,
     alone,
+    body_of,
     copy_into,
     left_over,
     settle,
@@ -73,6 +72,7 @@ from services.public.feed_resources import (
     NOWHERE,
     Publisher,
     Writer,
+    as_json,
     departement,
     has_address,
     service_types,
@@ -232,7 +232,7 @@ class SmartFeed:
         unstage(self._folder)
         # Not from a replica: what is written next stands on it.
         copy_into(self._folder, self._now)
-        body = self._now(partial(_body_of, tag)) if tag else None
+        body = self._now(partial(body_of, EDITION, tag)) if tag else None
         edition = (read_edition(body) if body else None) or Edition()
         self._edition, self._tag = edition, tag
         self._held, self._lines, self._places = None, set(), []
@@ -509,15 +509,15 @@ class SmartFeed:
     def _manifest(self, edition: Edition, look: _Look) -> str:
         # Put together by hand: there may be a hundred thousand pieces.
         lines = [
-            _json({"type": "Location", "url": self._url(LOCATIONS)}),
-            _json({"type": "Schedule", "url": self._url(SCHEDULES)}),
+            as_json({"type": "Location", "url": self._url(LOCATIONS)}),
+            as_json({"type": "Schedule", "url": self._url(SCHEDULES)}),
         ]
         moments: dict[int, str] = {}
         for one in look.centres:
             made = edition.centres.get(one.id)
             where = departement(one)
             state = f'"state":["{where}"],' if where != NOWHERE else ""
-            begins = _json(self._url(piece_begins(one.id)))[:-1]
+            begins = as_json(self._url(piece_begins(one.id)))[:-1]
             for key, piece in sorted(made.pieces.items()) if made else ():
                 if not piece.tag:
                     continue
@@ -531,7 +531,7 @@ class SmartFeed:
                 )
         at = look.now.replace(microsecond=0).isoformat()
         return (
-            f'{{"transactionTime":"{at}","request":{_json(self._url(MANIFEST))},'
+            f'{{"transactionTime":"{at}","request":{as_json(self._url(MANIFEST))},'
             f'"output":[{",".join(lines)}],"error":[]}}'
         )
 
@@ -594,13 +594,5 @@ class SmartFeed:
                 feed_store.forget(connection, [one for one in left if one not in known])
 
 
-def _body_of(tag: str, connection: Connection) -> bytes | None:
-    return shared_files.read(connection, FEED, EDITION, tag)
-
-
 def _hash_of(found: object) -> str:
-    return shared_files.tag_of(_json(found).encode())
-
-
-def _json(found: object) -> str:
-    return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+    return shared_files.tag_of(as_json(found).encode())

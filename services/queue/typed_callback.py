@@ -21,7 +21,7 @@ from models.queue.requests import ASKED, CASE, OVER, CallbackRequest
 from prompts.catalogue import load
 from services.campaign.call_hours import next_text_at
 from services.campaign.campaign import Campaign
-from services.messages import texts
+from services.messages import text_names, texts
 from services.messages.phone_capabilities import takes_texts
 from services.messages.topics import Topic
 from services.messages.write_message import open_case, write_message
@@ -107,7 +107,7 @@ def _write(
 ) -> str | None:
     """The one text of the day to this number; None where there is none."""
     campaign = reply.campaign
-    if not reply.number or not takes_texts(wish.number) or not texts.wanted(campaign, TEXT):
+    if not reply.number or not takes_texts(wish.number) or not text_names.wanted(campaign, TEXT):
         return None
     index = store.vault.index("phone", wish.number) or b""
     day = store.clock.now().astimezone(campaign.hours.zone).date()

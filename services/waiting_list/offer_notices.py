@@ -27,7 +27,7 @@ from prompts.catalogue import load
 from services.campaign.campaign import Campaign
 from services.campaign.eligibility import eligibility
 from services.centres.directory import kilometres_from
-from services.messages import texts
+from services.messages import text_names, texts
 from services.messages.notices import CallPlan, Later, ReadyNotice, Reason, Render
 from services.messages.offer_hours import may_ring
 from services.messages.texts import MessagePlace
@@ -72,7 +72,7 @@ class OfferNotices:
         over = entry.offered_until is None or entry.offered_until <= now
         if over or [one.slot_id for one in held] != list(told.get("slots", ())):
             return None
-        wanted = texts.wanted(campaign, "offer")
+        wanted = text_names.wanted(campaign, "offer")
         text = self._offer_text(connection, entry, held) if wanted else ""
         if "of" in told:
             return ReadyNotice(entry.number, text) if text else None
@@ -124,7 +124,7 @@ class OfferNotices:
             return None
         language = str(told.get("language") or "fr")
         text = ""
-        if texts.wanted(campaign, str(news)):
+        if text_names.wanted(campaign, str(news)):
             text = texts.filled(
                 load(language), str(news), number=self.number, whose=_whose(told, news)
             )

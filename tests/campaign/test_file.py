@@ -13,7 +13,7 @@ from services.campaign import file
 from services.campaign.campaign import REMINDERS, BadCampaign, Eligible, Reminder
 from services.campaign.file import entries_of, load, says_illness
 from services.campaign.opening_hours import OpeningHours
-from services.messages.texts import text_names
+from services.messages.text_names import text_names
 from tests.campaign.files import DEMONSTRATION, EXAMPLE, small
 from tests.support.keeper import ROOT
 

@@ -23,10 +23,11 @@ from prompts.catalogue import languages, load
 from services.campaign.campaign import Campaign
 from services.centre_day.centre_life import OperationKind
 from services.centres.centre_names import centre_names
-from services.messages import texts
+from services.messages import text_names, texts
 from services.messages.discreet_place import discreet, says_what_for
 from services.messages.sms_parts import Encoding, encoding, parts, to_gsm
-from services.messages.texts import NAMES, PIECE, Dose, MessagePlace, Writer
+from services.messages.text_names import NAMES, PIECE
+from services.messages.texts import Dose, MessagePlace, Writer
 from tests.messages import examples
 from tests.messages.examples import (
     ABOUT,
@@ -108,7 +109,7 @@ def test_each_key_is_a_text_that_is_looked_at_here_or_a_piece_of_one():
             if key.startswith(PIECE):
                 continue
             assert re.sub("_(short|brief|tight|link)", "", key) in looked_at, key
-            assert texts.name_of(key) in NAMES, key
+            assert text_names.name_of(key) in NAMES, key
 
 
 def test_no_text_is_longer_than_two_parts():
@@ -477,18 +478,18 @@ def campaign(*listed: str) -> Campaign:
 
 
 def test_a_campaign_that_lists_none_sends_all():
-    assert texts.left_out(campaign()) == ()
-    assert all(texts.wanted(campaign(), name) for name in NAMES)
+    assert text_names.left_out(campaign()) == ()
+    assert all(text_names.wanted(campaign(), name) for name in NAMES)
     # A booking outlives its campaign.
-    assert all(texts.wanted(None, name) for name in NAMES)
+    assert all(text_names.wanted(None, name) for name in NAMES)
 
 
 def test_a_campaign_sends_what_it_lists_and_the_confirmation():
     listed = campaign("reminder_tomorrow_short", "callback_lost")
     # A person who forgot that they are booked is told in any case, too.
     sent = {"confirmation", "code", "already", "reminder", "callback_lost"}
-    assert {name for name in NAMES if texts.wanted(listed, name)} == sent
-    assert set(texts.left_out(listed)) == set(NAMES) - sent
+    assert {name for name in NAMES if text_names.wanted(listed, name)} == sent
+    assert set(text_names.left_out(listed)) == set(NAMES) - sent
 
 
 # ---------------------------------------------------------------- for reading

@@ -16,7 +16,7 @@ from exchange.segments import segment_count
 from models.booking import changes
 from models.booking.bookings import OnOneNumber
 from prompts.catalogue import languages, load
-from services.messages import texts
+from services.messages import text_names, texts
 from services.messages.sms_parts import Encoding, encoding, parts
 from services.messages.texts import Dose, MessagePlace, Writer
 from services.messages.told_texts import name_of_words
@@ -169,11 +169,11 @@ def test_what_left_is_known_again_with_the_service_before_it_and_without(languag
     for key, make in (*of_place(HALL), *of_no_place()):
         text = make(load(language))
         before = re.sub(r"^Allo Rendez-vous ?: (.)", lambda found: found[1].upper(), text)
-        name = texts.name_of(key)
+        name = text_names.name_of(key)
         assert name_of_words(text) == name, (key, text)
         assert name_of_words(before) == name, (key, before)
     for name, text in of_person(LONGEST, language).items():
-        assert name_of_words(text) == texts.name_of(name), (name, text)
+        assert name_of_words(text) == text_names.name_of(name), (name, text)
 
 
 # ---------------------------------------------------------------- as they are sent

@@ -22,6 +22,7 @@ from services.centres.directory import Directory
 from services.desk.booking import DeskOrder, Made, PersonToBook, book
 from services.desk.offers import Desk, DeskWork, SearchCriteria, find_offers, towns
 from services.online import answers, web_sessions
+from services.online.from_call import from_call
 from services.online.web_sessions import (
     LEASE,
     Act,
@@ -307,7 +308,7 @@ def test_a_call_goes_on_as_a_visit_with_the_slot_that_it_chose(last_place: House
     caller = last_place.phone(a_mobile(1)).goes_to("confirm")
     session = last_place.session(caller.sid)
     with last_place.database.transaction() as connection:
-        made, kept = web_sessions.from_call(
+        made, kept = from_call(
             Work(connection, last_place.store, last_place.campaign), session, (caller.sid,)
         )
     assert kept

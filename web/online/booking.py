@@ -8,10 +8,9 @@ shows the next page itself gets it in the same answer, with the address that the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import cache
 from http import HTTPStatus
 from typing import Final
 
@@ -40,7 +39,7 @@ from services.online import answers, days, partner, prove_number, questions, web
 from services.online.answers import NotTaken, may_show
 from services.online.attempts import place_of
 from services.online.shares import TooManyHere
-from services.online.web_sessions import Act, Done, WebSession, WebSessionOutcome
+from services.online.web_sessions import Done, WebSession, WebSessionOutcome
 from services.partners.near import PartnerOffer, near
 from services.ports import WakeUp
 from services.public.centres import PublicCentre, PublicCentres
@@ -54,6 +53,7 @@ from web.cacheable import cacheable, true_until
 from web.marks import public, public_form
 from web.online.after_long import AfterLong, Reopened
 from web.online.asked_centre import AskedCentre, asked_centre
+from web.online.booking_acts import WITH_PARTNERS, Form, act_of
 from web.online.booking_view import BookingViews, appointments_of
 from web.online.cookies import WebSessionCookie
 from web.online.door_code import door_code
@@ -85,51 +85,6 @@ _FIELD_LETTERS = 40
 _DAY = "jour"
 # After a night nothing is booked by an answer that waited: its page is shown first.
 _LOOKED_AT_FIRST = frozenset({"confirm", "ready", partner.NAME, prove_number.NAME})
-_WITH_PARTNERS = frozenset({"offers", "no_slot"})
-Form = Mapping[str, str]
-
-# What each page does with its form, and with which fields of it.
-_ACTS: Final[dict[str, tuple[Callable[..., WebSession], tuple[str, ...]]]] = {
-    "for_whom": (answers.for_whom, ("whom",)),
-    "not_yet_open": (answers.not_yet_open, ("number",)),
-    "date_of_birth": (answers.date_of_birth, ("day", "month", "year")),
-    "group": (answers.group, ("belongs",)),
-    "not_eligible": (answers.not_eligible, ("wish", "number")),
-    "postcode": (answers.postcode, ("where",)),
-    "town_which": (answers.town_which, ("code",)),
-    "offers": (answers.take_offer, ("place",)),
-    days.NAME: (answers.take_hour, ("hour",)),
-    "couple_choice": (answers.couple_choice, ("wish",)),
-    "no_slot": (answers.no_slot, ("wish", "number", "where")),
-    partner.NAME: (partner.ask, ("first_name", "last_name", "number")),
-    partner.WAITS: (partner.settle, ()),
-    "confirm": (answers.confirm, ()),
-    prove_number.NAME: (answers.prove, ("wish", "code")),
-    "ready": (answers.second, ()),
-}
-
-
-def _act(step: str, form: Form) -> Act | None:
-    """What a page does with its form; None for a page that has none."""
-
-    def get(name: str) -> str:
-        return form.get(name, "")
-
-    if step == "reach":
-        none, calls = get("wish") == "none", get("calls") == "yes"
-        return lambda session, world: answers.reach(
-            session, world, get("number"), get("mail"), none=none, calls=calls
-        )
-    if step in STEPS and STEPS[step].page_of_keys:
-        return lambda session, world: answers.press(session, world, step, get("key"))
-    if step not in _ACTS:
-        return None
-    do, names = _ACTS[step]
-    if step in _WITH_PARTNERS and get("partner"):
-        do, names = partner.choose, ("partner",)
-    elif step == "offers" and get("wish"):
-        do, names = answers.other_offers, ("wish", "where")
-    return lambda session, world: do(session, world, *map(get, names))
 
 
 @dataclass(frozen=True)
@@ -364,7 +319,7 @@ class BookingPages:
         return self._act_on(web_session, step, form)
 
     def _act_on(self, web_session: WebSession, step: str, form: Form) -> ResponseReturnValue:
-        number, act = number_in(form.get("n", "")), _act(step, form)
+        number, act = number_in(form.get("n", "")), act_of(step, form)
         if act is None or (number == web_session.number and not may_show(web_session, step)):
             return self._leads_to(web_session)
         if web_sessions.is_too_quick(self.store, web_session, number, step):
@@ -423,7 +378,7 @@ class BookingPages:
         self, web_session: WebSession, step: str
     ) -> tuple[tuple[PartnerOffer, ...], TownMap | None]:
         """What partners have near, beside ours, and the map: where a page has them."""
-        if step not in _WITH_PARTNERS:
+        if step not in WITH_PARTNERS:
             return (), None
         session = web_session.session
         # Before there is a connection: they may have to be read, and a thread has no second one.
@@ -506,21 +461,13 @@ class BookingPages:
             "slug": SLUGS[step],
             "token": self.cookie.token(web_session.id),
             "wrong": wrong,
-            "access_of": self._access(),
+            "access_of": self._access_of,
         }
 
-    def _access(self) -> Callable[[str], str]:
-        """What is told of a centre's access with a wheelchair, by its id; read when it is asked."""
-
-        @cache
-        def known() -> Mapping[str, PublicCentre]:
-            return self.centres.all()
-
-        def of(centre_id: str) -> str:
-            one = known().get(centre_id)
-            return one.wheelchair if one else ""
-
-        return of
+    def _access_of(self, centre_id: str) -> str:
+        """What is told of a centre's access with a wheelchair."""
+        found = self.centres.all().get(centre_id)
+        return found.wheelchair if found else ""
 
     def _days(
         self, web_session: WebSession, *, wrong: NotTaken | None, form: Form
