@@ -9,7 +9,8 @@ import click
 
 from commands import operator
 from commands.terminal import progress_bar, refusals
-from services.centre_day.centre_life import CentreLife, LifeRefused
+from services.centre_day.centre_life import CentreLife
+from services.centre_day.operation import LifeRefused
 from services.centre_day.take_centres import (
     MODES,
     OURS,

@@ -17,7 +17,8 @@ from commands.wishes import CarryOut, changes_centre
 from jobs import feeds
 from models.clock import Clock
 from models.database import Database
-from services.centre_day.centre_life import IMPORT, CentreLife, OperationRequest
+from services.centre_day.centre_life import IMPORT, CentreLife
+from services.centre_day.operation import OperationRequest
 from services.centres.import_centres import FileRefused, RefusedRow, import_centres
 from services.centres.import_postcodes import import_postcodes
 

@@ -7,7 +7,8 @@ import click
 from commands.terminal import progress_bar, refusals
 from commands.wishes import carry_out, dry_run_option, yes_option
 from models.centre_day.operations import Operation
-from services.centre_day.centre_life import CentreLife, LifeRefused, OperationRequest
+from services.centre_day.centre_life import CentreLife
+from services.centre_day.operation import LifeRefused, OperationRequest
 
 
 def make(life: CentreLife) -> click.Group:

@@ -14,9 +14,9 @@ import click
 from commands import operator
 from commands.terminal import progress_bar, refusals
 from services.accounts import four_eyes
-from services.centre_day.centre_life import (
+from services.centre_day.centre_life import CentreLife
+from services.centre_day.operation import (
     OPERATOR,
-    CentreLife,
     LifeRefused,
     LifeReport,
     OperationKind,

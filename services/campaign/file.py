@@ -5,21 +5,19 @@ Each entry is described in docs/campaigns.md.
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, cast
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -30,47 +28,40 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from flows.understanding.vocabulary import plain
-from services.campaign.campaign import (
-    LONGEST_SERVICE,
-    ONE_PLACE,
-    TWO_PLACES,
-    BadCampaign,
-    Campaign,
-    Eligible,
-    Reminder,
-    is_service,
+from services.campaign.campaign import ONE_PLACE, BadCampaign, Campaign, Eligible, Reminder
+from services.campaign.fields import (
+    Clock,
+    Context,
+    Day,
+    EveningCall,
+    Group,
+    Interval,
+    Moment,
+    Name,
+    Second,
+    Service,
+    Texts,
+    Title,
+    Together,
+    TogetherIn,
+    Zone,
+    meant,
+    numeric,
+    of_file,
+    plain_value,
+    refuse,
+    zone_called,
 )
 from services.campaign.opening_hours import OpeningHours
 from services.campaign.toml_lines import Entry, line_of, lines_of
 from services.campaign.words import words_of
 
 _EXAMPLE = "campaigns/demonstration.toml"
-LONGEST_NAME = 40  # the column of a booking that holds it
-LONGEST_TITLE = 80
-_LATEST_SECOND = 366
 _AGE = "it is the age in years on the day of the appointment"
 _HOLD = "hold times are at most 20 minutes"
 _HOURS = "agents_hours"
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_NAME = re.compile(r"\w[\w .-]*")
-_GROUP = re.compile(r"[a-z][a-z0-9_-]*")
-_INTERVAL = re.compile(r"([0-9]{2}):([0-9]{2})-([0-9]{2}):([0-9]{2})")
-_MIDNIGHT = 24 * 60
-_CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
-# No text is sent and no number rung at night, even if a reminder is late.
-_EARLIEST_REMINDER, _LATEST_REMINDER = 8 * 60, 19 * 60
 _AT_LINE = re.compile(r"(?P<what>.*?) \(at line (?P<line>\d+), column (?P<column>\d+)\)", re.DOTALL)
-# Words about illness, French and English, without accents. Callers certify a profession or a
-# household, never a diagnosis; a false alarm costs the author of the file another name.
-_ILLNESS = re.compile(
-    r"diab|cancer|tumeur|tumou?r|oncol|leuc[eé]mi|leuk|malad|pathol|disease|illness|sympt"
-    r"|asthm|obes|insuffi|cardiaq|cardiac|renal|dialy|hepat|cirrho|pulmon|respirat|bpco|copd"
-    r"|immun|greff|transplant|trisom|hiv|hypertens|alzheimer|parkinson|epilep|sclero|mucovis"
-    r"|cystic|drepano|sickle|thromb|anemi|allerg|depress|psych|schizo|bipol|dement|demence"
-    r"|enceinte|grossesse|pregnan|handicap|disab|invalid|fragil|vulnerab|comorb|chroni|raison|reason"
-    r"|patient|risque|\brisks?\b|\bald\b|\bvih\b|\bsida\b|\baids\b|\bill\b|\bsick"
-)
 
 
 def load(path: str | Path, *, texts: Collection[str] | None = None) -> Campaign:
@@ -80,10 +71,10 @@ def load(path: str | Path, *, texts: Collection[str] | None = None) -> Campaign:
     """
     path = Path(path)
     source, text = parse(path, _EXAMPLE)
-    zone = _zone_called(source.get("zone")) or ZoneInfo(Campaign.zone)
+    zone = zone_called(source.get("zone")) or ZoneInfo(Campaign.zone)
     try:
         campaign = _CampaignTable.model_validate(
-            source, context=_Context(zone, "zone" in source, texts)
+            source, context=Context(zone, "zone" in source, texts)
         ).campaign()
         return replace(campaign, all_words=words_of(path))
     except ValidationError as wrong:
@@ -146,242 +137,6 @@ def _not_toml(path: Path, text: str, message: str) -> str:
     )
 
 
-@dataclass
-class _Context:
-    """What a part of the file must know of the rest: its zone, the texts that there are."""
-
-    zone: ZoneInfo
-    zone_given: bool
-    texts: Collection[str] | None
-    # Of the campaign itself, as far as it is right.
-    minimum_age: int | None = None
-    opens_at: datetime | None = None
-    closes_at: datetime | None = None
-
-
-def _of_file(info: ValidationInfo) -> _Context:
-    return cast("_Context", info.context)
-
-
-def _number(
-    lowest: int, highest: int, remedy: str, example: int | None = None, *, alias: str | None = None
-) -> Any:
-    """An entry that is a number; it is needed where there is an example of what to add."""
-    return Field(
-        None if example is None else ...,
-        alias=alias,
-        ge=lowest,
-        le=highest,
-        description=remedy,
-        examples=[example],
-    )
-
-
-def _name(name: object) -> str:
-    remedy = f'give 1 to {LONGEST_NAME} letters, digits, spaces, dots and hyphens, as name = "2021"'
-    if name is None:
-        raise ValueError(f"a campaign needs a name; {remedy}")
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > LONGEST_NAME:
-        raise ValueError(f"{plain_value(name)} cannot be its name; {remedy}")
-    return name
-
-
-def _title(title: object) -> str:
-    if isinstance(title, str) and len(title) <= LONGEST_TITLE and title.isprintable():
-        return title
-    raise ValueError(f"it is no title; write one line of {LONGEST_TITLE} letters or less")
-
-
-def _moment(value: object, info: ValidationInfo) -> datetime:
-    """A moment in UTC: written with its offset, or by the clocks of the campaign's zone."""
-    zone, given = _of_file(info).zone, _of_file(info).zone_given
-    if not isinstance(value, datetime):
-        raise ValueError(  # noqa: TRY004 (pydantic passes no TypeError on)
-            f"{plain_value(value)} is no moment; write day and hour as 2021-01-14T08:00:00+01:00,"
-            " without quotes"
-        )
-    if value.tzinfo is None:
-        if not given:
-            raise ValueError(
-                f"{value.isoformat()} has no zone; write {value.isoformat()}"
-                f'{_offset(value.replace(tzinfo=zone))}, or add zone = "{zone.key}"'
-            )
-        return _local(value, zone)
-    shown = value.astimezone(zone)
-    # A time in UTC is not mistaken for local time; one written with +01:00 in summer is.
-    if given and value.utcoffset() not in {timedelta(0), shown.utcoffset()}:
-        raise ValueError(
-            f"{value.isoformat()} is {shown:%Y-%m-%d %H:%M} in {zone.key};"
-            f" write {value.replace(tzinfo=None).isoformat()} for the time on the clocks there"
-            f" or {shown.isoformat()} for this very moment"
-        )
-    return value.astimezone(UTC)
-
-
-def _local(value: datetime, zone: ZoneInfo) -> datetime:
-    first, second = (value.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
-    before, after = first.utcoffset(), second.utcoffset()
-    if before is None or after is None or before == after:
-        return first.astimezone(UTC)
-    if before < after:
-        real = first.astimezone(UTC).astimezone(zone).replace(tzinfo=None)
-        raise ValueError(
-            f"{value.isoformat()} does not exist in {zone.key}, where the clocks skip it;"
-            f" write {real.isoformat()}"
-        )
-    raise ValueError(
-        f"{value.isoformat()} comes twice in {zone.key}; write"
-        f" {first.isoformat()} or {second.isoformat()}"
-    )
-
-
-def _zone_called(name: object) -> ZoneInfo | None:
-    try:
-        return ZoneInfo(name) if isinstance(name, str) else None
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None
-
-
-def _zone(value: object) -> str:
-    found = _zone_called(value)
-    if found is None:
-        raise ValueError(
-            f"{plain_value(value)} is no time zone; write one as Europe/Paris, Indian/Reunion or"
-            " America/Martinique, in quotes"
-        )
-    return found.key
-
-
-def _day(value: object) -> date:
-    if type(value) is date:
-        return value
-    raise ValueError(f"{plain_value(value)} is no day; write it as 1944-12-31, without quotes")
-
-
-def _group(value: object) -> str:
-    if isinstance(value, str) and len(value) <= LONGEST_NAME:
-        # Checked first: an author who writes an illness with a capital should get the real reason.
-        if says_illness(value):
-            raise ValueError(
-                f"{plain_value(value)} speaks of an illness, and no medical reason is asked for or"
-                " kept; name who they are, by profession or household, or use an age"
-            )
-        if _GROUP.fullmatch(value):
-            return value
-    raise ValueError(
-        f"{plain_value(value)} is no name of a group; give 1 to {LONGEST_NAME} small letters"
-        " without accents, digits and hyphens, as soignants"
-    )
-
-
-def _interval(text: object) -> tuple[int, int]:
-    found = _INTERVAL.fullmatch(text) if isinstance(text, str) else None
-    if found:
-        hours = [int(part) for part in found.groups()]
-        start, end = hours[0] * 60 + hours[1], hours[2] * 60 + hours[3]
-        if max(hours[1], hours[3]) < 60 and start < end <= _MIDNIGHT:  # noqa: PLR2004
-            return start, end
-    raise ValueError(
-        f'{plain_value(text)} are no hours of one day; write "08:00-12:00", at the latest "…-24:00"'
-    )
-
-
-def _clock(given: object) -> int:
-    """A minute after midnight within the hours allowed for reminders. Raises ValueError."""
-    found = _CLOCK.fullmatch(given) if isinstance(given, str) else None
-    minute = int(found[1]) * 60 + int(found[2]) if found else -1
-    if _EARLIEST_REMINDER <= minute <= _LATEST_REMINDER:
-        return minute
-    raise ValueError(
-        f'{plain_value(given)} is no hour of theirs; write one from "08:00" to "19:00", in quotes'
-    )
-
-
-def _second(value: object, info: ValidationInfo) -> tuple[int, int]:
-    if (
-        not isinstance(value, list)
-        or len(value) != 2  # noqa: PLR2004
-        or not all(type(days) is int for days in value)
-    ):
-        raise ValueError(f"{plain_value(value)} are no two numbers of days; write them as [21, 28]")
-    least, most = value
-    if not 1 <= least <= most <= _LATEST_SECOND:
-        raise ValueError(
-            f"{plain_value(value)} is no interval; give the least and the most days between the two"
-            f" appointments, from 1 to {_LATEST_SECOND}"
-        )
-    # No doses: not given. Wrong ones are not there at all, and told.
-    if info.data.get("doses", 2) in {None, 1}:
-        raise ValueError("with one dose there is no second; add doses = 2 or leave this out")
-    return least, most
-
-
-def _texts(given: object, info: ValidationInfo) -> tuple[str, ...]:
-    if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
-        raise ValueError(f'{plain_value(given)} is no list of names; write ["confirmation"]')
-    known = _of_file(info).texts
-    wrong = []
-    for number, name in enumerate(given):
-        if known is not None and name not in known:
-            sentence = f"{plain_value(name)} is not in [text] of prompts/; {meant(name, known)}"
-            wrong.append(((number,), sentence))
-        elif name in given[:number]:
-            wrong.append(((number,), f"{plain_value(name)} is here twice; leave one out"))
-    _refuse(wrong)
-    return tuple(given)
-
-
-def _service(value: object) -> str:
-    if isinstance(value, str) and is_service(value):
-        return value
-    raise ValueError(
-        f"{plain_value(value)} is no name of a service; give 1 to {LONGEST_SERVICE} small letters"
-        " without accents, digits and hyphens, as grippe"
-    )
-
-
-def _together(given: object, info: ValidationInfo) -> tuple[str, ...]:
-    if not isinstance(given, list) or not given:
-        raise ValueError(f'{plain_value(given)} is no list of services; write ["covid"]')
-    names = tuple(map(_service, given))
-    own = info.data.get("service")
-    if not own:
-        raise ValueError('it is of no service itself; add service = "grippe" above')
-    if own in names or len(set(names)) < len(names):
-        raise ValueError("a service is here twice; name each other one once")
-    # No doses: not given. Wrong ones are not there at all, and told.
-    if info.data.get("doses") == 2:  # noqa: PLR2004
-        raise ValueError("what is done in one appointment has one dose; leave this or doses out")
-    return names
-
-
-def _together_in(value: object, info: ValidationInfo) -> str:
-    if value not in {ONE_PLACE, TWO_PLACES}:
-        raise ValueError(f'{plain_value(value)} is neither "{ONE_PLACE}" nor "{TWO_PLACES}"')
-    if "together" in info.data and not info.data["together"]:
-        raise ValueError('nothing is done together; add together = ["covid"] or leave this out')
-    return str(value)
-
-
-_Moment = Annotated[datetime, BeforeValidator(_moment)]
-_Day = Annotated[date, BeforeValidator(_day)]
-_Interval = Annotated[tuple[int, int], BeforeValidator(_interval)]
-_Clock = Annotated[int, BeforeValidator(_clock)]
-_Zone = Annotated[str, BeforeValidator(_zone)]
-
-
-def _refuse(wrong: Sequence[tuple[Entry, str]]) -> None:
-    """Tell of each mistake at its own place below the entry that is validated."""
-    if wrong:
-        raise ValidationError.from_exception_data(
-            "",
-            [
-                {"type": "value_error", "loc": at, "input": None, "ctx": {"error": sentence}}
-                for at, sentence in wrong
-            ],
-        )
-
-
 class _Table(BaseModel):
     """A table of the file. `description` of a field: the remedy where it is of another kind."""
 
@@ -393,16 +148,16 @@ class _Table(BaseModel):
 
 
 class _EligibleTable(_Table):
-    minimum_age: int = _number(0, 120, _AGE)
-    born_from: _Day | None = None
-    born_until: _Day | None = None
-    group: Annotated[str, BeforeValidator(_group)] = ""
-    opens_at: _Moment | None = None
+    minimum_age: int = numeric(0, 120, _AGE)
+    born_from: Day | None = None
+    born_until: Day | None = None
+    group: Group = ""
+    opens_at: Moment | None = None
 
     @field_validator("minimum_age")
     @classmethod
     def _adds(cls, age: int, info: ValidationInfo) -> int:
-        general = _of_file(info).minimum_age
+        general = of_file(info).minimum_age
         if general is not None and age >= general:
             raise ValueError(
                 f"{age} adds nobody to the campaign's minimum_age of {general};"
@@ -423,7 +178,7 @@ class _EligibleTable(_Table):
     @field_validator("opens_at")
     @classmethod
     def _while_open(cls, moment: datetime, info: ValidationInfo) -> datetime:
-        context = _of_file(info)
+        context = of_file(info)
         if context.opens_at and moment < context.opens_at:
             raise ValueError(
                 "it is before the campaign's own opens_at; give a later moment or leave it out"
@@ -442,10 +197,10 @@ class _EligibleTable(_Table):
 
 
 class _ReminderTable(_Table):
-    days_before: int = _number(
+    days_before: int = numeric(
         1, 14, "it is how many days before the appointment people are reminded", 2
     )
-    at: _Clock = Field(None, validate_default=True)
+    at: Clock = Field(None, validate_default=True)
     by_call: bool = Field(
         default=False,
         alias="call",
@@ -458,15 +213,15 @@ _DAY: Any = Field([], description='{} is no list; write ["08:00-12:00", "13:30-1
 
 
 class _HoursTable(_Table):
-    zone: _Zone | None = None
-    calls: _Interval = OpeningHours.calls
-    monday: list[_Interval] = _DAY
-    tuesday: list[_Interval] = _DAY
-    wednesday: list[_Interval] = _DAY
-    thursday: list[_Interval] = _DAY
-    friday: list[_Interval] = _DAY
-    saturday: list[_Interval] = _DAY
-    sunday: list[_Interval] = _DAY
+    zone: Zone | None = None
+    calls: Interval = OpeningHours.calls
+    monday: list[Interval] = _DAY
+    tuesday: list[Interval] = _DAY
+    wednesday: list[Interval] = _DAY
+    thursday: list[Interval] = _DAY
+    friday: list[Interval] = _DAY
+    saturday: list[Interval] = _DAY
+    sunday: list[Interval] = _DAY
 
     @field_validator(*_WEEKDAYS)
     @classmethod
@@ -477,7 +232,7 @@ class _HoursTable(_Table):
                 written = "{:02}:{:02}-{:02}:{:02}".format(*divmod(one[0], 60), *divmod(one[1], 60))
                 sentence = f"{written} begins before the interval in front of it ends;"
                 wrong.append(((number,), f"{sentence} put them in order, and apart"))
-        _refuse(wrong)
+        refuse(wrong)
         return intervals
 
     @model_validator(mode="after")
@@ -495,83 +250,81 @@ class _HoursTable(_Table):
 class _CampaignTable(_Table):
     """The whole file. An entry that others are compared with stands above them."""
 
-    name: Annotated[str, BeforeValidator(_name)] = Field(None, validate_default=True)
-    title: Annotated[str, BeforeValidator(_title)] = ""
-    zone: _Zone = Campaign.zone
-    opens_at: _Moment | None = None
-    closes_at: _Moment | None = None
-    minimum_age: int = _number(0, 120, _AGE)
-    radius_kilometres: float = _number(
+    name: Name = Field(None, validate_default=True)
+    title: Title = ""
+    zone: Zone = Campaign.zone
+    opens_at: Moment | None = None
+    closes_at: Moment | None = None
+    minimum_age: int = numeric(0, 120, _AGE)
+    radius_kilometres: float = numeric(
         1, 1000, "it is how far people are sent, in kilometres as the crow flies", 60
     )
-    horizon_days: int = _number(1, 366, "appointments are given at most a year ahead", 35)
-    lead: int = _number(
+    horizon_days: int = numeric(1, 366, "appointments are given at most a year ahead", 35)
+    lead: int = numeric(
         0,
         7 * 24 * 60,
         "it is the time people need to get there, in minutes, a week at most",
         180,
         alias="lead_minutes",
     )
-    hold_lease: int = _number(1, 20, _HOLD, 4, alias="hold_minutes")
-    hold_longest: int = _number(1, 20, _HOLD, 20, alias="hold_minutes_at_most")
-    few_places: int = _number(
+    hold_lease: int = numeric(1, 20, _HOLD, 4, alias="hold_minutes")
+    hold_longest: int = numeric(1, 20, _HOLD, 20, alias="hold_minutes_at_most")
+    few_places: int = numeric(
         0, 1000, "with fewer free places in reach than this, they are offered one at a time", 12
     )
-    doses: int = _number(1, 2, "a booking has one appointment or two")
-    phone_share: int = _number(
+    doses: int = numeric(1, 2, "a booking has one appointment or two")
+    phone_share: int = numeric(
         0,
         100,
         "it is the telephone's part of each centre's places, in percent",
         alias="phone_share_percent",
     )
-    phone_share_until: int = _number(
+    phone_share_until: int = numeric(
         0,
         14 * 24,
         "it is how long before their start the telephone's places become everybody's, in hours",
         alias="phone_share_until_hours",
     )
-    resume_window: int = _number(
+    resume_window: int = numeric(
         1, 60, "a choice is kept an hour at most for whoever rings again", alias="resume_minutes"
     )
-    per_number: int = _number(
+    per_number: int = numeric(
         1, 20, "it is how many bookings a telephone number may have before an agent looks at it"
     )
-    texts_per_number: int = _number(
+    texts_per_number: int = numeric(
         1,
         50,
         "it is how many reminders and offers a number gets in 24 hours; confirmations do not count",
     )
-    waiting_offer: int = _number(
+    waiting_offer: int = numeric(
         1,
         24 * 60,
         "a freed place is kept a day at most for whoever waits for one",
         alias="waiting_offer_minutes",
     )
-    between: int = _number(
+    between: int = numeric(
         0,
         240,
         "it is the time between the starts of two appointments of one person, in minutes",
         alias="between_minutes",
     )
-    travel_minutes: float = _number(
+    travel_minutes: float = numeric(
         0,
         10,
         "it is how much more time lies between two appointments for each kilometre between their"
         " centres, in minutes",
         alias="travel_minutes_per_kilometre",
     )
-    second_after_days: Annotated[tuple[int, int], BeforeValidator(_second)] | None = None
-    service: Annotated[str, BeforeValidator(_service)] = ""
-    together: Annotated[tuple[str, ...], BeforeValidator(_together)] = ()
-    together_in: Annotated[str, BeforeValidator(_together_in)] = ONE_PLACE
-    months_since: int = _number(
+    second_after_days: Second | None = None
+    service: Service = ""
+    together: Together = ()
+    together_in: TogetherIn = ONE_PLACE
+    months_since: int = numeric(
         1, 60, "it is how many months must have passed since a person's last one, by their own word"
     )
-    texts: Annotated[tuple[str, ...], BeforeValidator(_texts)] = ()
-    text_hours: _Interval | None = None
-    evening_call: Annotated[
-        int | None, BeforeValidator(lambda given: None if given is False else _clock(given))
-    ] = None
+    texts: Texts = ()
+    text_hours: Interval | None = None
+    evening_call: EveningCall = None
     eligible: list[_EligibleTable] = Field(
         [], description="it is no list of tables; begin each with a line [[eligible]]"
     )
@@ -587,7 +340,7 @@ class _CampaignTable(_Table):
     @field_validator("closes_at")
     @classmethod
     def _after_opening(cls, moment: datetime, info: ValidationInfo) -> datetime:
-        opens_at = _of_file(info).opens_at
+        opens_at = of_file(info).opens_at
         if opens_at and moment <= opens_at:
             raise ValueError("it closes before it opens; give a later moment")
         return moment
@@ -595,7 +348,7 @@ class _CampaignTable(_Table):
     @field_validator("minimum_age", "opens_at", "closes_at")
     @classmethod
     def _keep(cls, value: Any, info: ValidationInfo) -> Any:
-        setattr(_of_file(info), str(info.field_name), value)
+        setattr(of_file(info), str(info.field_name), value)
         return value
 
     @field_validator("hold_longest")
@@ -612,7 +365,7 @@ class _CampaignTable(_Table):
     def _one_a_day(cls, reminders: list[_ReminderTable]) -> list[_ReminderTable]:
         days = [one.days_before for one in reminders]
         sentence = "is here twice; one reminder a day is enough, so leave one out"
-        _refuse(
+        refuse(
             [
                 ((number, "days_before"), f"{day} {sentence}")
                 for number, day in enumerate(days)
@@ -657,7 +410,7 @@ def hours_of(table: dict[str, Any]) -> tuple[OpeningHours | None, list[tuple[Ent
 
     Each mistake with its place below the table.
     """
-    context = _Context(ZoneInfo(Campaign.zone), zone_given=True, texts=None)
+    context = Context(ZoneInfo(Campaign.zone), zone_given=True, texts=None)
     try:
         return _HoursTable.model_validate(table, context=context).hours(Campaign.zone), []
     except ValidationError as wrong:
@@ -716,34 +469,7 @@ def _last_line(source: dict[str, Any], lines: dict[Entry, int]) -> int:
     return max(above, default=1)
 
 
-def meant(name: str, known: Iterable[str]) -> str:
-    """The remedy for a name that there is not."""
-    known = sorted(known)
-    near = difflib.get_close_matches(name, known, 1)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-
-
-def says_illness(name: str) -> bool:
-    """Whether the name of a group tells of an illness or another medical reason."""
-    return _ILLNESS.search(plain(name)) is not None
-
-
-def plain_value(value: object) -> str:
-    """A value as it may stand in a sentence: short, on one line, nearly as in the file."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    shown = f'"{value}"' if isinstance(value, str) else str(value)
-    shown = " ".join(shown.split())
-    return shown if len(shown) <= LONGEST_NAME else shown[:LONGEST_NAME] + "…"
-
-
 def _is_table(value: object) -> bool:
     return isinstance(value, dict) or (
         isinstance(value, list) and any(isinstance(one, dict) for one in value)
     )
-
-
-def _offset(moment: datetime) -> str:
-    return moment.isoformat()[-len("+01:00") :]

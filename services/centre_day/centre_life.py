@@ -27,127 +27,42 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from datetime import time as clock_time
-from enum import StrEnum
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from models.booking import history
 from models.booking.history import Change
 from models.centre_day import operations
-from models.centre_day.operations import (
-    CentreFreeSlot,
-    Operation,
-    PlaceState,
-    Ranges,
-)
+from models.centre_day.operations import CentreFreeSlot, Operation, PlaceState
 from models.centres.centres import CentreState, centre_state
 from models.database import Connection
-from models.operations import feed_store
 from models.partners.bookings import is_mirrored
-from services.booking.change_booking import MOST_WHY
 from services.campaign.campaigns import Campaigns
-from services.centre_day.move_people import MoveOutcome, MovePeople
-from services.centre_day.other_place import Stock
+from services.centre_day.carry_out import FOREVER, CarryOut, centre_of
+from services.centre_day.move_people import MovePeople
+from services.centre_day.operation import (
+    MOMENT,
+    LifeRefused,
+    LifeReport,
+    OperationKind,
+    OperationRequest,
+    Span,
+    check_request,
+    difference,
+    is_unfinished,
+    midnight_of,
+    moment_of,
+    size_of,
+    spans_of,
+    touches,
+)
 from services.centres.directory import Directory
-from services.centres.import_centres import Watch, no_watch
 from services.slots.open_slots import MOST_DAYS, MOST_PLACES
 from services.store import Store
 
-OPERATOR: Final = "operator"
 IMPORT: Final = "import"
-# Places blocked in one transaction: some milliseconds, in which callers hardly wait.
-BATCH_PLACES: Final = 500
-_MOST_WHO: Final = 60
-_FOREVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
-_MOMENT: Final = timedelta(microseconds=1)
 _ONE_DAY: Final = timedelta(days=1)
-
-Span = tuple[datetime, datetime]
-
-
-class OperationKind(StrEnum):
-    """Kinds of operations; what becomes a case is of the same kind."""
-
-    CENTRE = "centre_closed"
-    NOT_OURS = "centre_not_ours"
-    DAY = "day_closed"
-    CAPACITY = "capacity"
-    HOUR = "hour_moved"
-
-
-_SAID = {
-    MoveOutcome.MOVED: "moved",
-    MoveOutcome.FAR: "kept a place out of reach, with a case for an agent",
-    MoveOutcome.CASE: "cases for an agent",
-    MoveOutcome.LEFT: "not there any more",
-    MoveOutcome.BACK: "moved back",
-    MoveOutcome.CASE_CLOSED: "cases closed",
-    MoveOutcome.STAYS: "stay where they are now",
-    MoveOutcome.CHANGED: "changed since and left alone",
-}
-
-
-class LifeRefused(Exception):
-    """One sentence: why nothing was changed."""
-
-
-@dataclass
-class LifeReport:
-    """What an operation did, or would do in a dry run. `fates` are by the id of the booking."""
-
-    kind: str
-    centre_id: str
-    operation_id: str = ""
-    dry_run: bool = False
-    # Undoing what is undone already.
-    nothing_to_do: bool = False
-    blocked: int = 0
-    opened: int = 0
-    fates: dict[str, MoveOutcome] = field(default_factory=dict)
-
-    @property
-    def people(self) -> int:
-        return len(self.fates)
-
-    @property
-    def moved(self) -> int:
-        return self._count[MoveOutcome.MOVED]
-
-    @property
-    def cases(self) -> int:
-        return self._count[MoveOutcome.CASE]
-
-    @property
-    def back(self) -> int:
-        return self._count[MoveOutcome.BACK]
-
-    @property
-    def _count(self) -> Counter[MoveOutcome]:
-        return Counter(self.fates.values())
-
-    def last_line(self) -> str:
-        if self.nothing_to_do:
-            return f"operation {self.operation_id} is undone already; nothing is changed"
-        fates = [f"{self._count[fate]} {said}" for fate, said in _SAID.items() if self._count[fate]]
-        told = (
-            f"{', '.join([f'{self.people} booked', *fates])}; "
-            f"{self.blocked} places blocked, {self.opened} opened"
-        )
-        if self.dry_run:
-            return f"dry run, nothing is changed: {told}"
-        return f"{told}; operation {self.operation_id}"
-
-
-@dataclass(frozen=True)
-class OperationRequest:
-    """Who wants an operation, and why (80 letters at most, and nobody's data)."""
-
-    why: str
-    who: str = OPERATOR
-    dry_run: bool = False
-    watch: Watch = no_watch
 
 
 @dataclass(frozen=True)
@@ -177,17 +92,16 @@ class CentreLife:
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         self.store = store
-        self.campaigns = campaigns
-        self._directory = directory or Directory(store.database)
-        self._ticks = ticks
+        directory = directory or Directory(store.database)
+        self._carried = CarryOut(store, campaigns, directory, ticks)
 
     # ------------------------------------------------------------ what an operator asks for
 
     def close_centre(self, centre_id: str, wish: OperationRequest) -> LifeReport:
         """Close a centre from now on. Raises LifeRefused."""
-        _check(wish)
+        check_request(wish)
         with self._beginning(wish) as connection:
-            centre = self._centre(connection, centre_id, wish)
+            centre = centre_of(connection, centre_id, lock=not wish.dry_run)
             asked = _Asked(connection, OperationKind.CENTRE, centre, self._from_now(), wish)
             begun = self._unfinished(asked)
             if begun is None and centre.closed and not self._is_unsettled(connection, centre_id):
@@ -196,7 +110,7 @@ class CentreLife:
                 return self._would(asked, self._open_places(asked))
             begun = begun or self._begin(asked)
             operations.set_closed(connection, self.store.clock, centre_id, closed=True)
-        return self._carry_out(begun.id, wish.watch)
+        return self._carried.carry_out(begun.id, wish.watch)
 
     def close_day(
         self,
@@ -210,7 +124,7 @@ class CentreLife:
 
         Hours are those of the centre's clock. Raises LifeRefused.
         """
-        _check(wish)
+        check_request(wish)
         wants = {"day": day.isoformat()}
         if hours is not None:
             wants |= {"from": f"{hours[0]:%H:%M}", "to": f"{hours[1]:%H:%M}"}
@@ -218,7 +132,7 @@ class CentreLife:
             centre = self._open_centre(connection, centre_id, wish)
             span = self._ahead(centre, day, day)
             if hours is not None:
-                start, end = (_moment(centre, day, hour) for hour in hours)
+                start, end = (moment_of(centre, day, hour) for hour in hours)
                 span = (max(span[0], start), min(span[1], end))
             asked = _Asked(connection, OperationKind.DAY, centre, span, wish, wants)
             places, begun = self._open_places(asked), self._unfinished(asked)
@@ -227,7 +141,7 @@ class CentreLife:
             if wish.dry_run:
                 return self._would(asked, places)
             begun = begun or self._begin(asked)
-        return self._carry_out(begun.id, wish.watch)
+        return self._carried.carry_out(begun.id, wish.watch)
 
     def set_capacity(
         self, centre_id: str, first: date, last: date, capacity: int, wish: OperationRequest
@@ -237,7 +151,7 @@ class CentreLife:
         What is cut are free places first, the highest numbers before the others, then what is held,
         then people. What is added are blocked places of the slot first. Raises LifeRefused.
         """
-        _check(wish)
+        check_request(wish)
         if not 0 <= capacity <= MOST_PLACES:
             raise LifeRefused(f"a capacity of {capacity} cannot be: 0 to {MOST_PLACES} can")
         if not timedelta() <= last - first < timedelta(days=MOST_DAYS):
@@ -258,7 +172,7 @@ class CentreLife:
             if wish.dry_run:
                 return self._would_set_capacity(asked, slots, capacity)
             begun = begun or self._begin(asked)
-        return self._carry_out(begun.id, wish.watch)
+        return self._carried.carry_out(begun.id, wish.watch)
 
     def move_hour(
         self, centre_id: str, day: date, start: clock_time, to: clock_time, wish: OperationRequest
@@ -269,7 +183,7 @@ class CentreLife:
         another slot takes over, and the places of this one are blocked. Of an hour that comes twice
         the first is meant. Raises LifeRefused.
         """
-        _check(wish)
+        check_request(wish)
         with self._beginning(wish) as connection:
             centre = self._open_centre(connection, centre_id, wish)
             if is_mirrored(connection, centre_id):
@@ -277,8 +191,8 @@ class CentreLife:
                     f"centre {centre_id} ({centre.name}) is booked at its partner: "
                     "the hour is to be moved there"
                 )
-            before, after = (_moment(centre, day, one) for one in (start, to))
-            span = (before, before + _MOMENT)
+            before, after = (moment_of(centre, day, one) for one in (start, to))
+            span = (before, before + MOMENT)
             wants = {"from": before.isoformat(), "to": after.isoformat()}
             asked = _Asked(connection, OperationKind.HOUR, centre, span, wish, wants)
             begun = self._unfinished(asked)
@@ -290,7 +204,7 @@ class CentreLife:
                 there = CentreFreeSlot(0, centre.id, before, len(places))
                 return self._would(asked, places, opened=len(places), to_slot=there)
             begun = begun or self._begin_hour(asked, places, after)
-        return self._carry_out(begun.id, wish.watch)
+        return self._carried.carry_out(begun.id, wish.watch)
 
     def undo(self, operation_id: str, wish: OperationRequest) -> LifeReport:
         """Take an operation back, as far as nobody has changed anything since.
@@ -299,19 +213,19 @@ class CentreLife:
         nothing. Of the wish the reason is not used. Raises LifeRefused.
         """
         with self._beginning(wish) as connection:
-            found = self._found(connection, operation_id, lock=not wish.dry_run)
+            found = self._carried.found(connection, operation_id, lock=not wish.dry_run)
             report = LifeReport(found.kind, found.centre_id, found.id, wish.dry_run)
             if found.undone_at is not None:
                 report.nothing_to_do = True
                 return report
             self._nothing_later(connection, found)
-            centre = self._centre(connection, found.centre_id, wish)
+            centre = centre_of(connection, found.centre_id, lock=not wish.dry_run)
             if wish.dry_run:
                 asked = _Asked(connection, found.kind, centre, self._from_now(), wish)
                 return self._would_undo(asked, found, report)
             found.details["undoing"] = True
             operations.save_details(connection, found)
-        self._take_back(centre, found, report, wish.watch)
+        self._carried.take_back(centre, found, report, wish.watch)
         return report
 
     # ------------------------------------------------------------ after an import
@@ -324,24 +238,24 @@ class CentreLife:
         bookings otherwise now, their appointments stand and each is a case: it may well receive
         them.
         """
-        _check(wish)
+        check_request(wish)
         both = (OperationKind.CENTRE, OperationKind.NOT_OURS)
         with self.store.database.statement() as connection:
             centres = operations.unsettled(connection, self.store.clock)
             going_on = [
                 one.id
                 for one in operations.in_force(connection, kinds=both)
-                if one.who == wish.who and _is_unfinished(one) and self._still(connection, one)
+                if one.who == wish.who and is_unfinished(one) and self._still(connection, one)
             ]
         for centre in centres:
             kind = OperationKind.CENTRE if centre.closed else OperationKind.NOT_OURS
             with self.store.database.transaction() as connection:
-                self._centre(connection, centre.id, wish)
+                centre_of(connection, centre.id, lock=True)
                 asked = _Asked(connection, kind, centre, self._from_now(), wish)
                 begun = self._unfinished(asked) or self._begin(asked)
             if begun.id not in going_on:
                 going_on.append(begun.id)
-        return [self._carry_out(one, wish.watch) for one in going_on]
+        return [self._carried.carry_out(one, wish.watch) for one in going_on]
 
     def came_back(self) -> list[Operation]:
         """Closings by imports of centres that a newer file opened again: they are still in force.
@@ -372,8 +286,7 @@ class CentreLife:
 
     def find(self, operation_id: str) -> Operation:
         """One operation. Raises LifeRefused."""
-        with self.store.database.statement() as connection:
-            return self._found(connection, operation_id)
+        return self._carried.find(operation_id)
 
     def lines_of(self, found: Operation) -> Iterator[tuple[str, Change]]:
         """What an operation wrote into the history of each booking, with the booking's id."""
@@ -390,20 +303,10 @@ class CentreLife:
         database = self.store.database
         return database.statement() if wish.dry_run else database.transaction()
 
-    def _centre(
-        self, connection: Connection, centre_id: str, wish: OperationRequest | None = None
-    ) -> CentreState:
-        """A centre, locked for what is asked for. Raises LifeRefused."""
-        lock = wish is not None and not wish.dry_run
-        found = centre_state(connection, centre_id, lock=lock)
-        if found is None:
-            raise LifeRefused(f"there is no centre {centre_id}")
-        return found
-
     def _open_centre(
         self, connection: Connection, centre_id: str, wish: OperationRequest
     ) -> CentreState:
-        found = self._centre(connection, centre_id, wish)
+        found = centre_of(connection, centre_id, lock=not wish.dry_run)
         if found.closed:
             raise LifeRefused(f"centre {centre_id} ({found.name}) is closed")
         return found
@@ -414,14 +317,14 @@ class CentreLife:
 
     def _ahead(self, centre: CentreState, first: date, last: date) -> Span:
         """The days by the centre's calendar, without what is past."""
-        start, end = _midnight(centre, first), _midnight(centre, last + _ONE_DAY)
+        start, end = midnight_of(centre, first), midnight_of(centre, last + _ONE_DAY)
         now = self.store.clock.now()
         if end <= now:
             raise LifeRefused(f"{last} is past")
         return max(start, now), end
 
     def _from_now(self) -> Span:
-        return self.store.clock.now(), _FOREVER
+        return self.store.clock.now(), FOREVER
 
     def _open_places(self, asked: _Asked) -> list[PlaceState]:
         """Places that are not blocked, booked ones too."""
@@ -431,7 +334,7 @@ class CentreLife:
 
     def _no_closed_day(self, connection: Connection, centre_id: str, span: Span) -> None:
         for one in operations.in_force(connection, centre_id=centre_id):
-            if one.kind == OperationKind.DAY and _touches(one, [span]):
+            if one.kind == OperationKind.DAY and touches(one, [span]):
                 raise LifeRefused(
                     f"{one.details['wants']['day']} is closed by operation {one.id}: "
                     "undo that first, or leave the day out"
@@ -440,7 +343,7 @@ class CentreLife:
     def _nothing_later(self, connection: Connection, found: Operation) -> None:
         for one in operations.in_force(connection, centre_id=found.centre_id):
             later = (one.at, one.id) > (found.at, found.id)
-            if later and _touches(one, _spans_of(found)):
+            if later and touches(one, spans_of(found)):
                 raise LifeRefused(
                     f"operation {one.id} ({one.kind}) came later to the same time of the centre: "
                     "undo that first"
@@ -450,13 +353,13 @@ class CentreLife:
         """The same operation, begun before and stopped."""
         for one in operations.in_force(asked.connection, centre_id=asked.centre.id):
             same = one.kind == asked.kind and one.details["wants"] == asked.wants
-            if same and _is_unfinished(one):
+            if same and is_unfinished(one):
                 return one
         return None
 
     def _begin(self, asked: _Asked, **more: Any) -> Operation:
         for one in operations.in_force(asked.connection, centre_id=asked.centre.id):
-            if one.details.get("undoing") and _touches(one, [asked.span]):
+            if one.details.get("undoing") and touches(one, [asked.span]):
                 raise LifeRefused(f"operation {one.id} is just being undone: finish that first")
         details = {
             "wants": asked.wants,
@@ -485,7 +388,7 @@ class CentreLife:
         found = operations.slots_in(connection, centre.id, *asked.span)
         if not found or not places:
             raise LifeRefused(f"centre {centre.id} has no slot with open places at that hour")
-        there = operations.slots_in(connection, centre.id, after, after + _MOMENT)
+        there = operations.slots_in(connection, centre.id, after, after + MOMENT)
         others = operations.places_of(connection, self.store.clock, there)
         if any(not other.blocked or other.booked for other in others):
             raise LifeRefused(
@@ -505,208 +408,7 @@ class CentreLife:
 
     # ------------------------------------------------------------ carrying out
 
-    def _carry_out(self, operation_id: str, watch: Watch) -> LifeReport:
-        begun = self.find(operation_id)
-        with self.store.database.statement() as connection:
-            centre = self._centre(connection, begun.centre_id)
-        if begun.kind == OperationKind.CAPACITY:
-            self._adjust(begun)
-        else:
-            self._block_span(begun)
-        begun = self.find(operation_id)
-        people = self._people(centre, begun, begun.details["blocked"])
-        if begun.kind == OperationKind.HOUR:
-            people.to_slot = self._slot(begun, 1)
-            people.opens = begun.details["opened"]
-        people.only_cases = begun.kind == OperationKind.NOT_OURS
-        fates = self._settle_people(begun, people, watch)
-        if begun.kind == OperationKind.HOUR:
-            self._set_blocked(begun.details["opened"], blocked=False)
-        with self.store.database.transaction() as connection:
-            done = self._found(connection, begun.id, lock=True)
-            done.details["done"] = True
-            operations.save_details(connection, done)
-            # It may have begun too long ago for the feed to look at what it did last.
-            feed_store.read_again(connection, self.store.clock, begun.centre_id)
-        return LifeReport(
-            begun.kind,
-            begun.centre_id,
-            begun.id,
-            blocked=_size(done.details["blocked"]),
-            opened=_size(done.details["opened"]),
-            fates=fates,
-        )
-
-    def _found(self, connection: Connection, operation_id: str, *, lock: bool = False) -> Operation:
-        found = operations.find(connection, operation_id, self.store.vault, lock=lock)
-        if found is None:
-            raise LifeRefused(f"there is no operation {operation_id}")
-        return found
-
-    def _people(self, centre: CentreState, one: Operation, from_places: Ranges) -> MovePeople:
-        return MovePeople(
-            self.store,
-            self.campaigns,
-            self._directory,
-            Stock(self.store, self._ticks),
-            one,
-            centre,
-            from_places,
-        )
-
-    def _slot(self, one: Operation, which: int) -> CentreFreeSlot:
-        """Of a moved hour the slot that it was (0) or that took over (1)."""
-        start = datetime.fromisoformat(one.details["wants"][("from", "to")[which]])
-        return CentreFreeSlot(one.details["slots"][which], one.centre_id, start, 1)
-
-    def _block_span(self, begun: Operation) -> None:
-        """Block every place of the operation's time, passing over those just being written."""
-        start, end = _span_of(begun)
-        wait = False
-        while True:
-            with self.store.database.transaction() as connection:
-                current = self._found(connection, begun.id, lock=True)
-                found = operations.lock_open(
-                    connection,
-                    begun.centre_id,
-                    start,
-                    end,
-                    limit=1 if wait else BATCH_PLACES,
-                    wait=wait,
-                )
-                self._block(connection, current, found)
-            if not found and wait:
-                return
-            # Whoever waits holds nothing else, or two might wait for one another.
-            wait = not found
-
-    def _block(self, connection: Connection, current: Operation, ids: list[int]) -> None:
-        """Block places that are locked, and note them."""
-        if ids:
-            operations.set_blocked(connection, ids, blocked=True)
-            self._note(connection, current, "blocked", ids)
-
-    def _note(self, connection: Connection, current: Operation, what: str, ids: list[int]) -> None:
-        current.details[what] = operations.with_ids(current.details[what], ids)
-        operations.save_details(connection, current)
-
-    def _adjust(self, begun: Operation) -> None:
-        """Cut or add places, a slot in each transaction."""
-        with self.store.database.statement() as connection:
-            slots = operations.slots_in(connection, begun.centre_id, *_span_of(begun))
-        for slot_id in slots:
-            with self.store.database.transaction() as connection:
-                current = self._found(connection, begun.id, lock=True)
-                operations.lock_slot(connection, slot_id)
-                places = operations.places_of(connection, self.store.clock, [slot_id], lock=True)
-                surplus, blocked, missing = _difference(
-                    places, current.details["wants"]["capacity"]
-                )
-                self._block(connection, current, [each.id for each in surplus])
-                more = [each.id for each in blocked]
-                operations.set_blocked(connection, more, blocked=False)
-                if missing:
-                    more += operations.add_places(connection, slot_id, missing, like=slot_id)
-                if more:
-                    self._note(connection, current, "opened", more)
-                    self.store.publish_places_freed(connection, more)
-
-    def _settle_people(
-        self, begun: Operation, people: MovePeople, watch: Watch
-    ) -> dict[str, MoveOutcome]:
-        """Move whoever has one of the places, or open a case, until nobody is left to look at."""
-        fates: dict[str, MoveOutcome] = {}
-        while True:
-            with self.store.database.transaction() as connection:
-                current = self._found(connection, begun.id, lock=True)
-                listed: list[str] = current.details["bookings"]
-                here = operations.booked_at(
-                    connection, begun.centre_id, self.store.clock.now(), _FOREVER
-                )
-                found = dict.fromkeys(
-                    booking_id
-                    for booking_id, place_id in here
-                    if operations.holds_id(people.from_places, place_id)
-                )
-                new = [one for one in found if one not in set(listed)]
-                if new:
-                    current.details["bookings"] = listed + new
-                    operations.save_details(connection, current)
-            if people.undo:
-                # The others were brought back before, or have what became of them written down.
-                todo = [one for one in found if one not in fates]
-            else:
-                todo = [one for one in (*listed, *new) if one not in fates]
-            if not todo:
-                return fates
-            with watch("bookings", len(todo)) as progress:
-                for booking_id in todo:
-                    with self.store.database.transaction() as connection:
-                        fates[booking_id] = people.settle(connection, booking_id)
-                    progress(1)
-
     # ------------------------------------------------------------ taking back
-
-    def _take_back(
-        self, centre: CentreState, found: Operation, report: LifeReport, watch: Watch
-    ) -> None:
-        blocked, opened = found.details["blocked"], found.details["opened"]
-        people = self._people(centre, found, blocked)
-        people.undo = True
-        with watch("bookings", len(found.details["bookings"])) as progress:
-            for booking_id in found.details["bookings"]:
-                with self.store.database.transaction() as connection:
-                    report.fates[booking_id] = people.bring_back(connection, booking_id)
-                progress(1)
-        if opened:
-            report.fates |= self._close_again(centre, found, watch)
-        with self.store.database.transaction() as connection:
-            if found.kind == OperationKind.CENTRE:
-                operations.set_closed(connection, self.store.clock, centre.id, closed=False)
-            elif found.kind == OperationKind.NOT_OURS:
-                operations.make_ours(connection, self.store.clock, centre.id)
-        self._set_blocked(blocked, blocked=False)
-        with self.store.database.transaction() as connection:
-            operations.set_undone(connection, self.store.clock, found.id)
-        report.blocked, report.opened = _size(opened), _size(blocked)
-
-    def _close_again(
-        self, centre: CentreState, found: Operation, watch: Watch
-    ) -> dict[str, MoveOutcome]:
-        """Block what the operation had opened; whoever was booked there since goes elsewhere."""
-        opened = found.details["opened"]
-
-        self._set_blocked(opened, blocked=True)
-        people = self._people(centre, found, opened)
-        people.undo = True
-        if found.kind == OperationKind.HOUR:
-            # With the hour they go back, too.
-            people.to_slot = self._slot(found, 0)
-            people.opens = found.details["blocked"]
-        return self._settle_people(found, people, watch)
-
-    def _set_blocked(self, ranges: Ranges, *, blocked: bool) -> None:
-        """Block places, or open them for all, those who wait for one first.
-
-        Some in each transaction, passing over what is in use. Those come last, one by one: whoever
-        waits holds nothing else.
-        """
-
-        def write(ids: list[int], *, wait: bool) -> list[int]:
-            with self.store.database.transaction() as connection:
-                found = operations.set_blocked(connection, ids, blocked=blocked, wait=wait)
-                if not blocked:
-                    free = operations.unbooked(connection, found)
-                    self.store.publish_places_freed(connection, free)
-                return found
-
-        ids = list(operations.ids_in(ranges))
-        left: list[int] = []
-        for start in range(0, len(ids), BATCH_PLACES):
-            some = ids[start : start + BATCH_PLACES]
-            left += sorted(set(some) - set(write(some, wait=False)))
-        for one in left:
-            write([one], wait=True)
 
     # ------------------------------------------------------------ dry runs
 
@@ -722,7 +424,7 @@ class CentreLife:
         now = self.store.clock.now()
         imagined = Operation("", asked.kind, asked.centre.id, "", "", now, None, {})
         ranges = operations.with_ids([], [place.id for place in places])
-        people = self._people(asked.centre, imagined, ranges)
+        people = self._carried.people(asked.centre, imagined, ranges)
         people.to_slot = to_slot
         people.stock.hidden = Counter(
             place.slot_id for place in places if not place.booked and not place.held
@@ -736,23 +438,23 @@ class CentreLife:
         surplus: list[PlaceState] = []
         opened = 0
         for places in by_slot.values():
-            cut, blocked, missing = _difference(places, capacity)
+            cut, blocked, missing = difference(places, capacity)
             surplus += cut
             opened += len(blocked) + missing
         return self._would(asked, surplus, opened=opened)
 
     def _would_undo(self, asked: _Asked, found: Operation, report: LifeReport) -> LifeReport:
         connection = asked.connection
-        people = self._people(asked.centre, found, found.details["opened"])
+        people = self._carried.people(asked.centre, found, found.details["opened"])
         people.undo = True
         for booking_id in found.details["bookings"]:
             report.fates[booking_id] = people.bring_back(connection, booking_id, dry_run=True)
         if found.kind == OperationKind.HOUR:
-            people.to_slot = self._slot(found, 0)
+            people.to_slot = self._carried.slot(found, 0)
         since = self._count(asked, people, 0, 0).fates
         report.fates = {**since, **report.fates}
-        report.blocked = _size(found.details["opened"])
-        report.opened = _size(found.details["blocked"])
+        report.blocked = size_of(found.details["opened"])
+        report.opened = size_of(found.details["blocked"])
         return report
 
     def _count(self, asked: _Asked, people: MovePeople, blocked: int, opened: int) -> LifeReport:
@@ -763,74 +465,3 @@ class CentreLife:
             if mine and booking_id not in report.fates:
                 report.fates[booking_id] = people.settle(connection, booking_id, dry_run=True)
         return report
-
-
-def _difference(
-    places: Sequence[PlaceState], capacity: int
-) -> tuple[list[PlaceState], list[PlaceState], int]:
-    """What a slot's capacity takes: places to block, places to unblock, places to make.
-
-    Free places are cut before held ones, and those before booked ones, the highest numbers first.
-    """
-    usable = [place for place in places if not place.blocked]
-    if len(usable) > capacity:
-        ordered = sorted(usable, key=lambda one: (one.booked, one.held, -one.number))
-        return ordered[: len(usable) - capacity], [], 0
-    missing = capacity - len(usable)
-    # Somebody whose place was cut and who could not be moved has it again before anybody else.
-    blocked = sorted(
-        (place for place in places if place.blocked), key=lambda one: (not one.booked, one.number)
-    )[:missing]
-    return [], blocked, missing - len(blocked)
-
-
-def _check(wish: OperationRequest) -> None:
-    if not wish.why.strip():
-        raise LifeRefused("say why: it is written into the history of each booking")
-    if len(wish.why) > MOST_WHY:
-        raise LifeRefused(f"the reason has {len(wish.why)} letters: {MOST_WHY} at most can be kept")
-    if not 0 < len(wish.who) <= _MOST_WHO:
-        raise LifeRefused(f"a name of whoever does it has 1 to {_MOST_WHO} letters")
-
-
-def _moment(centre: CentreState, day: date, at: clock_time) -> datetime:
-    """A time of the centre's own clock as UTC."""
-    zone = ZoneInfo(centre.time_zone)
-    moment = datetime.combine(day, at, tzinfo=zone).astimezone(UTC)
-    if moment.astimezone(zone).replace(tzinfo=None) != datetime.combine(day, at):
-        raise LifeRefused(f"there is no {at:%H:%M} on {day} in {centre.time_zone}")
-    return moment
-
-
-def _midnight(centre: CentreState, day: date) -> datetime:
-    zone = ZoneInfo(centre.time_zone)
-    return datetime.combine(day, clock_time.min, tzinfo=zone).astimezone(UTC)
-
-
-def _span_of(one: Operation) -> Span:
-    """The time whose places an operation takes away or adds."""
-    start, end = map(datetime.fromisoformat, one.details["span"])
-    return start, end
-
-
-def _spans_of(one: Operation) -> list[Span]:
-    """All that an operation touches: of a moved hour the new one as well."""
-    spans = [_span_of(one)]
-    if one.kind == OperationKind.HOUR:
-        after = datetime.fromisoformat(one.details["wants"]["to"])
-        spans.append((after, after + _MOMENT))
-    return spans
-
-
-def _touches(one: Operation, spans: Sequence[Span]) -> bool:
-    return any(
-        mine[0] < other[1] and other[0] < mine[1] for mine in _spans_of(one) for other in spans
-    )
-
-
-def _is_unfinished(one: Operation) -> bool:
-    return not one.details["done"] and not one.details.get("undoing")
-
-
-def _size(ranges: Ranges) -> int:
-    return sum(last - first + 1 for first, last in ranges)

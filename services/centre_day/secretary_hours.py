@@ -19,7 +19,8 @@ from services.centre_day.secretary import DAY_CLOSED, AtCentre
 from services.slots.open_slots import MINUTES_A_DAY, MOST_PLACES, day_starts
 
 if TYPE_CHECKING:
-    from services.centre_day.centre_life import CentreLife, LifeReport
+    from services.centre_day.centre_life import CentreLife
+    from services.centre_day.operation import LifeReport
 
 OPENED: Final = "hours_opened"
 CLOSED: Final = "hours_closed"
@@ -100,7 +101,7 @@ def close_hours(at: AtCentre, hours: DayHours, *, why: str, people: int) -> Life
 
 def reopen(at: AtCentre, operation_id: str) -> int:
     """Open again what was closed; gives how many are back. Raises HoursRefused."""
-    from services.centre_day.centre_life import LifeRefused, OperationRequest  # noqa: PLC0415 (see _life)
+    from services.centre_day.operation import LifeRefused, OperationRequest  # noqa: PLC0415 (see _life)
 
     with at.store.database.statement() as connection:
         found = operations.find(connection, operation_id)
@@ -134,7 +135,7 @@ def may_be_done(at: AtCentre, subject: str, people: int) -> bool:
 
 
 def _close(at: AtCentre, hours: DayHours, *, why: str, dry_run: bool) -> LifeReport:
-    from services.centre_day.centre_life import LifeRefused, OperationRequest  # noqa: PLC0415 (see _life)
+    from services.centre_day.operation import LifeRefused, OperationRequest  # noqa: PLC0415 (see _life)
 
     span = hours.span
     if span is not None and span[0] >= span[1]:

@@ -25,11 +25,8 @@ from models.clock import Clock
 from models.database import Connection, Database
 from models.partners.bookings import mirrored
 from services.accounts.staff import OPERATOR, record_act
-from services.centre_day.centre_life import (
-    CentreLife,
-    OperationKind,
-    OperationRequest,
-)
+from services.centre_day.centre_life import CentreLife
+from services.centre_day.operation import OperationKind, OperationRequest
 from services.centres.import_centres import Progress, no_progress
 from services.slots.open_slots import (
     CAPACITY,

@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from flows.understanding import NotUnderstood, telephone
 from prompts.reading_time import seconds, words
-from services.campaign.file import hours_of, meant, parse, plain_value
+from services.campaign.fields import meant, plain_value
+from services.campaign.file import hours_of, parse
 from services.campaign.opening_hours import OpeningHours
 from services.campaign.toml_lines import Entry, line_of, lines_of
 from services.centres.towns import areas

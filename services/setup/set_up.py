@@ -18,7 +18,7 @@ from models.database import Database
 from models.migrations import schema
 from models.migrations.runner import NotMigrated, upgrade
 from services.accounts import passwords, staff
-from services.centre_day.centre_life import LifeRefused
+from services.centre_day.operation import LifeRefused
 from services.centre_day.take_centres import (
     Refusal,
     TakeCentres,

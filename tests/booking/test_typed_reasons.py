@@ -19,7 +19,8 @@ from models.operations.people import Trail
 from models.operations.traces import HISTORY, Line
 from services.booking.change_booking import By, cancel
 from services.campaign.campaigns import Campaigns
-from services.centre_day.centre_life import CentreLife, OperationRequest
+from services.centre_day.centre_life import CentreLife
+from services.centre_day.operation import OperationRequest
 from services.centres.directory import Directory
 from services.privacy.erase_data import erase_data
 from services.privacy.traces import Chainer, TraceKeys

@@ -23,7 +23,8 @@ from services.booking.change_booking import By, cancel
 from services.booking.verify_store import verify_store
 from services.call.resume_call import BOOKED_WITHIN
 from services.campaign.campaigns import Campaigns
-from services.centre_day.centre_life import CentreLife, OperationRequest
+from services.centre_day.centre_life import CentreLife
+from services.centre_day.operation import OperationRequest
 from services.slots.allocate import Channel
 from services.slots.give_back import UNDO_GRACE, UNDO_WITHIN
 from services.waiting_list.entries import EntryState, advance, join, position

@@ -11,7 +11,8 @@ import pytest
 
 from services.campaign import file
 from services.campaign.campaign import REMINDERS, BadCampaign, Eligible, Reminder
-from services.campaign.file import entries_of, load, says_illness
+from services.campaign.fields import says_illness
+from services.campaign.file import entries_of, load
 from services.campaign.opening_hours import OpeningHours
 from services.messages.text_names import text_names
 from tests.campaign.files import DEMONSTRATION, EXAMPLE, small

@@ -36,14 +36,9 @@ from services.booking.change_booking import By, cancel
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.booking.verify_store import verify_store
 from services.campaign.campaigns import Campaigns
-from services.centre_day.centre_life import (
-    CentreLife,
-    LifeRefused,
-    LifeReport,
-    OperationKind,
-    OperationRequest,
-)
+from services.centre_day.centre_life import CentreLife
 from services.centre_day.move_people import MoveOutcome
+from services.centre_day.operation import LifeRefused, LifeReport, OperationKind, OperationRequest
 from services.centres.directory import Directory
 from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from services.slots.offer import offer_at

@@ -32,8 +32,9 @@ from services.booking.change_booking import By
 from services.booking.verify_store import verify_store
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
-from services.centre_day.centre_life import IMPORT, CentreLife, LifeRefused, OperationRequest
+from services.centre_day.centre_life import IMPORT, CentreLife
 from services.centre_day.move_people import MoveOutcome
+from services.centre_day.operation import LifeRefused, OperationRequest
 from services.centres.directory import Directory, kilometres_to
 from services.centres.import_centres import import_centres
 from services.messages.change_notices import renders

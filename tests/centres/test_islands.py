@@ -14,7 +14,8 @@ from models.centres.tables import WALK_IN_ONLY, centre, postcode
 from models.slots.tables import place
 from models.waiting_list.tables import waiting_entry
 from services.campaign.campaigns import Campaigns
-from services.centre_day.centre_life import CentreLife, OperationRequest
+from services.centre_day.centre_life import CentreLife
+from services.centre_day.operation import OperationRequest
 from services.waiting_list.freed_slot_offers import offer_freed
 from services.work import Work
 from tests.online.visitors import BORN, Visitor

@@ -18,7 +18,8 @@ from models.queue.tables import queue_entry
 from models.supervision import alerts
 from services.booking.change_booking import By, cancel, undo_cancel
 from services.campaign.campaigns import Campaigns
-from services.centre_day.centre_life import CentreLife, OperationRequest
+from services.centre_day.centre_life import CentreLife
+from services.centre_day.operation import OperationRequest
 from services.centres.directory import Directory
 from services.messages.change_notices import renders
 from services.messages.deliver_message import DeliveryDependencies, deliver_message

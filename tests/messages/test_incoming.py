@@ -23,7 +23,8 @@ from models.centres.tables import centre
 from models.messages import phone_lines
 from models.messages.tables import message
 from services.campaign.campaigns import Campaigns
-from services.centre_day.centre_life import CentreLife, OperationRequest
+from services.centre_day.centre_life import CentreLife
+from services.centre_day.operation import OperationRequest
 from services.messages import phone_capabilities
 from services.messages.phone_capabilities import ContactWay
 from tests.ivr.webhooks import genuine

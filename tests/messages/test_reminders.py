@@ -28,8 +28,9 @@ from services.booking.change_booking import By, Changed, cancel, move
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.campaign.campaign import Reminder
 from services.campaign.campaigns import Campaigns
-from services.centre_day.centre_life import CentreLife, OperationRequest
+from services.centre_day.centre_life import CentreLife
 from services.centre_day.move_people import MoveOutcome
+from services.centre_day.operation import OperationRequest
 from services.centres.directory import Directory
 from services.messages.reminders import calls_about, plan
 from services.slots.allocate import Channel, Chosen, Holder

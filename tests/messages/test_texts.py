@@ -21,7 +21,7 @@ from exchange.segments import segment_count
 from jobs.feeds import read_centres
 from prompts.catalogue import languages, load
 from services.campaign.campaign import Campaign
-from services.centre_day.centre_life import OperationKind
+from services.centre_day.operation import OperationKind
 from services.centres.centre_names import centre_names
 from services.messages import text_names, texts
 from services.messages.discreet_place import discreet, says_what_for

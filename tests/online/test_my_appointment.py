@@ -17,7 +17,8 @@ from models.booking.tables import booking, history
 from models.online.tables import visit
 from services.attempts import TRIES_A_DAY
 from services.campaign.campaigns import Campaigns
-from services.centre_day.centre_life import CentreLife, OperationRequest
+from services.centre_day.centre_life import CentreLife
+from services.centre_day.operation import OperationRequest
 from services.online.attempts import WISHES_A_REFERENCE, WRONG_A_PLACE
 from tests.online.visitors import BORN, OTHER_DAY, Visitor, link_in, text_to
 from tests.support.house import (

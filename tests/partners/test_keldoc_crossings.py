@@ -18,8 +18,9 @@ from services.booking.change_booking import (
     move,
     undo_cancel,
 )
-from services.centre_day.centre_life import CentreLife, OperationRequest
+from services.centre_day.centre_life import CentreLife
 from services.centre_day.move_people import MoveOutcome
+from services.centre_day.operation import OperationRequest
 from services.privacy import person_rights
 from services.privacy.erase_data import erase_data
 from services.slots.allocate import Channel, Chosen, Holder

@@ -32,7 +32,8 @@ from services.booking import change_booking
 from services.booking.change_booking import By
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.campaign.campaigns import Campaigns
-from services.centre_day.centre_life import CentreLife, OperationRequest
+from services.centre_day.centre_life import CentreLife
+from services.centre_day.operation import OperationRequest
 from services.centres.directory import Directory
 from services.public import feed_pieces, smart_feed
 from services.public.feed_copy import copy_into

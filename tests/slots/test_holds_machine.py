@@ -51,7 +51,8 @@ from services.booking.confirm_booking import Booked, Request
 from services.call.end_call import record_call_status
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
-from services.centre_day.centre_life import CentreLife, LifeRefused, OperationRequest
+from services.centre_day.centre_life import CentreLife
+from services.centre_day.operation import LifeRefused, OperationRequest
 from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from services.slots.give_back import keep_for_return
 from services.slots.hold_slot import HeldSlot

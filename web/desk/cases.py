@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from http import HTTPStatus
 from typing import Any
 
@@ -14,12 +12,11 @@ from services.desk import cases
 from services.desk.booking import BookingRefused
 from services.desk.cases import OpenedCase
 from services.desk.search import TooManyProfiles
-from web.desk.caller import DeskAct, add_acts, in_words
+from web.desk.acts import ID, DeskAct, add_acts
 from web.desk.desk_page import DeskPage
+from web.desk.panel import in_words
 from web.desk.state import iso
 from web.pages import words
-
-_ID = re.compile(r"[0-9a-f]{1,32}")
 
 
 class CaseAct(DeskAct):
@@ -87,7 +84,7 @@ def add_to(desk: Blueprint, page: DeskPage) -> None:
 def _case() -> str:
     """The case that the form is about."""
     case_id = request.form.get("case", "")
-    if not _ID.fullmatch(case_id):
+    if not ID.fullmatch(case_id):
         abort(HTTPStatus.NOT_FOUND)
     return case_id
 

@@ -31,8 +31,8 @@ from services.agents.provider_commands import CommandResult
 from services.desk.at_desk import AgentSession, OtherCall, agent_session_of, now_of, offices
 from services.desk.offers import let_go, reach
 from services.store import Store
-from web.desk import caller, cases, forms
-from web.desk.caller import DeskAct
+from web.desk import caller, cases, forms, look_up, partner
+from web.desk.acts import DeskAct
 from web.desk.desk_page import DeskPage, answer, csrf_fields, wants_json
 from web.desk.state import entry_of
 from web.marks import roles
@@ -273,8 +273,8 @@ def blueprint(page: DeskPage) -> Blueprint:
         ("micro", conversation.mute, "muted", "unmuted"),
     ):
         _add_switch(desk, page, name, switch, (told_on, told_off))
-    caller.add_to(desk, page)
-    cases.add_to(desk, page)
+    for part in (caller, look_up, partner, cases):
+        part.add_to(desk, page)
     return desk
 
 
