@@ -18,19 +18,8 @@ from models.centres.centres import CentreState, centre_states
 from models.database import Connection
 from services.accounts import four_eyes
 from services.accounts.staff import OPERATOR
-from services.booking.change_booking import (
-    FIRST,
-    MOST_WHY,
-    SECOND,
-    Became,
-    By,
-    Changed,
-    Unchanged,
-    WhyNot,
-    cancel,
-    move,
-    undo_cancel,
-)
+from services.booking.change_booking import cancel, move, undo_cancel
+from services.booking.changed import FIRST, MOST_WHY, SECOND, Became, By, Changed, Unchanged, WhyNot
 from services.campaign.campaign import Campaign
 from services.desk.watched import note_opened
 from services.slots.allocate import Channel, Chosen, Holder

@@ -30,7 +30,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from models.booking.bookings import STAND_IN, STAND_INS, STOOD_DOWN, OnOneNumber, opened
+from models.booking.bookings import STAND_IN, STAND_INS, STOOD_DOWN, opened
+from models.booking.look_up import OnOneNumber
 from models.booking.tables import appointment, appointment_for, booking, history
 from models.centres.tables import centre
 from models.clock import Clock

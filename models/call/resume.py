@@ -35,7 +35,7 @@ from models.call.turns import Body
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
 from models.prepared import Prepared
-from models.slots.places import is_held
+from models.slots.slot_query import is_held
 from models.slots.tables import place
 from models.turn_days import is_of_call, lies_on
 

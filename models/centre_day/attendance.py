@@ -33,7 +33,7 @@ from models.booking.tables import appointment, appointment_for, booking
 from models.centre_day.tables import attendance
 from models.clock import Clock
 from models.crypto import Vault
-from models.slots.places import Window, is_held
+from models.slots.slot_query import Window, is_held
 from models.slots.slots import SlotCount
 from models.slots.tables import place
 from models.waiting_list.tables import waiting_entry, waiting_offer

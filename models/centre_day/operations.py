@@ -40,7 +40,7 @@ from models.clock import Clock
 from models.crypto import Vault
 from models.partners.bookings import mirrors
 from models.rows import columns_of, from_row, values_of
-from models.slots.places import is_free
+from models.slots.slot_query import is_free
 from models.slots.slots import lot_of
 from models.slots.tables import place, slot
 

@@ -40,7 +40,8 @@ from models.online.tables import reach_code, visit
 from models.prepared import Asked, Prepared, ask
 from models.rows import columns_of, from_row
 from models.slots.holders import of_holder
-from models.slots.places import is_held, renewal
+from models.slots.places import renewal
+from models.slots.slot_query import is_held
 from models.slots.tables import place
 from models.tables import nothing_personal
 from models.writes import insert_new

@@ -17,7 +17,7 @@ from models.centres.tables import centre
 from models.clock import Clock
 from models.partners.tables import partner_centre
 from models.rows import columns_of, from_row
-from models.slots.places import Share
+from models.slots.slot_query import Share
 from models.slots.tables import place
 
 # To the letter what the index says, or it would not be used.

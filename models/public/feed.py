@@ -15,17 +15,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeVar
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    and_,
-    bindparam,
-    case,
-    func,
-    or_,
-    select,
-    true,
-)
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, or_, select, true
 
 from models.booking.history import NO_CHANGES
 from models.booking.tables import appointment, history
@@ -34,7 +24,7 @@ from models.clock import Clock
 from models.partners.tables import partner_centre
 from models.prepared import Prepared
 from models.slots.holders import of_any_holder
-from models.slots.places import Share, Window, is_free, share_values
+from models.slots.slot_query import Share, Window, is_free, share_values
 from models.slots.tables import place, service, slot
 
 _T = TypeVar("_T")

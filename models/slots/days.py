@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from models.centres.tables import centre
 from models.clock import Clock
-from models.slots.places import SlotQuery, Window, fits
+from models.slots.slot_query import SlotQuery, Window, fits
 from models.slots.tables import place
 from models.types import Instant
 

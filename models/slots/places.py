@@ -6,18 +6,17 @@ clock. An expired hold is simply not a hold any more: no sweep is needed for it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Connection,
     Exists,
-    String,
     Update,
     and_,
     bindparam,
@@ -38,19 +37,27 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.call.tables import call
 from models.centres.tables import centre
-from models.clock import Clock, later_than, local_midnight
+from models.clock import Clock
 from models.prepared import Prepared
 from models.rows import record
 from models.slots import holders
 from models.slots.holders import of_any_holder, of_holder
-from models.slots.tables import place, service
+from models.slots.slot_query import (
+    Shape,
+    Share,
+    SlotQuery,
+    busy_ends,
+    in_share,
+    is_free,
+    is_held,
+    is_wished,
+    outside_of,
+    serves,
+    service_values,
+    share_values,
+)
+from models.slots.tables import place
 from models.tables import RowId
-from models.types import Instant
-
-# Windows of time are half open and UTC; a place belongs to one when it starts in it.
-Window = tuple[datetime, datetime]
-# A window that nothing starts in.
-_NEVER: Window = (datetime.min.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC))
 
 # At most so many centres are looked at together, in statements of two sizes.
 _RINGS = (12, 60)
@@ -59,131 +66,8 @@ _RINGS = (12, 60)
 PATIENCE = "300ms"
 # Places of a booking that was just cancelled are held on this and its id.
 UNDO = "undo:"
-# How far apart two places of one appointment may begin: see `SlotQuery.beside`.
-NEIGHBOURS = timedelta(hours=1)
 # Statements are built once for each shape: building takes longer than running them.
 _NOBODY: dict[str, Any] = {"held_by": None, "hold_expires_at": None, "hold_limit_at": None}
-
-
-@dataclass(frozen=True)
-class Share:
-    """The places that a channel may have: lots from `first_lot` on, and all that start before.
-
-    `common_before` is UTC: what starts so soon is for all channels alike.
-    """
-
-    first_lot: int
-    common_before: datetime
-
-
-@dataclass(frozen=True)
-class Apart:
-    """How many days after the first appointment the second may be, both included.
-
-    Days are those of the centre's calendar.
-    """
-
-    least: int
-    most: int
-
-
-class Shape(NamedTuple):
-    """What a statement depends on; everything else is a bound value."""
-
-    windows: int
-    each: bool = False
-    skips: bool = False
-    shared: bool = False
-    apart: Apart | None = None
-    # Whether all centres have one time zone, which is a bound value then.
-    zoned: bool = False
-    # How many named services a place must serve, and one beside it.
-    services: int = 0
-    beside: int = 0
-    # How many windows each centre has in which its people are elsewhere.
-    busy: int = 0
-
-
-@record(frozen=True)
-class SlotQuery:
-    """Free places that start in any of the windows, not of these slots.
-
-    With `apart` only those with another free place at the same centre so many days later; without
-    a `share`, all places. With `each` there is one window for each centre that is asked.
-    """
-
-    windows: tuple[Window, ...]
-    each: bool = False
-    skip_slots: tuple[int, ...] = ()
-    share: Share | None = None
-    apart: Apart | None = None
-    # The time zone (IANA) of all centres, where it is known to be one.
-    zone: str = ""
-    # The named services that a place must serve; and those that another place must, which begins at
-    # the same centre at most NEIGHBOURS later (without any, no other place is looked for).
-    services: tuple[str, ...] = ()
-    beside: tuple[str, ...] = ()
-    # By centre, the windows in which no place may start: its people are elsewhere, or on the way.
-    busy: Mapping[str, tuple[Window, ...]] = field(default_factory=dict, hash=False)
-
-    @property
-    def shape(self) -> Shape:
-        return Shape(
-            len(self.windows),
-            self.each,
-            bool(self.skip_slots),
-            self.share is not None,
-            self.apart,
-            self._is_zoned,
-            len(self.services),
-            len(self.beside),
-            max(map(len, self.busy.values()), default=0),
-        )
-
-    @property
-    def _is_zoned(self) -> bool:
-        return self.apart is not None and bool(self.zone)
-
-    @property
-    def values(self) -> dict[str, Any]:
-        values: dict[str, Any] = {}
-        if not self.each:
-            values["earliest"] = min([start for start, _ in self.windows])
-            values["latest"] = max([end for _, end in self.windows])
-        if self.each or len(self.windows) > 1:
-            for number, (start, end) in enumerate(self.windows):
-                values |= {f"from_{number}": start, f"until_{number}": end}
-        if self.skip_slots:
-            values["skip_slots"] = list(self.skip_slots)
-        if self._is_zoned:
-            values["zone"] = self.zone
-        if self.services:
-            values |= service_values(self.services)
-        for number, name in enumerate(self.beside):
-            values[f"beside_{number}"] = name
-        if self.share is not None:
-            values |= share_values(self.share)
-        return values
-
-    def busy_values(self, centre_ids: Sequence[str]) -> dict[str, datetime]:
-        """The ends of the windows of these centres, as `_busy_ends` names them."""
-        ends: dict[str, datetime] = {}
-        for one in range(self.shape.busy):
-            for number, centre_id in enumerate(centre_ids):
-                windows = self.busy.get(centre_id, ())
-                opens, closes = windows[one] if one < len(windows) else _NEVER
-                ends |= {f"busy_{one}_from_{number}": opens, f"busy_{one}_until_{number}": closes}
-        return ends
-
-
-def service_values(services: Sequence[str]) -> dict[str, Any]:
-    return {f"service_{number}": name for number, name in enumerate(services)}
-
-
-def share_values(share: Share | None) -> dict[str, Any]:
-    if share is None:
-        return {}
-    return {"first_lot": share.first_lot, "common_before": share.common_before}
 
 
 @record(frozen=True)
@@ -200,21 +84,6 @@ class FreeCentres:
 
     centre_ids: frozenset[str]
     places: int
-
-
-def is_free(clock: Clock, table: Any = place) -> ColumnElement[bool]:
-    """Released and available: not booked, not blocked, not held, or the hold ran out."""
-    return and_(
-        table.c.booking_id.is_(None),
-        table.c.blocked == false(),
-        or_(table.c.held_by.is_(None), table.c.hold_expires_at <= clock.at()),
-        or_(table.c.released_at.is_(None), table.c.released_at <= clock.at()),
-    )
-
-
-def is_held(clock: Clock) -> ColumnElement[bool]:
-    """Of a place that some holder has: it is a hold still, neither booked nor run out."""
-    return and_(place.c.booking_id.is_(None), place.c.hold_expires_at > clock.at())
 
 
 def look(
@@ -250,7 +119,7 @@ def _look(clock: Clock, size: int, shape: Shape) -> Prepared:
     in_line = {one: number for number, one in enumerate(centres)}
     number = case(in_line, value=centre.c.id).label("number")
     # In order before it is looked for places, so that PostgreSQL looks no further than it must.
-    ends = zip(*(_busy_ends(number, shape.busy) for number in range(size)), strict=True)
+    ends = zip(*(busy_ends(number, shape.busy) for number in range(size)), strict=True)
     busy = [
         case(dict(zip(centres, of_each, strict=True)), value=centre.c.id).label(f"busy_{one}")
         for one, of_each in enumerate(ends)
@@ -268,8 +137,8 @@ def _look(clock: Clock, size: int, shape: Shape) -> Prepared:
         select(mine.c.id)
         .where(
             mine.c.centre_id == asked.c.id,
-            _wished(clock, mine, shape, asked.c.time_zone),
-            *_outside(mine, [asked.c[one.name] for one in busy]),
+            is_wished(clock, mine, shape, asked.c.time_zone),
+            *outside_of(mine, [asked.c[one.name] for one in busy]),
         )
         .order_by(mine.c.start_at, mine.c.lot, mine.c.id)
         .limit(1)
@@ -287,7 +156,7 @@ def _look(clock: Clock, size: int, shape: Shape) -> Prepared:
         select(near.c.id)
         .where(
             near.c.centre_id.in_(centres),
-            _wished(clock, near, shape._replace(apart=None, beside=0)),
+            is_wished(clock, near, shape._replace(apart=None, beside=0)),
         )
         .limit(bindparam("count_up_to"))
     )
@@ -363,8 +232,8 @@ def _hold(  # noqa: PLR0917
         zone = select(centre.c.time_zone).where(centre.c.id == here).scalar_subquery()
         wished = and_(
             pick.c.centre_id == here,
-            _wished(clock, pick, shape, zone, number),
-            *_outside(pick, _busy_ends(number, shape.busy)),
+            is_wished(clock, pick, shape, zone, number),
+            *outside_of(pick, busy_ends(number, shape.busy)),
         )
         picks.append(_is_first(pick, wished, patient=patient, by_address=by_address))
     taking = _taking(clock, or_(*picks), lease, longest)
@@ -416,7 +285,7 @@ def hold_slot(
     wished = and_(
         pick.c.slot_id == slot_id,
         is_free(clock, pick),
-        *([_in_share(pick)] if share else ()),
+        *([in_share(pick)] if share else ()),
         *([serves(pick, len(services))] if services else ()),
     )
     statement = _taking(clock, _is_first(pick, wished, patient=False), lease, longest)
@@ -695,125 +564,3 @@ def count_held(connection: Connection, clock: Clock) -> int:
     """How many places are held at this moment."""
     statement = select(func.count()).where(of_any_holder(), place.c.hold_expires_at > clock.at())
     return connection.execute(statement).scalar_one()
-
-
-def _wished(
-    clock: Clock,
-    table: Any,
-    shape: Shape,
-    zone: ColumnElement[str] | None = None,
-    number: int = 0,
-) -> ColumnElement[bool]:
-    """What is wished of the centre of this number.
-
-    `zone` is its time zone; a second appointment is looked for by its calendar.
-    """
-
-    def within(opens: str, closes: str) -> ColumnElement[bool]:
-        return and_(table.c.start_at >= bindparam(opens), table.c.start_at < bindparam(closes))
-
-    if shape.each:
-        conditions = [within(f"from_{number}", f"until_{number}")]
-    else:
-        # The outer bounds first, for they are what the index can seek.
-        conditions = [within("earliest", "latest")]
-        if shape.windows > 1:
-            windows = (within(f"from_{one}", f"until_{one}") for one in range(shape.windows))
-            conditions.append(or_(*windows))
-    return and_(*conditions, fits(clock, table, shape, zone))
-
-
-def _busy_ends(number: int, windows: int) -> list[BindParameter[datetime]]:
-    """When each window of the centre of this number begins and ends, one after the other."""
-    names = [f"busy_{one}_{end}_{number}" for one in range(windows) for end in ("from", "until")]
-    return [bindparam(name, type_=Instant) for name in names]
-
-
-def _outside(table: Any, ends: Sequence[ColumnElement[datetime]]) -> list[ColumnElement[bool]]:
-    """That a place starts in none of these windows, whose ends belong to none."""
-    start = table.c.start_at
-    windows = zip(ends[::2], ends[1::2], strict=True)
-    return [or_(start <= opens, start >= closes) for opens, closes in windows]
-
-
-def fits(
-    clock: Clock,
-    table: Any,
-    shape: Shape,
-    zone: ColumnElement[str] | None = None,
-    *,
-    holder: ColumnElement[str] | None = None,
-) -> ColumnElement[bool]:
-    """What is wished of a place, whenever it starts; what `holder` holds is as good as free."""
-    free = is_free(clock, table)
-    if holder is not None:
-        own = and_(table.c.booking_id.is_(None), ~table.c.blocked, table.c.held_by == holder)
-        # To the letter what the index says, first, or it would not be used.
-        free = and_(table.c.booking_id.is_(None), or_(free, own))
-    conditions = [free]
-    # The time zone is a column of one of these, or is read by itself.
-    outside = (table, centre, getattr(zone, "table", centre))
-    if shape.skips:
-        conditions.append(table.c.slot_id.not_in(bindparam("skip_slots", expanding=True)))
-    if shape.shared:
-        conditions.append(_in_share(table))
-    if shape.services:
-        conditions.append(serves(table, shape.services))
-    if shape.beside:
-        next_to = place.alias(f"{table.name}_beside")
-        conditions.append(
-            exists()
-            .where(
-                next_to.c.centre_id == table.c.centre_id,
-                next_to.c.start_at > table.c.start_at,
-                next_to.c.start_at <= later_than(table.c.start_at, NEIGHBOURS),
-                is_free(clock, next_to),
-                serves(next_to, shape.beside, "beside"),
-                *([_in_share(next_to)] if shape.shared else ()),
-            )
-            .correlate(*outside)
-        )
-    if shape.apart is not None and zone is not None:
-        later = place.alias(f"{table.name}_later")
-        if shape.zoned:
-            zone = bindparam("zone", type_=String)
-        opens, closes = (
-            local_midnight(table.c.start_at, days, zone)
-            for days in (shape.apart.least, shape.apart.most + 1)
-        )
-        conditions.append(
-            exists()
-            .where(
-                later.c.centre_id == table.c.centre_id,
-                later.c.start_at >= opens,
-                later.c.start_at < closes,
-                is_free(clock, later),
-                *([_in_share(later)] if shape.shared else ()),
-                *([serves(later, shape.services)] if shape.services else ()),
-            )
-            .correlate(*outside)
-        )
-    return and_(*conditions)
-
-
-def _in_share(table: Any) -> ColumnElement[bool]:
-    return or_(
-        table.c.lot >= bindparam("first_lot"), table.c.start_at <= bindparam("common_before")
-    )
-
-
-def serves(table: Any, count: int, names: str = "service") -> ColumnElement[bool]:
-    """Whether a slot or a place serves all of so many services, whose names are bound.
-
-    What serves all has no bits; a service that no slot was ever opened for has none either, and
-    such slots alone are for it.
-    """
-    # Uncorrelated, so that each bit is read once and not for each place.
-    bits = [
-        select(service.c.bit)
-        .where(service.c.name == bindparam(f"{names}_{number}"))
-        .scalar_subquery()
-        for number in range(count)
-    ]
-    each = (table.c.services.op("&")(bit) != 0 for bit in bits)
-    return or_(table.c.services == 0, and_(*each))

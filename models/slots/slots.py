@@ -30,7 +30,7 @@ from models.centres.tables import centre
 from models.clock import Clock
 from models.database import Database
 from models.rows import columns_of, from_row
-from models.slots.places import Window, is_free, is_held
+from models.slots.slot_query import Window, is_free, is_held
 from models.slots.tables import place, slot
 from models.types import Instant
 

@@ -34,8 +34,9 @@ from models.messages.tables import message, phone_line
 from models.queue.tables import queue_entry
 from models.rows import from_row
 from models.slots.tables import slot
+from models.waiting_list.positions import KILOMETRES_PER_DEGREE
 from models.waiting_list.tables import waiting_entry, waiting_offer
-from models.waiting_list.waiting import KILOMETRES_PER_DEGREE, WaitingListEntry, of_row
+from models.waiting_list.waiting import WaitingListEntry, of_row
 from models.writes import insert_new
 
 # The search for entries that were passed over looks at no more pairs than this.

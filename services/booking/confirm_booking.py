@@ -11,16 +11,10 @@ from zoneinfo import ZoneInfo
 
 from flows.session import Offer
 from flows.world import Unbooked
-from models.booking import bookings, changes
-from models.booking.bookings import (
-    STAND_IN,
-    Added,
-    Known,
-    NewBooking,
-    NewService,
-    OnOneNumber,
-)
+from models.booking import bookings, changes, look_up
+from models.booking.bookings import STAND_IN, Added, NewBooking, NewService
 from models.booking.history import Change
+from models.booking.look_up import Known, OnOneNumber
 from models.rows import record
 from prompts.catalogue import Catalogue
 from services.booking import reach, stand_in
@@ -325,7 +319,7 @@ def rank_of(work: Work, born: date, number: str | None, *, for_other: bool) -> i
         for one in (work.campaigns if for_other else ())
     )
     persons = [one for one in keys if one is not None]
-    if not persons or bookings.find_person(work.connection, *persons) is None:
+    if not persons or look_up.find_person(work.connection, *persons) is None:
         return 1
     return 2
 
@@ -335,7 +329,7 @@ def _known(work: Work, request: Request) -> Known:
     if request.number is None:
         return Known()
     vault = work.store.vault
-    return bookings.known(
+    return look_up.known(
         work.connection,
         work.store.clock,
         vault,

@@ -16,12 +16,7 @@ from flows.world import NotMine
 from models.booking import changes, history
 from models.booking.changes import BookingDetails
 from models.booking.history import NewestChange
-from models.centres.centres import (
-    CentreState,
-    asked_of_booking,
-    centre_states,
-    centre_states_from,
-)
+from models.centres.centres import CentreState, asked_of_booking, centre_states, centre_states_from
 from models.database import Connection
 from models.prepared import Asked, ask_all
 from services.attempts import Tries, before_look_up, count_try

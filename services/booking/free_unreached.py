@@ -15,7 +15,8 @@ import structlog
 from models.booking import history, reach
 from models.booking.reach import Unreached
 from models.desk import cases
-from services.booking.change_booking import By, Unchanged, cancel
+from services.booking.change_booking import cancel
+from services.booking.changed import By, Unchanged
 from services.slots.allocate import Channel
 from services.store import Store
 from services.telemetry import REACH

@@ -14,8 +14,8 @@ from models.booking.history import Change, NewestChange
 from models.centres.centres import centre_states
 from models.database import Connection
 from models.desk import cases
-from models.slots.places import Window
-from services.booking.change_booking import FAR_PLACE, FIRST, SECOND, Unchanged, WhyNot
+from models.slots.slot_query import Window
+from services.booking.changed import FAR_PLACE, FIRST, SECOND, Unchanged, WhyNot
 from services.booking.find_booking import FoundBooking
 from services.slots.allocate import Channel, Chosen, second_days
 from services.slots.offer import chosen_of

@@ -14,7 +14,7 @@ from enum import Enum, auto
 from operator import ge
 
 from models.booking import reach as rows
-from models.booking.bookings import Known
+from models.booking.look_up import Known
 from models.booking.reach import Proof
 from models.rows import record
 from services.letters import bare

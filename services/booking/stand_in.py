@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from flows.understanding import COUNTRY_ZONE
 from models import attempts
-from models.booking import bookings, changes, history
+from models.booking import bookings, changes, history, look_up
 from models.booking.changes import BookingDetails
 from models.booking.history import Change
 from models.booking.reach import Proof
@@ -79,7 +79,7 @@ def behind(connection: Connection, store: Store, file: BookingDetails) -> str | 
         for one in file.campaigns
     )
     persons = [one for one in keys if one is not None]
-    return bookings.find_person(connection, *persons) if persons else None
+    return look_up.find_person(connection, *persons) if persons else None
 
 
 def renders(national_number: str) -> dict[str, Render]:

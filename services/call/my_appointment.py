@@ -12,7 +12,8 @@ from models.booking import bookings, changes, history
 from models.booking.changes import BookingDetails
 from prompts.catalogue import load
 from services import attempts
-from services.booking.change_booking import By, Changed, Unchanged, cancel, move, undo_cancel
+from services.booking.change_booking import cancel, move, undo_cancel
+from services.booking.changed import By, Changed, Unchanged
 from services.booking.find_booking import FoundBooking, find_booking, find_rung, read_booking
 from services.booking.my_bookings import place_of, places_of, take_far, told, why_not
 from services.booking.text_booking import text_booking

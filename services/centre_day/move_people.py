@@ -23,7 +23,7 @@ from models.centres.centres import CentreState, centre_states
 from models.database import Connection
 from models.desk import cases
 from models.partners.bookings import is_mirrored
-from services.booking.change_booking import (
+from services.booking.changed import (
     FAR_PLACE,
     MOST_WHY,
     Became,

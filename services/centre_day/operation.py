@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from models.centre_day.operations import Operation, PlaceState, Ranges
 from models.centres.centres import CentreState
-from services.booking.change_booking import MOST_WHY
+from services.booking.changed import MOST_WHY
 from services.centre_day.move_people import MoveOutcome
 from services.centres.import_centres import Watch, no_watch
 

@@ -27,9 +27,10 @@ from models.centres.centres import CentreState, centre_state, our_centres
 from models.database import Connection
 from models.desk import desk as rows
 from models.slots import slots
-from models.slots.places import HeldPlace, Window
+from models.slots.places import HeldPlace
+from models.slots.slot_query import Window
 from models.slots.slots import SlotCount
-from models.waiting_list import offers, waiting
+from models.waiting_list import offers, positions, waiting
 from prompts.catalogue import load
 from services.accounts.staff import record_act
 from services.booking.confirm_booking import Booked
@@ -434,7 +435,7 @@ def ring_next(connection: Connection, at: AtCentre) -> NextToRing | None:
     return None
 
 
-def _free_today(connection: Connection, at: AtCentre, campaign: Campaign) -> list[waiting.Freed]:
+def _free_today(connection: Connection, at: AtCentre, campaign: Campaign) -> list[positions.Freed]:
     """The place of today that a campaign would give next, where somebody waits for it; or none."""
     # Only to see which it would be; what is looked for is who may have it.
     seeker = Holder(Channel.WAITING, f"ring:{at.who.id}")
@@ -443,13 +444,13 @@ def _free_today(connection: Connection, at: AtCentre, campaign: Campaign) -> lis
         return []
     give_back_holds(connection, seeker.id)
     place = [probe.place_id]
-    return waiting.freed(connection, at.store.clock, campaign.name, place, campaign.service)
+    return positions.freed(connection, at.store.clock, campaign.name, place, campaign.service)
 
 
 def _waiting_for(
-    connection: Connection, campaign: Campaign, freed: waiting.Freed, tried: Sequence[str]
-) -> list[waiting.WaitingListCandidate]:
-    return waiting.candidates(
+    connection: Connection, campaign: Campaign, freed: positions.Freed, tried: Sequence[str]
+) -> list[positions.WaitingListCandidate]:
+    return positions.candidates(
         connection,
         campaign.name,
         freed,
@@ -464,7 +465,7 @@ def _ring_first(
     connection: Connection,
     at: AtCentre,
     campaign: Campaign,
-    freed: waiting.Freed,
+    freed: positions.Freed,
     tried: list[str],
 ) -> NextToRing | None:
     """Keep a place for the first who can have it; those who cannot are not tried again."""
@@ -482,7 +483,7 @@ def _ring_first(
 
 
 def _ring(
-    at: AtCentre, work: Work, slot_id: int, candidate: waiting.WaitingListCandidate
+    at: AtCentre, work: Work, slot_id: int, candidate: positions.WaitingListCandidate
 ) -> NextToRing | None:
     connection, store = work.connection, work.store
     entry = waiting.load(connection, store.vault, candidate.id, only_waiting=True)

@@ -14,7 +14,7 @@ from models.centre_day import operations
 from models.slots import slots
 from models.slots.slots import OpenedSlots
 from services.accounts import four_eyes
-from services.booking.change_booking import MOST_WHY
+from services.booking.changed import MOST_WHY
 from services.centre_day.secretary import DAY_CLOSED, AtCentre
 from services.slots.open_slots import MINUTES_A_DAY, MOST_PLACES, day_starts
 

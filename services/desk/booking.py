@@ -16,22 +16,13 @@ from zoneinfo import ZoneInfo
 from flows.session import Moving, Offer
 from flows.understanding import birthday
 from flows.world import Town, Unbooked, WaitingListRequest
-from models.booking import bookings, changes, history
+from models.booking import bookings, changes, history, look_up
 from models.centres.centres import centre_states
 from models.database import Connection
 from models.desk import desk as rows
 from prompts.catalogue import load
-from services.booking.change_booking import (
-    By,
-    Cancelled,
-    Moved,
-    Restored,
-    Unchanged,
-    WhyNot,
-    cancel,
-    move,
-    undo_cancel,
-)
+from services.booking.change_booking import cancel, move, undo_cancel
+from services.booking.changed import By, Cancelled, Moved, Restored, Unchanged, WhyNot
 from services.booking.confirm_booking import Request, confirm_booking
 from services.booking.find_booking import FoundBooking, read_booking
 from services.booking.my_bookings import doses_of
@@ -238,7 +229,7 @@ def known_booking(work: Work, born: date, number: str) -> str | None:
             for one in work.campaigns
         )
         persons = [one for one in keys if one is not None]
-        found = bookings.find_person(work.connection, *persons) if persons else None
+        found = look_up.find_person(work.connection, *persons) if persons else None
         if found:
             return found
     return None

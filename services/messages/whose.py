@@ -16,8 +16,8 @@ from typing import Self
 from babel.dates import format_skeleton
 
 from models.booking import changes
-from models.booking.bookings import OnOneNumber
 from models.booking.changes import BookingDetails
+from models.booking.look_up import OnOneNumber
 from models.database import Connection
 from prompts.catalogue import Catalogue
 from services.store import Store

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from models.booking import bookings, changes
+from models.booking import bookings, changes, look_up
 from models.centres.centres import CentreState, centre_states
 from models.database import Connection
 from models.partners import bookings as rows
@@ -256,14 +256,14 @@ def _is_booked(
     partner gave for it is taken back (services.partners.deliver).
     """
     if order.number and order.holder.channel is Channel.WEB:
-        live = bookings.count_of_number(connection, store.vault, campaign.name, order.number)
+        live = look_up.count_of_number(connection, store.vault, campaign.name, order.number)
         if live >= campaign.per_number:
             return True
     if order.holder.channel not in STAFF:
         return False
     rank = 2 if order.for_other else 1
     person = bookings.person_idx(store.vault, campaign.name, order.born, order.number or None, rank)
-    return person is not None and bookings.find_person(connection, person) is not None
+    return person is not None and look_up.find_person(connection, person) is not None
 
 
 def _where(

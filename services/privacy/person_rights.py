@@ -25,7 +25,8 @@ from models.operations.people import Given, Trail
 from models.operations.person_requests import PersonRequest
 from models.waiting_list import waiting
 from services.accounts.staff import Staff, record_act
-from services.booking.change_booking import By, Unchanged, cancel
+from services.booking.change_booking import cancel
+from services.booking.changed import By, Unchanged
 from services.campaign.campaign import Campaign
 from services.desk import watched
 from services.desk.search import TooManyProfiles, count

@@ -31,7 +31,7 @@ from models.partners.bookings import MIRROR
 from models.public import feed
 from models.public.centres import PublicCentre, public_centres
 from models.public.feed import ChangeMarks, FeedSlot, Spot
-from models.slots.places import Share, Window
+from models.slots.slot_query import Share, Window
 from services.campaign.campaign import Campaign
 from services.public.feed_copy import (
     COPYING,

@@ -23,7 +23,7 @@ from models.public.centres import FreeAtCentre
 from models.public.incidents import OVERLOAD, PARTNER, TEXTS, Incident
 from models.queue import handling
 from models.slots import services
-from models.slots.places import Share
+from models.slots.slot_query import Share
 from models.supervision import snapshots
 from prompts.catalogue import languages
 from services.campaign.campaign import Campaign

@@ -17,7 +17,8 @@ from models.accounts import staff as staff_rows
 from models.centres import centres, directory, postcodes
 from models.database import STORE_ERRORS, first_line, lacks_right
 from models.migrations.schema import newest, revision
-from models.slots.places import Apart, SlotQuery, look
+from models.slots.places import look
+from models.slots.slot_query import Apart, SlotQuery
 from services.campaign.campaign import Campaign
 from services.setup.town import OPEN_DAYS
 from services.store import Store

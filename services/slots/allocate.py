@@ -14,8 +14,9 @@ from zoneinfo import ZoneInfo
 
 from models.booking.changes import BookedAppointment, slot_starts
 from models.rows import record
-from models.slots import places
-from models.slots.places import Apart, FreeCentres, HeldPlace, Share, SlotQuery, Window
+from models.slots import places, slot_query
+from models.slots.places import FreeCentres, HeldPlace
+from models.slots.slot_query import Apart, Share, SlotQuery, Window
 from services.campaign.campaign import TWO_PLACES, Campaign, places_of
 from services.campaign.phone_share import phone_floor
 from services.slots.leave_time import busy, leaves_time
@@ -297,7 +298,7 @@ class Allocate:
 def _just_after(first: datetime) -> Window:
     """When a place may start (UTC) that is beside one which starts at `first`."""
     # A window ends before its last moment.
-    return first + _MOMENT, first + places.NEIGHBOURS + _MOMENT
+    return first + _MOMENT, first + slot_query.NEIGHBOURS + _MOMENT
 
 
 def second_days(campaign: Campaign, first: datetime, zone: ZoneInfo) -> Window:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from models.slots import days as rows
 from models.slots.days import FreeSlot
-from models.slots.places import Window
+from models.slots.slot_query import Window
 from services.centres.directory import NearbyCentre
 from services.slots.allocate import Allocate, Holder
 from services.slots.hold_slot import FIRST_RING, NEXT_RING

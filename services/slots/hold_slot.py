@@ -12,7 +12,8 @@ from time import monotonic as time_passed
 from zoneinfo import ZoneInfo
 
 from flows.session import Offer
-from models.slots.places import HeldPlace, SlotQuery, Window
+from models.slots.places import HeldPlace
+from models.slots.slot_query import SlotQuery, Window
 from services.centres.directory import NearbyCentre
 from services.slots.allocate import Allocate, Holder, Pair
 from services.slots.give_back import give_back_holds

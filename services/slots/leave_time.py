@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from flows.session import Commitment
 from models.centres.centres import CentreState, centre_states
 from models.centres.geography import distance_km
-from models.slots.places import Window
+from models.slots.slot_query import Window
 from services.work import Work
 
 

@@ -24,7 +24,8 @@ from models.centres.centres import centre_states
 from models.database import Connection
 from services.accounts import four_eyes
 from services.accounts.staff import read_file, record_act
-from services.booking.change_booking import By, Cancelled, Restored, cancel, undo_cancel
+from services.booking.change_booking import cancel, undo_cancel
+from services.booking.changed import By, Cancelled, Restored
 from services.campaign.campaign import Campaign
 from services.slots.allocate import Channel, Holder
 from services.store import Store

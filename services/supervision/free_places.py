@@ -14,7 +14,7 @@ from typing import Final
 from models.database import STORE_ERRORS, Connection
 from models.public import centres
 from models.public.centres import FreeAtCentre
-from models.slots.places import Share
+from models.slots.slot_query import Share
 from services.store import Store
 
 # Looks in which all centres are counted once, where they have few places.

@@ -22,7 +22,7 @@ from models import attempts
 from models.booking.reach import Proof
 from models.database import Connection
 from models.slots.slots import HeldAppointment
-from models.waiting_list import offers, waiting
+from models.waiting_list import offers, positions, waiting
 from models.waiting_list.offers import OfferOutcome
 from models.waiting_list.waiting import Waiter, WaitingListEntry
 from prompts.catalogue import Catalogue
@@ -163,7 +163,7 @@ def position(connection: Connection, store: Store, entry_id: str) -> WaitingList
     if entry is None:
         return None
     if entry.state == EntryState.WAITING:
-        return WaitingListPosition(EntryState.WAITING, waiting.people_ahead(connection, entry_id))
+        return WaitingListPosition(EntryState.WAITING, positions.people_ahead(connection, entry_id))
     if entry.state == EntryState.OFFERED:
         offer = waiting.offered_to(connection, store.clock, entry_id)
         return WaitingListPosition(EntryState.OFFERED, 0, tuple(offer), entry.offered_until)

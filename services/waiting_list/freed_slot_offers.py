@@ -28,9 +28,10 @@ import structlog
 
 from models.booking import changes
 from models.slots import places
-from models.slots.places import NEIGHBOURS
-from models.waiting_list import offers, waiting
-from models.waiting_list.waiting import Freed, WaitingListEntry
+from models.slots.slot_query import NEIGHBOURS
+from models.waiting_list import offers, positions, waiting
+from models.waiting_list.positions import Freed
+from models.waiting_list.waiting import WaitingListEntry
 from services.campaign.campaign import TWO_PLACES, Campaign, places_of
 from services.messages.offer_hours import tells_at
 from services.messages.topics import Topic
@@ -77,7 +78,11 @@ def offer_freed(work: Work, place_ids: Sequence[int], *, but_not: str | None = N
     waits = {
         name: found
         for name, one in by_name.items()
-        if (found := waiting.freed(work.connection, work.store.clock, name, place_ids, one.service))
+        if (
+            found := positions.freed(
+                work.connection, work.store.clock, name, place_ids, one.service
+            )
+        )
     }
     offered = 0
     for centre_id in sorted({place.centre_id for found in waits.values() for place in found}):
@@ -292,8 +297,8 @@ class _Queue:
 
     def _candidates(
         self, one: Freed, most_doses: int, unsuited: Sequence[str] = ()
-    ) -> list[waiting.WaitingListCandidate]:
-        return waiting.candidates(
+    ) -> list[positions.WaitingListCandidate]:
+        return positions.candidates(
             self.connection,
             self.campaign.name,
             one,

@@ -28,7 +28,8 @@ from models.slots.tables import place, slot
 from models.waiting_list.waiting import Waiter
 from prompts.catalogue import load
 from services.booking import stand_in
-from services.booking.change_booking import (
+from services.booking.change_booking import cancel, move, undo_cancel
+from services.booking.changed import (
     Became,
     By,
     Cancelled,
@@ -37,9 +38,6 @@ from services.booking.change_booking import (
     Restored,
     Unchanged,
     WhyNot,
-    cancel,
-    move,
-    undo_cancel,
 )
 from services.booking.confirm_booking import Booked, confirm_booking
 from services.booking.reach import Reach

@@ -21,7 +21,7 @@ from models.centres.tables import centre
 from models.desk import cases
 from models.slots.tables import slot
 from services.booking import change_booking
-from services.booking.change_booking import Moved, Unchanged, WhyNot
+from services.booking.changed import Moved, Unchanged, WhyNot
 from services.booking.close_pairs import NO_TIME, look_after
 from services.campaign.campaign import Campaign
 from services.slots.allocate import Chosen

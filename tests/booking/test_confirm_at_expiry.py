@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import bindparam, func, select, update
 
 from models.booking.tables import appointment, booking
-from models.slots import holders, places
+from models.slots import holders, places, slot_query
 from models.slots.tables import place
 from services.slots.hold_slot import HeldSlot
 from tests.support.house import CAMPAIGN, House, campaign_with, mornings
@@ -49,7 +49,7 @@ def test_in_one_instant_a_place_is_either_the_holders_or_free(thousand: House):
         for place_id in ids:
             holders.note(connection, f"CA-{place_id}", [place_id])
     free = select(func.count()).where(
-        place.c.id == bindparam("the_place"), places.is_free(thousand.clock)
+        place.c.id == bindparam("the_place"), slot_query.is_free(thousand.clock)
     )
     clock = clock_of(thousand)
     seen = {offset: set[tuple[bool, bool]]() for offset in OFFSETS}

@@ -20,7 +20,7 @@ from sqlalchemy import select
 
 from flows.world import NotMine, Unbooked
 from models.accounts.staff import Staff
-from models.booking import bookings, changes
+from models.booking import bookings, changes, look_up
 from models.booking.bookings import STAND_IN, STAND_INS, STOOD_DOWN
 from models.booking.changes import BookingDetails
 from models.booking.reach import Proof
@@ -28,15 +28,8 @@ from models.booking.tables import appointment, booking
 from models.desk import cases
 from models.slots.tables import place
 from services.booking import stand_in
-from services.booking.change_booking import (
-    By,
-    Cancelled,
-    Moved,
-    Restored,
-    cancel,
-    move,
-    undo_cancel,
-)
+from services.booking.change_booking import cancel, move, undo_cancel
+from services.booking.changed import By, Cancelled, Moved, Restored
 from services.booking.confirm_booking import Booked
 from services.booking.find_booking import FoundBooking, find_booking
 from services.booking.my_bookings import told
@@ -384,7 +377,7 @@ def test_it_counts_nowhere_as_a_booking(town: House):
     assert sorted(row.state for row in states) == ["confirmed", *[STAND_IN] * 3]
     with town.database.transaction() as connection:
         vault = town.store.vault
-        assert bookings.count_of_number(connection, vault, town.campaign.name, KNOWN) == 1
+        assert look_up.count_of_number(connection, vault, town.campaign.name, KNOWN) == 1
         assert len(list(bookings.export(connection, vault))) == 1
     keys = select(appointment.c.person_idx).where(appointment.c.state.in_(STAND_INS))
     assert {row.person_idx for row in rows_of(town.database, keys)} == {None}
@@ -394,8 +387,8 @@ def test_two_who_book_the_same_person_at_once_have_one_booking(
     town: House, monkeypatch: pytest.MonkeyPatch
 ):
     """It was looked before the other one booked: what is there then is seen at the INSERT."""
-    blind = bookings.Known()
-    seen_first = bookings.known
+    blind = look_up.Known()
+    seen_first = look_up.known
     asked = iter([blind])
     monkeypatch.setattr(
         bookings, "known", lambda *given, **more: next(asked, None) or seen_first(*given, **more)

@@ -20,15 +20,7 @@ from models.slots import services, slots
 from models.slots.tables import place, slot
 from prompts.catalogue import load
 from services.booking import change_booking
-from services.booking.change_booking import (
-    Became,
-    By,
-    Cancelled,
-    Moved,
-    Restored,
-    Unchanged,
-    WhyNot,
-)
+from services.booking.changed import Became, By, Cancelled, Moved, Restored, Unchanged, WhyNot
 from services.booking.confirm_booking import Booked, confirm_booking
 from services.booking.verify_store import verify_store
 from services.campaign.campaign import TWO_PLACES, Campaign

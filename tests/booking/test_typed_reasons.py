@@ -17,7 +17,8 @@ from models.desk import cases
 from models.operations import people, traces
 from models.operations.people import Trail
 from models.operations.traces import HISTORY, Line
-from services.booking.change_booking import By, cancel
+from services.booking.change_booking import cancel
+from services.booking.changed import By
 from services.campaign.campaigns import Campaigns
 from services.centre_day.centre_life import CentreLife
 from services.centre_day.operation import OperationRequest

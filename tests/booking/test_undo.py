@@ -18,17 +18,8 @@ from jobs.scheduler import tidy
 from models.booking.changes import BookingDetails
 from models.slots.tables import place
 from models.waiting_list.waiting import Waiter
-from services.booking.change_booking import (
-    By,
-    Cancelled,
-    Moved,
-    Restored,
-    Unchanged,
-    WhyNot,
-    cancel,
-    move,
-    undo_cancel,
-)
+from services.booking.change_booking import cancel, move, undo_cancel
+from services.booking.changed import By, Cancelled, Moved, Restored, Unchanged, WhyNot
 from services.campaign.campaigns import Campaigns
 from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.give_back import PASSED_ON_BEFORE, UNDO_GRACE, UNDO_WITHIN

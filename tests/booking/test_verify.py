@@ -26,7 +26,7 @@ from models.messages.tables import message
 from models.operations import verify
 from models.slots.tables import place, slot
 from services.booking import change_booking
-from services.booking.change_booking import By, Cancelled, Moved, Restored
+from services.booking.changed import By, Cancelled, Moved, Restored
 from services.slots.allocate import Channel, Chosen, Holder
 from tests.booking.test_services import BOTH, GRIPPE, booked, opens
 from tests.support.approvals import for_two

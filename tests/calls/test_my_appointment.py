@@ -19,7 +19,8 @@ from models.desk.tables import agent_case
 from models.slots.tables import place
 from models.waiting_list.waiting import Waiter
 from services.attempts import MOST_WRONG_BORNE
-from services.booking.change_booking import By, cancel
+from services.booking.change_booking import cancel
+from services.booking.changed import By
 from services.booking.verify_store import verify_store
 from services.call.resume_call import BOOKED_WITHIN
 from services.campaign.campaigns import Campaigns

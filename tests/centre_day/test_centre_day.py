@@ -18,7 +18,7 @@ from models.centres.centres import centre_state
 from models.queue import queues
 from models.slots import slots
 from models.slots.tables import place
-from models.waiting_list import waiting
+from models.waiting_list import positions
 from models.waiting_list.tables import waiting_entry
 from models.waiting_list.waiting import Waiter
 from services.accounts.staff import read_acts
@@ -267,7 +267,7 @@ def test_whoever_waits_longest_is_rung_with_a_place_kept_for_them(evening: House
     # Whoever does not answer keeps their position, and is not rung again this evening.
     assert answers(other, second.entry_id, RingAnswer.SILENT) is None
     with evening.database.statement() as connection:
-        assert waiting.people_ahead(connection, second.entry_id) == 0
+        assert positions.people_ahead(connection, second.entry_id) == 0
         told = select(waiting_entry.c.offers, waiting_entry.c.state)
         row = connection.execute(told.where(waiting_entry.c.id == second.entry_id)).one()
     assert tuple(row) == (0, "waiting")

@@ -32,7 +32,8 @@ from models.centres.tables import centre
 from models.desk import cases
 from models.slots.tables import place, slot
 from models.waiting_list.waiting import Waiter
-from services.booking.change_booking import By, cancel
+from services.booking.change_booking import cancel
+from services.booking.changed import By
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.booking.verify_store import verify_store
 from services.campaign.campaigns import Campaigns

@@ -15,7 +15,8 @@ from models.booking import changes
 from models.booking.tables import booking
 from models.centre_day.tables import attendance
 from services.accounts.staff import read_acts
-from services.booking.change_booking import By, Cancelled, cancel
+from services.booking.change_booking import cancel
+from services.booking.changed import By, Cancelled
 from services.centre_day import secretary
 from services.centre_day.find_people import FindWord, code_in
 from services.centre_day.secretary import AtCentre, AttendanceState

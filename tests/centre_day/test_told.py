@@ -28,7 +28,7 @@ from models.centres.tables import centre, postcode
 from models.messages import outbox
 from models.slots.slots import SlotsToOpen, open_slots
 from services.booking import change_booking
-from services.booking.change_booking import By
+from services.booking.changed import By
 from services.booking.verify_store import verify_store
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns

@@ -29,7 +29,7 @@ from services.agents.conversation import CODES
 from services.agents.conversation import STEPS as BACK_STEPS
 from services.agents.presence import PAUSES
 from services.agents.struggling import WriteStruggling
-from services.booking.change_booking import WhyNot
+from services.booking.changed import WhyNot
 from services.centre_day.operation import OperationKind
 from services.centres.directory import Directory
 from services.desk.booking import Refusal

@@ -22,7 +22,7 @@ from models.desk import desk as rows
 from models.queue import queues
 from models.queue.queues import NewQueueEntry
 from services.accounts.staff import read_acts
-from services.booking.change_booking import Became, Cancelled, Moved, Restored, Unchanged, WhyNot
+from services.booking.changed import Became, Cancelled, Moved, Restored, Unchanged, WhyNot
 from services.booking.find_booking import read_booking
 from services.booking.my_bookings import told
 from services.call.end_call import record_call_status

@@ -22,7 +22,8 @@ from sqlalchemy import Connection, select
 from exchange.interpreter import Call
 from models.booking.tables import booking
 from services import logs
-from services.booking.change_booking import By, cancel
+from services.booking.change_booking import cancel
+from services.booking.changed import By
 from services.messages.deliver_message import deliver_message
 from services.ports import NoAnswer, ProviderRefused
 from services.slots.allocate import Channel

@@ -24,7 +24,8 @@ from models.messages.outbox import NewMessage
 from models.messages.tables import budget
 from models.queue.tables import queue_entry
 from models.supervision import alerts
-from services.booking.change_booking import By, cancel
+from services.booking.change_booking import cancel
+from services.booking.changed import By
 from services.messages import spend
 from services.messages.spend import Budgets, BudgetSettings, Over, prefix_of
 from services.messages.topics import MANNERS, Topic

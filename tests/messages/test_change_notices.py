@@ -16,7 +16,8 @@ from models.desk import cases
 from models.messages import outbox
 from models.queue.tables import queue_entry
 from models.supervision import alerts
-from services.booking.change_booking import By, cancel, undo_cancel
+from services.booking.change_booking import cancel, undo_cancel
+from services.booking.changed import By
 from services.campaign.campaigns import Campaigns
 from services.centre_day.centre_life import CentreLife
 from services.centre_day.operation import OperationRequest

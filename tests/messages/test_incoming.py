@@ -179,7 +179,8 @@ def test_yes_is_noted_with_the_booking_that_was_told_last(caller: Writer):
 
 
 def test_yes_takes_nobody_the_way_back_from_a_cancellation(caller: Writer):
-    from services.booking.change_booking import By, Restored, cancel, undo_cancel  # noqa: PLC0415
+    from services.booking.change_booking import cancel, undo_cancel  # noqa: PLC0415
+    from services.booking.changed import By, Restored  # noqa: PLC0415
     from services.slots.allocate import Channel, Holder  # noqa: PLC0415
 
     house = caller.house

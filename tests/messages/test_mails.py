@@ -26,7 +26,8 @@ from models.messages import freezes
 from models.messages.outbox import MAIL
 from models.messages.tables import message
 from prompts.screens import screen
-from services.booking.change_booking import By, cancel
+from services.booking.change_booking import cancel
+from services.booking.changed import By
 from services.booking.find_booking import read_booking
 from services.desk.messages import BookingMessages, told
 from services.messages.deliver_message import DeliveryDependencies

@@ -24,7 +24,8 @@ from models.messages import reminders as rows
 from models.messages.tables import message, reminder_part, reminder_plan
 from models.slots.tables import place
 from prompts.catalogue import load
-from services.booking.change_booking import By, Changed, cancel, move
+from services.booking.change_booking import cancel, move
+from services.booking.changed import By, Changed
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.campaign.campaign import Reminder
 from services.campaign.campaigns import Campaigns

@@ -15,7 +15,8 @@ from models.messages import messages, outbox
 from models.messages.outbox import NewMessage
 from models.messages.tables import message
 from models.queue.tables import queue_entry
-from services.booking.change_booking import By, cancel
+from services.booking.change_booking import cancel
+from services.booking.changed import By
 from services.messages.deliver_message import VOICE
 from services.messages.delivery_failures import record_delivery
 from services.messages.mails import write_mail

@@ -14,7 +14,7 @@ import pytest
 
 from exchange.segments import segment_count
 from models.booking import changes
-from models.booking.bookings import OnOneNumber
+from models.booking.look_up import OnOneNumber
 from prompts.catalogue import languages, load
 from services.messages import text_names, texts
 from services.messages.sms_parts import Encoding, encoding, parts

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from models.slots.tables import slot
 from services.booking import change_booking
-from services.booking.change_booking import By, Moved
+from services.booking.changed import By, Moved
 from services.slots.allocate import Channel, Chosen, Holder
 from tests.booking.test_services import BOTH, COVID, booked, file_of
 from tests.online.visitors import Visitor

@@ -41,7 +41,8 @@ from models.operations.tables import person_request
 from models.queue.tables import queue_entry
 from models.waiting_list.waiting import Waiter
 from services.attempts import subject
-from services.booking.change_booking import By, cancel
+from services.booking.change_booking import cancel
+from services.booking.changed import By
 from services.booking.verify_store import verify_store
 from services.desk import watched
 from services.desk.booking import DeskOrder, Made, PersonToBook, book

@@ -9,15 +9,8 @@ from sqlalchemy import select, update
 from models.messages.tables import message
 from models.partners.tables import partner_booking
 from models.slots.tables import place
-from services.booking.change_booking import (
-    By,
-    Cancelled,
-    Restored,
-    Unchanged,
-    cancel,
-    move,
-    undo_cancel,
-)
+from services.booking.change_booking import cancel, move, undo_cancel
+from services.booking.changed import By, Cancelled, Restored, Unchanged
 from services.centre_day.centre_life import CentreLife
 from services.centre_day.move_people import MoveOutcome
 from services.centre_day.operation import OperationRequest

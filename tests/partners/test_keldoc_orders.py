@@ -19,15 +19,8 @@ from models.centre_day import operations
 from models.slots.places import HeldPlace
 from models.slots.tables import place
 from partners.platforms.keldoc.booking import Keldoc
-from services.booking.change_booking import (
-    By,
-    Cancelled,
-    Moved,
-    Restored,
-    cancel,
-    move,
-    undo_cancel,
-)
+from services.booking.change_booking import cancel, move, undo_cancel
+from services.booking.changed import By, Cancelled, Moved, Restored
 from services.partners.booking import NotAsked, OrderStage, PlacedOrder, Why, state_of
 from services.ports import PartnerTime
 from services.privacy.erase_data import erase_data

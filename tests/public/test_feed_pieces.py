@@ -28,10 +28,11 @@ from models.operations import feed_store, shared_files
 from models.operations.shared_files import FEED
 from models.operations.tables import shared_file
 from models.slots.tables import place, slot
-from services.booking import change_booking
-from services.booking.change_booking import By
+from services.booking import change_booking, changed
+from services.booking.changed import By
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.campaign.campaigns import Campaigns
+from services.centre_day.carry_out import CarryOut
 from services.centre_day.centre_life import CentreLife
 from services.centre_day.operation import OperationRequest
 from services.centres.directory import Directory
@@ -162,7 +163,7 @@ def moves(house: House, booking_id: str, gid: str, start: datetime) -> None:
             to={1: Chosen(0, slot_id(house, gid, start), start)},
             by=By("caller", Channel.PHONE),
         )
-    assert isinstance(moved, change_booking.Moved)
+    assert isinstance(moved, changed.Moved)
 
 
 # ---------------------------------------------------------------- how little
@@ -406,7 +407,7 @@ def test_the_end_of_an_operation_is_seen_however_long_it_took(
         Campaigns.fixed(town.campaign),
         directory=Directory(town.database, centres_fresh_seconds=0),
     )
-    settles = CentreLife._settle_people
+    settles = CarryOut._settle_people
 
     def takes_long(*given: Any) -> Any:
         # Nothing of what it did so far is left to be seen, but its end.
@@ -416,7 +417,7 @@ def test_the_end_of_an_operation_is_seen_however_long_it_took(
             feed.later()
         return settles(*given)
 
-    monkeypatch.setattr(CentreLife, "_settle_people", takes_long)
+    monkeypatch.setattr(CarryOut, "_settle_people", takes_long)
     later = start + timedelta(minutes=30)
     # By the clocks of Paris.
     life.move_hour("1", start.date(), time(10), time(10, 30), OperationRequest("plus tard"))

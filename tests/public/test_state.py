@@ -20,18 +20,13 @@ from models.centres.tables import centre
 from models.partners.tables import partner_feed
 from models.public import centres, incidents
 from models.public.incidents import Incident
-from models.slots.places import Share
+from models.slots.slot_query import Share
 from models.slots.tables import place
 from models.supervision import snapshots
 from services.campaign.campaigns import Campaigns
 from services.public.incidents import OUTAGE_LEAST, SAME_OUTAGE, record_outage
 from services.public.state import Latest, put_together
-from services.public.write_state import (
-    OVERLOAD_OVER,
-    PARTNER_GONE,
-    ROOM,
-    WriteState,
-)
+from services.public.write_state import OVERLOAD_OVER, PARTNER_GONE, ROOM, WriteState
 from services.supervision.free_places import COUNTED_WITHIN, CountFree
 from tests.support.house import CAMPAIGN, NOON, House, house, mornings
 

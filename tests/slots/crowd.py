@@ -29,7 +29,7 @@ from models import database
 from models.clock import DatabaseClock
 from models.crypto import Vault
 from models.database import Connection, Database
-from models.slots import places
+from models.slots import places, slot_query
 from models.slots.places import HeldPlace
 from models.slots.tables import place
 from prompts.catalogue import load
@@ -221,7 +221,7 @@ def look_only(
     """Check without writing: the first half of check-then-write."""
     first = (
         select(place.c.id, place.c.slot_id, place.c.centre_id, place.c.start_at)
-        .where(place.c.centre_id == centre_ids[0], places.is_free(clock))
+        .where(place.c.centre_id == centre_ids[0], slot_query.is_free(clock))
         .order_by(place.c.start_at, place.c.lot, place.c.id)
         .limit(1)
     )

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, select, text
 
 from models.slots import holders, places
-from models.slots.places import SlotQuery
+from models.slots.slot_query import SlotQuery
 from models.slots.tables import held_place, place
 from tests.support.house import House, house, mornings
 from tests.support.rows import clock_of, holds, rows_of

@@ -14,7 +14,7 @@ from sqlalchemy import func, select, update
 from flows.session import Offer
 from jobs.scheduler import tidy
 from models.clock import DatabaseClock
-from models.slots import places
+from models.slots import places, slot_query
 from models.slots.tables import place
 from services.call.end_call import record_call_status
 from services.slots.allocate import Channel
@@ -473,7 +473,7 @@ def test_a_worker_that_dies_before_the_commit_leaves_nothing(service: House):
                 service.clock,
                 "CA-dead",
                 ["1"],
-                places.SlotQuery(((mornings(1)[0], mornings(2)[1]),)),
+                slot_query.SlotQuery(((mornings(1)[0], mornings(2)[1]),)),
                 lease=CAMPAIGN.hold_lease,
                 longest=CAMPAIGN.hold_longest,
             )

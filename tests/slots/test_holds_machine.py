@@ -38,15 +38,8 @@ from models.desk.tables import agent_case
 from models.slots import slots
 from models.slots.tables import place, slot
 from models.turn_days import day_of
-from services.booking.change_booking import (
-    By,
-    Cancelled,
-    Moved,
-    Restored,
-    cancel,
-    move,
-    undo_cancel,
-)
+from services.booking.change_booking import cancel, move, undo_cancel
+from services.booking.changed import By, Cancelled, Moved, Restored
 from services.booking.confirm_booking import Booked, Request
 from services.call.end_call import record_call_status
 from services.campaign.campaign import Campaign

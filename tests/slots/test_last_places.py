@@ -20,7 +20,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from models.booking.tables import appointment, booking
-from models.slots import places
+from models.slots import places, slot_query
 from models.slots.places import HeldPlace
 from models.slots.tables import place
 from tests.support.house import CAMPAIGN, House, Phone, mornings
@@ -154,7 +154,7 @@ def test_nobody_waits_for_the_nearest_centre_while_another_one_is_free(service: 
             service.clock,
             "CA-quicker",
             ["1"],
-            places.SlotQuery(((mornings(1)[0], mornings(2)[1]),)),
+            slot_query.SlotQuery(((mornings(1)[0], mornings(2)[1]),)),
             lease=CAMPAIGN.hold_lease,
             longest=CAMPAIGN.hold_longest,
         )
@@ -187,7 +187,7 @@ def look_only(
     """Check without writing: the first half of check-then-write."""
     first = (
         select(place.c.id, place.c.slot_id, place.c.centre_id, place.c.start_at)
-        .where(place.c.centre_id == centre_ids[0], places.is_free(clock))
+        .where(place.c.centre_id == centre_ids[0], slot_query.is_free(clock))
         .order_by(place.c.start_at, place.c.id)
         .limit(1)
     )

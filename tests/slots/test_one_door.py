@@ -256,7 +256,7 @@ def test_the_scan_finds_what_is_planted(source: str):
 HARMLESS = {
     "reading": (
         "from models.slots import places\nfrom models.slots.tables import place\n"
-        "from sqlalchemy import select\ns = select(place).where(places.is_free(1, place))"
+        "from sqlalchemy import select\ns = select(place).where(slot_query.is_free(1, place))"
     ),
     "another table": (
         "from sqlalchemy import update\nfrom models.booking.tables import booking\n"

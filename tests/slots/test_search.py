@@ -13,7 +13,7 @@ from sqlalchemy import event, func, insert, select, text, update
 
 from models.centres.tables import centre
 from models.slots import places
-from models.slots.places import Apart, SlotQuery
+from models.slots.slot_query import Apart, SlotQuery
 from models.slots.tables import place, slot
 from services.slots.hold_slot import HeldSlot
 from tests.support.house import NOON, House, campaign_with, mornings

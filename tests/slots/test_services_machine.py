@@ -20,14 +20,8 @@ from models.booking.tables import appointment, appointment_for
 from models.slots import services
 from models.slots.tables import place, slot
 from prompts.catalogue import load
-from services.booking.change_booking import (
-    Cancelled,
-    Moved,
-    Restored,
-    cancel,
-    move,
-    undo_cancel,
-)
+from services.booking.change_booking import cancel, move, undo_cancel
+from services.booking.changed import Cancelled, Moved, Restored
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.booking.verify_store import verify_store
 from services.campaign.campaign import Campaign

@@ -10,7 +10,8 @@ from models.booking import freezes, history
 from models.booking.history import Change
 from models.supervision import alerts
 from services.accounts.staff import read_acts
-from services.booking.change_booking import By, Cancelled, Unchanged, WhyNot, cancel
+from services.booking.change_booking import cancel
+from services.booking.changed import By, Cancelled, Unchanged, WhyNot
 from services.slots.allocate import Channel
 from services.supervision import supervise
 from services.supervision.cancel_freeze import (

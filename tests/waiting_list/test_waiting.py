@@ -28,7 +28,8 @@ from models.waiting_list import waiting
 from models.waiting_list.tables import waiting_entry
 from models.waiting_list.waiting import Waiter
 from prompts.catalogue import load
-from services.booking.change_booking import By, Moved, Unchanged, cancel, move
+from services.booking.change_booking import cancel, move
+from services.booking.changed import By, Moved, Unchanged
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.campaign.campaign import Campaign
 from services.privacy.erase_data import erase_data

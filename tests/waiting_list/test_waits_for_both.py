@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from models.slots.tables import place
-from models.waiting_list import waiting
+from models.waiting_list import positions, waiting
 from models.waiting_list.tables import waiting_entry
 from models.waiting_list.waiting import Waiter
 from prompts.catalogue import load
@@ -203,7 +203,7 @@ def test_those_who_want_one_of_them_are_ahead_of_who_wants_both(autumn: House):
     waits(autumn, [GRIPPE], "+33622222222")
     entry = waits(autumn, BOTH)
     with autumn.database.statement() as connection:
-        assert waiting.people_ahead(connection, entry) == 2
+        assert positions.people_ahead(connection, entry) == 2
     assert len(rows_of(autumn.database, select(waiting_entry.c.id))) == 3
 
 

@@ -18,7 +18,7 @@ from flask import Blueprint, abort, render_template, request
 from flows.session import Moving, Session
 from flows.world import Town
 from services.accounts.staff import record_act
-from services.booking.change_booking import Changed
+from services.booking.changed import Changed
 from services.booking.my_bookings import told
 from services.desk.booking import (
     BookingRefused,

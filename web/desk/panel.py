@@ -8,7 +8,7 @@ from typing import Any
 
 from flows.session import Offer
 from flows.world import Town
-from services.booking.change_booking import Changed, Unchanged
+from services.booking.changed import Changed, Unchanged
 from services.booking.find_booking import FoundBooking
 from services.desk.booking import BookingRefused, Refusal
 from services.desk.messages import RequestedCall
