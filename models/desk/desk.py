@@ -379,7 +379,6 @@ class Now:
     entry_kind: str | None
     entry_state: str | None
     entry_version: int | None
-    entry_reason: str | None
     joined_at: datetime | None
     answered_at: datetime | None
     held_at: datetime | None
@@ -399,7 +398,6 @@ _NOW = Prepared(
         queue_entry.c.kind.label("entry_kind"),
         queue_entry.c.state.label("entry_state"),
         queue_entry.c.version.label("entry_version"),
-        queue_entry.c.reason.label("entry_reason"),
         queue_entry.c.joined_at,
         queue_entry.c.answered_at,
         queue_entry.c.held_at,

@@ -62,12 +62,6 @@ def known(connection: Connection) -> dict[str, int]:
     return {row.name: row.bit for row in connection.execute(select(service.c.name, service.c.bit))}
 
 
-def names_of(connection: Connection, bits: int) -> tuple[str, ...]:
-    """The services that are meant by bits, in the order of their names; none for all."""
-    rows = connection.execute(select(service).order_by(service.c.name)).all()
-    return tuple(row.name for row in rows if row.bit & bits)
-
-
 def label(
     connection: Connection,
     clock: Clock,

@@ -7,7 +7,6 @@ no person.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -15,7 +14,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Select,
     and_,
     delete,
     exists,
@@ -26,21 +24,13 @@ from sqlalchemy import (
     update,
 )
 
-from models.booking.tables import appointment, appointment_for, is_live
-from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
 from models.messages.tables import message, phone_line
 from models.queue.tables import queue_entry
-from models.rows import from_row
-from models.slots.tables import slot
-from models.waiting_list.positions import KILOMETRES_PER_DEGREE
 from models.waiting_list.tables import waiting_entry, waiting_offer
 from models.waiting_list.waiting import WaitingListEntry, of_row
 from models.writes import insert_new
-
-# The search for entries that were passed over looks at no more pairs than this.
-_MOST_PAIRS = 2000
 
 
 class OfferOutcome(StrEnum):
@@ -266,109 +256,6 @@ def counts(
     )
     seconds = [max((row[1] - row[0]).total_seconds(), 0.0) for row in answered]
     return out, untold, {row[0]: row[1] for row in ended}, seconds
-
-
-@dataclass(frozen=True)
-class Passed:
-    """A person who may have been passed over: an earlier entry of the same class.
-
-    Moments are UTC: of the place, of its offer, and of the next offer that they had themselves.
-    Positions are in degrees.
-    """
-
-    entry: WaitingListEntry
-    latitude: float | None
-    longitude: float | None
-    kilometres: float | None
-    offer_id: str
-    start_at: datetime
-    offered_at: datetime
-    next_offer_at: datetime | None
-    centre_latitude: float | None
-    centre_longitude: float | None
-
-
-def passed_over(connection: Connection, vault: Vault, since: datetime) -> list[Passed]:
-    """Entries that were not asked, though one that joined later was served since then (UTC).
-
-    Only entries of the same territory. Left out are entries that had an offer or an appointment at
-    that moment, or could not use that hour. Of the distance only the latitude is compared here: the
-    caller of this function measures the rest.
-    """
-    rows = connection.execute(_passed_over(since)).all()
-    return [from_row(Passed, row, entry=of_row(row, vault)) for row in rows]
-
-
-def _passed_over(since: datetime) -> Select[Any]:
-    served, other, earlier = waiting_offer, waiting_offer.alias("other"), waiting_entry
-    its_entry = waiting_entry.alias("its_entry")
-    busy = exists().where(
-        other.c.entry_id == earlier.c.id,
-        or_(
-            other.c.slot_id == served.c.slot_id,
-            and_(
-                other.c.offered_at <= served.c.offered_at,
-                or_(other.c.ended_at.is_(None), other.c.ended_at > served.c.offered_at),
-            ),
-        ),
-    )
-    soon = (
-        select(func.min(other.c.offered_at))
-        .where(other.c.entry_id == earlier.c.id, other.c.offered_at > served.c.offered_at)
-        .scalar_subquery()
-    )
-    booked = or_(
-        *(
-            exists().where(is_live(table), table.c.person_idx == earlier.c.person_idx)
-            for table in (appointment, appointment_for)
-        )
-    )
-    reach = earlier.c.kilometres
-    near = and_(
-        earlier.c.territory == centre.c.territory,
-        func.abs(earlier.c.latitude - centre.c.latitude) * KILOMETRES_PER_DEGREE <= reach,
-    )
-    return (
-        select(
-            earlier,
-            served.c.id.label("offer_id"),
-            served.c.offered_at,
-            soon.label("next_offer_at"),
-            slot.c.start_at,
-            centre.c.latitude.label("centre_latitude"),
-            centre.c.longitude.label("centre_longitude"),
-        )
-        .select_from(served)
-        .join(slot, slot.c.id == served.c.slot_id)
-        .join(centre, centre.c.id == slot.c.centre_id)
-        .join(its_entry, its_entry.c.id == served.c.entry_id)
-        .join(
-            earlier,
-            and_(
-                earlier.c.campaign == served.c.campaign,
-                earlier.c.class_rank == served.c.class_rank,
-                earlier.c.created_at < served.c.waits_since,
-                earlier.c.doses <= its_entry.c.doses,
-                # A place for one service is of no use to who waits for several at once.
-                or_(earlier.c.beside.is_(None), earlier.c.beside == its_entry.c.beside),
-            ),
-        )
-        .where(
-            served.c.outcome == str(OfferOutcome.TAKEN),
-            served.c.ended_at >= since,
-            earlier.c.person_enc.is_not(None),
-            or_(
-                earlier.c.state.in_(("waiting", "offered")),
-                earlier.c.updated_at > served.c.offered_at,
-            ),
-            or_(earlier.c.not_before.is_(None), earlier.c.not_before <= slot.c.start_at),
-            or_(earlier.c.centre_id == centre.c.id, near),
-            ~busy,
-            ~booked,
-        )
-        .order_by(served.c.id, earlier.c.created_at)
-        .limit(_MOST_PAIRS)
-    )
 
 
 def delete_old(connection: Connection, clock: Clock, after: timedelta) -> int:

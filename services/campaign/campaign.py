@@ -247,3 +247,8 @@ def places_of(campaigns: Collection[Campaign]) -> str:
         for other in campaigns
     )
     return TWO_PLACES if apart else ONE_PLACE
+
+
+def places_together(campaigns: Collection[Campaign]) -> int:
+    """How many places an appointment of several services takes: one, or one for each."""
+    return len(campaigns) if places_of(campaigns) == TWO_PLACES else 1

@@ -14,7 +14,7 @@ import re
 import tomllib
 import unicodedata
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -469,9 +469,3 @@ def _folded(text: str) -> str:
 def _plain(text: str) -> str:
     """Small letters without accents, words apart by one space."""
     return " ".join(re.findall(r"[^\W_]+", bare(text).replace("œ", "oe")))
-
-
-def worst(names: Sequence[str]) -> list[str]:
-    """Names that still shout, the loudest first."""
-    loud = [name for name in names if shouted(name)]
-    return sorted(loud, key=lambda name: -sum(map(len, shouted(name))))

@@ -12,15 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from flows.session import (
-    CallerBooking,
-    CallerKind,
-    Commitment,
-    Moving,
-    Offer,
-    Session,
-    Whom,
-)
+from flows.session import CallerBooking, CallerKind, Commitment, Moving, Offer, Session, Whom
 from flows.steps.offers import plain_search
 from flows.understanding import NotUnderstood, telephone
 from flows.world import Eligibility, Far, OwnPhone, Search, Town
@@ -32,11 +24,12 @@ from models.slots import services
 from models.slots.slots import HeldAppointment
 from services.call.take_turn import Turn
 from services.call.world import CallWorld
-from services.campaign.campaign import TWO_PLACES, Campaign, places_of
+from services.campaign.campaign import Campaign, places_together
 from services.centres.directory import NearWalkIn, kilometres_to
 from services.service import Service
-from services.slots.allocate import Allocate, Channel, Holder, second_days
+from services.slots.allocate import Channel, Holder, just_after, second_days
 from services.slots.give_back import give_back_holds, returning, take_back
+from services.slots.hold_slot import hold_same_slots
 from services.slots.offer import offer_at
 from services.store import Store
 from services.work import Work
@@ -44,8 +37,6 @@ from services.work import Work
 # Nothing is held for a desk longer than this after the agent last did something about it.
 HOLD_LONGEST = timedelta(minutes=10)
 MOST_TOWNS = 5
-# How far apart two places of one appointment may begin.
-NEIGHBOURS = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -343,25 +334,14 @@ def take_over(at: DeskWork, session: Session, call_id: str) -> tuple[Offer, ...]
         had = take_back(at.work, holders, offer.places, holder=at.desk.holder_id)
         again = offer
         if not had and number == session.chosen and not session.reference:
-            found = _same_slot(at, offer)
-            had, again = found is not None, found or offer
+            held = hold_same_slots(at.work, at.desk.holder, offer)
+            had, again = (
+                bool(held),
+                offer_at(offer, *held, kilometres=offer.kilometres) if held else offer,
+            )
         if had:
             took.append(again)
     return tuple(took)
-
-
-def _same_slot(at: DeskWork, offer: Offer) -> Offer | None:
-    allocator = Allocate(at.work, at.desk.holder)
-    first = allocator.hold_slot(offer.slot_id)
-    if first is None:
-        return None
-    if not offer.second_slot_id:
-        return replace(offer, place_id=first.place_id)
-    second = allocator.hold_slot(offer.second_slot_id)
-    if second is None:
-        give_back_holds(at.connection, at.desk.holder_id, [first.place_id])
-        return None
-    return replace(offer, place_id=first.place_id, second_place_id=second.place_id)
 
 
 def hand_to_call(at: DeskWork, session: Session, call_id: str) -> None:
@@ -450,9 +430,7 @@ def _serves(
 
 def places_needed(campaigns: Sequence[Campaign]) -> int:
     """How many places an appointment of these campaigns takes."""
-    if len(campaigns) > 1:
-        return len(campaigns) if places_of(campaigns) == TWO_PLACES else 1
-    return campaigns[0].doses
+    return places_together(campaigns) if len(campaigns) > 1 else campaigns[0].doses
 
 
 def second_within(
@@ -460,7 +438,7 @@ def second_within(
 ) -> tuple[datetime, datetime]:
     """When the second place of an appointment may begin (UTC): from, and before."""
     if len(campaigns) > 1:
-        return first + timedelta(seconds=1), first + NEIGHBOURS + timedelta(seconds=1)
+        return just_after(first)
     return second_days(campaigns[0], first, zone)
 
 

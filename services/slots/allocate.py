@@ -253,7 +253,7 @@ class Allocate:
             return found
         if self._beside:
             next_to = SlotQuery(
-                tuple(map(_just_after, firsts.values())),
+                tuple(map(just_after, firsts.values())),
                 each=True,
                 share=self.share(),
                 services=self._beside,
@@ -295,7 +295,7 @@ class Allocate:
         return replace(wish, busy=windows) if windows else wish
 
 
-def _just_after(first: datetime) -> Window:
+def just_after(first: datetime) -> Window:
     """When a place may start (UTC) that is beside one which starts at `first`."""
     # A window ends before its last moment.
     return first + _MOMENT, first + slot_query.NEIGHBOURS + _MOMENT

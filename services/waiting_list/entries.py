@@ -29,17 +29,12 @@ from prompts.catalogue import Catalogue
 from services.attempts import TRIES_A_CALL, TRIES_A_DAY, subject, tried
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.booking.reach import Reach
-from services.campaign.campaign import Campaign
+from services.campaign.campaign import Campaign, places_together
 from services.slots.allocate import Channel, Holder
 from services.slots.give_back import give_back_holds
 from services.slots.offer import offer_at
 from services.store import Store
-from services.waiting_list.freed_slot_offers import (
-    campaigns_of,
-    free_cancelled,
-    offer_freed,
-    places_needed,
-)
+from services.waiting_list.freed_slot_offers import campaigns_of, free_cancelled, offer_freed
 from services.work import Work
 
 # Offers that ran out and are looked after together; each is a transaction of its own.
@@ -105,7 +100,7 @@ def join(work: Work, who: Waiter, entry_id: str = "") -> str:
     else:
         who = replace(who, latitude=None, longitude=None, territory=None, kilometres=None)
     store, campaign = work.store, work.campaign
-    doses = places_needed(work.campaigns) if work.beside else campaign.doses
+    doses = places_together(work.campaigns) if work.beside else campaign.doses
     who = replace(who, beside=waiting.beside_of([one.name for one in work.beside]))
     entry_id = entry_id or store.chance.identifier()
     return waiting.add(

@@ -32,7 +32,7 @@ from models.slots.slot_query import NEIGHBOURS
 from models.waiting_list import offers, positions, waiting
 from models.waiting_list.positions import Freed
 from models.waiting_list.waiting import WaitingListEntry
-from services.campaign.campaign import TWO_PLACES, Campaign, places_of
+from services.campaign.campaign import Campaign, places_together
 from services.messages.offer_hours import tells_at
 from services.messages.topics import Topic
 from services.messages.write_message import write_message
@@ -217,13 +217,8 @@ def narrowed(work: Work, entry: WaitingListEntry) -> WaitingListEntry | None:
         waiting.settle(work.connection, work.store.clock, entry.id, "taken")
         return None
     names = [one.name for one in left]
-    doses = left[0].doses if len(left) == 1 else places_needed(left)
+    doses = left[0].doses if len(left) == 1 else places_together(left)
     return waiting.narrow(work.connection, work.store.clock, work.store.vault, entry, names, doses)
-
-
-def places_needed(campaigns: Sequence[Campaign]) -> int:
-    """How many places an appointment of several services takes: one, or one for each."""
-    return len(campaigns) if places_of(campaigns) == TWO_PLACES else 1
 
 
 def offer_lasts(campaign: Campaign, until_start: timedelta) -> timedelta | None:

@@ -33,10 +33,11 @@ from services.service import Service
 from services.slots.allocate import Channel
 from services.waiting_list import entries as waiting_list
 from services.waiting_list.entries import EntryState
-from services.waiting_list.offer_figures import inversions, offer_figures
+from services.waiting_list.offer_figures import offer_figures
 from services.waiting_list.offer_notices import OfferNotices
 from services.work import Work
 from tests.support.house import CAMPAIGN, House, campaign_with, mornings
+from tests.support.passed_over import inversions
 from tests.support.rows import (
     booked_places,
     change,

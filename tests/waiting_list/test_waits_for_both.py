@@ -20,7 +20,6 @@ from services.campaign.campaign import Campaign
 from services.waiting_list import entries
 from services.waiting_list.entries import EntryState
 from services.waiting_list.freed_slot_offers import offer_freed
-from services.waiting_list.offer_figures import inversions
 from services.work import Work
 from tests.booking.test_services import (
     APART,
@@ -35,6 +34,7 @@ from tests.booking.test_services import (
     verified,
 )
 from tests.support.house import MOBILE, House, mornings
+from tests.support.passed_over import inversions
 from tests.support.rows import PARIS, clock_of, rows_of
 from tests.waiting_list.test_services_wait import offered
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -168,11 +167,6 @@ def places(choice: str) -> tuple[int, ...]:
     if not _PLACES.fullmatch(choice):
         return ()
     return tuple(int(part) for part in choice.split("-"))
-
-
-def choice_of(place_ids: Sequence[int]) -> str:
-    """How a page names an offer."""
-    return "-".join(map(str, place_ids))
 
 
 def _moving(form: BookingForm) -> Moving:
