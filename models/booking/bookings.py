@@ -222,11 +222,11 @@ def add(  # noqa: PLR0917
     if count < len(new.doses):
         _take_out(connection, new.id)
         return Added.REPEATED
-    for one in new.services:
+    for service in new.services:
         key = None
         if not new.stand_in:
-            key = person_idx(vault, one.campaign, new.born, new.number, new.rank)
-        if not add_service(connection, new.id, one, new.state, key):
+            key = person_idx(vault, service.campaign, new.born, new.number, new.rank)
+        if not add_service(connection, new.id, service, new.state, key):
             _take_out(connection, new.id)
             return Added.REPEATED
     if line is not None and not at_once:

@@ -90,7 +90,7 @@ class BookedAppointment:
 
     @property
     def live_services(self) -> tuple[ServiceDone, ...]:
-        return tuple(one for one in self.services if one.is_live)
+        return tuple(service for service in self.services if service.is_live)
 
 
 @dataclass(frozen=True)
@@ -400,10 +400,10 @@ def cancel_appointments(
     """
     for dose in sorted(doses):
         _write_one(connection, _of(booking_id, dose, _LIVE).values(state=_other(_LIVE, _OFF)))
-    for one in services:
+    for service in services:
         _write_one(
             connection,
-            _done(one, _LIVE).values(state=_other(_LIVE, _OFF, appointment_for)),
+            _done(service, _LIVE).values(state=_other(_LIVE, _OFF, appointment_for)),
         )
     return _count_up(connection, clock, booking_id)
 
@@ -425,8 +425,8 @@ def split_appointment(  # noqa: PLR0917
     row = {"booking_id": booking_id, "dose": number, "state": state, **_there(where)}
     statement = insert(appointment).values(row).returning(appointment.c.id)
     new = connection.execute(statement).scalar_one()
-    for one in services:
-        _write_one(connection, _done(one, _LIVE).values(appointment_id=new))
+    for service in services:
+        _write_one(connection, _done(service, _LIVE).values(appointment_id=new))
     return _count_up(connection, clock, booking_id)
 
 
@@ -454,8 +454,8 @@ def restore_appointments(
             for dose, where in to.items():
                 again = _of(booking_id, dose, _OFF).values(state=_other(_OFF, _LIVE))
                 _write_one(connection, again.values(_there(where)))
-            for one in services:
-                revived = _done(one, _OFF).values(state=_other(_OFF, _LIVE, appointment_for))
+            for service in services:
+                revived = _done(service, _OFF).values(state=_other(_OFF, _LIVE, appointment_for))
                 _write_one(connection, revived)
     except IntegrityError as error:
         # A place given twice must go on raising.

@@ -166,7 +166,7 @@ def known(  # noqa: PLR0917
     `day` and `prefix` (`services.messages.spend`) are those of the budgets of texts that are looked
     at: whoever books hears at once that no text comes.
     """
-    keys = [one for one in persons if one is not None]
+    keys = [person_key for person_key in persons if person_key is not None]
     phone, own = vault.index("phone", number), vault.index("dob", born.isoformat())
     values = {
         "the_number": phone,

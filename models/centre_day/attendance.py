@@ -384,6 +384,6 @@ def earliest_free(hours_of_day: Sequence[SlotCount], now: datetime) -> list[Slot
 
     First what is still ahead, the soonest first; then what was not taken, the latest first.
     """
-    ahead = [one for one in hours_of_day if one.free and one.start_at >= now]
-    passed = [one for one in hours_of_day if one.free and one.start_at < now]
+    ahead = [hour for hour in hours_of_day if hour.free and hour.start_at >= now]
+    passed = [hour for hour in hours_of_day if hour.free and hour.start_at < now]
     return [*ahead, *reversed(passed)]

@@ -74,7 +74,7 @@ def noting(held: ReturningUpdate[Any]) -> Executable:
 def note(connection: Connection, holder: str, place_ids: Sequence[int]) -> None:
     """Note what this transaction has held for `holder`, by another statement."""
     if place_ids:
-        rows = [{"holder": holder, "place_id": one} for one in place_ids]
+        rows = [{"holder": holder, "place_id": place_id} for place_id in place_ids]
         connection.execute(insert(held_place), rows)
 
 

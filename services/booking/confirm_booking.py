@@ -315,10 +315,10 @@ def _caused_by(request: Request) -> str | None:
 def rank_of(work: Work, born: date, number: str | None, *, for_other: bool) -> int:
     """2 for somebody else of a birth date that is booked on this phone already; else 1."""
     keys = (
-        bookings.person_idx(work.store.vault, one.name, born, number, 1)
-        for one in (work.campaigns if for_other else ())
+        bookings.person_idx(work.store.vault, campaign.name, born, number, 1)
+        for campaign in (work.campaigns if for_other else ())
     )
-    persons = [one for one in keys if one is not None]
+    persons = [key for key in keys if key is not None]
     if not persons or look_up.find_person(work.connection, *persons) is None:
         return 1
     return 2
@@ -333,12 +333,12 @@ def _known(work: Work, request: Request) -> Known:
         work.connection,
         work.store.clock,
         vault,
-        [one.name for one in work.campaigns],
+        [campaign.name for campaign in work.campaigns],
         request.number,
         request.born,
         [
-            bookings.person_idx(vault, one.name, request.born, request.number, request.rank)
-            for one in work.campaigns
+            bookings.person_idx(vault, campaign.name, request.born, request.number, request.rank)
+            for campaign in work.campaigns
         ],
         day=day_of(work.store),
         prefix=prefix_of(request.number).encode(),

@@ -65,7 +65,9 @@ def told(
     changed, changed_doses = _changed(found.newest, starts)
     return CallerBooking(
         id=file.id,
-        ahead=tuple((one.centre_id, one.start_at.isoformat()) for one in ahead),
+        ahead=tuple(
+            (appointment.centre_id, appointment.start_at.isoformat()) for appointment in ahead
+        ),
         version=file.version,
         state=state,
         name=where.name,
@@ -79,10 +81,12 @@ def told(
         second_spoken=second.spoken_name if second else "",
         second_town=second.town if second else "",
         postcode=file.postcode or "",
-        slots=tuple(one.slot_id for one in file.live),
+        slots=tuple(appointment.slot_id for appointment in file.live),
         undo=found.undo,
         off=tuple(
-            one.dose for one in ahead if found.centres[one.centre_id].is_off(blocked=one.blocked)
+            appointment.dose
+            for appointment in ahead
+            if found.centres[appointment.centre_id].is_off(blocked=appointment.blocked)
         ),
         movable=set(file.campaigns) <= {campaign, *open_ones},
         services=tuple(
@@ -109,11 +113,11 @@ def _changed(newest: NewestChange, told: Collection[int]) -> tuple[str, tuple[in
     if change is None or change.what != "moved" or change.channel != Channel.SUPERVISOR:
         return "", ()
     moved = [one for one in change.details.get("doses", ()) if one["was_at"]]
-    moved = [one for one in moved if one["dose"] in told]
-    hour = any(one["was_at"] != one["start_at"] for one in moved)
-    place = any(one.get("was_centre_id", one["centre_id"]) != one["centre_id"] for one in moved)
+    moved = [dose for dose in moved if dose["dose"] in told]
+    hour = any(dose["was_at"] != dose["start_at"] for dose in moved)
+    place = any(dose.get("was_centre_id", dose["centre_id"]) != dose["centre_id"] for dose in moved)
     words = [word for word, is_so in (("hour", hour), ("place", place)) if is_so]
-    return "_".join(words), tuple(one["dose"] for one in moved)
+    return "_".join(words), tuple(dose["dose"] for dose in moved)
 
 
 def _kept_far(newest: NewestChange) -> int:
@@ -154,7 +158,7 @@ def room_for_second(work: Work, booking_id: str) -> tuple[str, Window] | None:
     """The centre at which a second appointment must be, and when it may start (UTC)."""
     file = changes.load(work.connection, work.store.vault, booking_id)
     doses: Mapping[int, BookedAppointment] = (
-        {one.dose: one for one in file.live} if file is not None else {}
+        {appointment.dose: appointment for appointment in file.live} if file is not None else {}
     )
     if FIRST not in doses or SECOND not in doses:
         return None

@@ -55,7 +55,7 @@ class OneChange:
     by: By
 
     def __post_init__(self) -> None:
-        self.live = {one.dose: one for one in self.file.live}
+        self.live = {appointment.dose: appointment for appointment in self.file.live}
         self.version = self.file.version
         self._told: dict[tuple[int, tuple[str, ...]], DoseChange] = {}
         self._places: dict[str, list[int]] = {}
@@ -139,7 +139,9 @@ class OneChange:
         `of` are the services of which it is said, in this dose and others; empty: of all. `was` is
         where it was, if it had another number.
         """
-        was = was or next(one for one in self.file.appointments if one.dose == dose)
+        was = was or next(
+            appointment for appointment in self.file.appointments if appointment.dose == dose
+        )
         services = tuple(each.service for each in was.services if each in of)
         place_id, centre_id, start_at = to or (was.place_id, was.centre_id, was.start_at)
         if to is not None:

@@ -134,7 +134,7 @@ def verdict(work: Work, asking: Asking, there: Known) -> Verdict:
 def _has_enough(work: Work, live: Sequence[int]) -> bool:
     """Whether a number has as many bookings as one of the campaigns lets it have."""
     # Of nothing that is known there is no count.
-    return any(map(ge, live, [one.per_number for one in work.campaigns]))
+    return any(map(ge, live, [campaign.per_number for campaign in work.campaigns]))
 
 
 def _typed(work: Work, asking: Asking) -> Verdict:
@@ -145,7 +145,7 @@ def _typed(work: Work, asking: Asking) -> Verdict:
     found = rows.unproved(
         work.connection,
         work.store.clock,
-        campaigns=[one.name for one in work.campaigns],
+        campaigns=[campaign.name for campaign in work.campaigns],
         named=bool(work.services),
         phone=phone,
         born=born,
@@ -175,7 +175,7 @@ def _without_number(work: Work, asking: Asking) -> Verdict:
     found = rows.numberless(
         work.connection,
         work.store.clock,
-        campaigns=[one.name for one in work.campaigns],
+        campaigns=[campaign.name for campaign in work.campaigns],
         named=bool(work.services),
         born=born,
         postcode=asking.postcode,

@@ -75,10 +75,10 @@ def behind(connection: Connection, store: Store, file: BookingDetails) -> str | 
     if file.born is None:
         return None
     keys = (
-        bookings.person_idx(store.vault, one, file.born, file.number, file.rank)
-        for one in file.campaigns
+        bookings.person_idx(store.vault, campaign, file.born, file.number, file.rank)
+        for campaign in file.campaigns
     )
-    persons = [one for one in keys if one is not None]
+    persons = [key for key in keys if key is not None]
     return look_up.find_person(connection, *persons) if persons else None
 
 
@@ -99,7 +99,7 @@ def renders(national_number: str) -> dict[str, Render]:
                 national_number,
                 whose=of_booking(connection, store, file),
             ),
-            starts=[one.start_at.astimezone(zone) for one in ahead],
+            starts=[appointment.start_at.astimezone(zone) for appointment in ahead],
             where=texts.MessagePlace.of(where),
         )
         return ReadyNotice(file.number, body, None)

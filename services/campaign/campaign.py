@@ -174,9 +174,9 @@ class Campaign:
     def minimum_age_at(self, moment: datetime) -> int:
         """The age that is enough by itself for a caller who books at this moment."""
         return min(
-            one.minimum_age
-            for one in self.classes
-            if one.books_at(moment) and not (one.group or one.born_from or one.born_until)
+            rule.minimum_age
+            for rule in self.classes
+            if rule.books_at(moment) and not (rule.group or rule.born_from or rule.born_until)
         )
 
     def eligible_on(
@@ -194,10 +194,10 @@ class Campaign:
         """
         if at is not None and not self.is_open(at):
             return None
-        for one in self._open_to(groups):
-            first_day = one.first_day(born)
-            if first_day is not None and first_day <= day and (at is None or one.books_at(at)):
-                return one
+        for rule in self._open_to(groups):
+            first_day = rule.first_day(born)
+            if first_day is not None and first_day <= day and (at is None or rule.books_at(at)):
+                return rule
         return None
 
     def opens_for(self, born: date, *, groups: Collection[str] = ()) -> CampaignOpening | None:
@@ -206,9 +206,9 @@ class Campaign:
         None when it does not come before the campaign closes.
         """
         found = []
-        for one in self._open_to(groups):
-            day_from = one.first_day(born)
-            books_from = one.opens_at or self.opens_at
+        for rule in self._open_to(groups):
+            day_from = rule.first_day(born)
+            books_from = rule.opens_at or self.opens_at
             if day_from is not None and not self._closes_before(books_from, day_from):
                 earliest = max(day_from, self._day(books_from) if books_from else date.min)
                 early = books_from or datetime.min.replace(tzinfo=UTC)
@@ -216,7 +216,7 @@ class Campaign:
         return min(found, key=lambda way: way[:2])[2] if found else None
 
     def _open_to(self, groups: Collection[str]) -> list[Eligible]:
-        return [one for one in self.classes if not one.group or one.group in groups]
+        return [rule for rule in self.classes if not rule.group or rule.group in groups]
 
     def _closes_before(self, books_from: datetime | None, day_from: date) -> bool:
         if self.closes_at is None:

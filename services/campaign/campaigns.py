@@ -54,7 +54,7 @@ def load_all(
 
 def contradictions(files: Mapping[Path, Campaign]) -> list[str]:
     """What campaigns of several services say against one another: one sentence for each."""
-    services = {one.service for one in files.values()}
+    services = {campaign.service for campaign in files.values()}
     told = []
     for path, one in sorted(files.items()):
         for other_path, other in sorted(files.items()):
@@ -134,7 +134,9 @@ def open_at(campaigns: Sequence[Campaign], now: datetime) -> tuple[Campaign, ...
 
     In the order in which they opened; names decide where moments are the same.
     """
-    return _sorted(of_each_service((one for one in campaigns if one.is_open(now)), now))
+    return _sorted(
+        of_each_service((campaign for campaign in campaigns if campaign.is_open(now)), now)
+    )
 
 
 def of_each_service(campaigns: Iterable[Campaign], now: datetime) -> Iterator[Campaign]:
@@ -262,7 +264,7 @@ class _Files:
 
         Words that come with the service are no campaign's, and are read at a start.
         """
-        known = {one.all_words for one in self._files.values()} | {self.words}
+        known = {campaign.all_words for campaign in self._files.values()} | {self.words}
         folders = {words.folder for words in known if words is not None} - {USUAL}
         return _stamps(self._source), stamps_of(sorted(folders))
 
@@ -312,7 +314,7 @@ def words_of_all(source: Path, campaigns: Iterable[Campaign]) -> Words:
     Those of its folder; where it has none, those of its one campaign. Raises BadCampaign.
     """
     own = words_of(source)
-    only = {one.all_words for one in campaigns if one.all_words is not None}
+    only = {campaign.all_words for campaign in campaigns if campaign.all_words is not None}
     return only.pop() if own is usual() and len(only) == 1 else own
 
 

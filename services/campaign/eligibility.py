@@ -24,11 +24,11 @@ def eligibility(
         return Eligibility(first_day)
     would_do = tuple(
         dict.fromkeys(
-            one.group
-            for one in campaign.eligible
-            if one.group
-            and one.group not in groups
-            and _first_day(campaign, born, [*groups, one.group], now) is not None
+            rule.group
+            for rule in campaign.eligible
+            if rule.group
+            and rule.group not in groups
+            and _first_day(campaign, born, [*groups, rule.group], now) is not None
         )
     )
     opening = campaign.opens_for(born, groups=groups)
@@ -94,8 +94,8 @@ def _first_day(
     )
     days = [
         day
-        for one in campaign.classes
-        if (not one.group or one.group in groups) and one.books_at(now)
-        if (day := one.first_day(born)) is not None and day <= last_day
+        for rule in campaign.classes
+        if (not rule.group or rule.group in groups) and rule.books_at(now)
+        if (day := rule.first_day(born)) is not None and day <= last_day
     ]
     return min(days, default=None)

@@ -363,7 +363,7 @@ class _CampaignTable(_Table):
     @field_validator("reminders")
     @classmethod
     def _one_a_day(cls, reminders: list[_ReminderTable]) -> list[_ReminderTable]:
-        days = [one.days_before for one in reminders]
+        days = [reminder.days_before for reminder in reminders]
         sentence = "is here twice; one reminder a day is enough, so leave one out"
         refuse(
             [
@@ -379,9 +379,9 @@ class _CampaignTable(_Table):
         fields = {"minimum_age": 0, **self.given()}
         for name in fields.keys() & _UNITS.keys():
             fields[name] *= _UNITS[name]
-        fields["eligible"] = tuple(Eligible(**one.given()) for one in self.eligible)
+        fields["eligible"] = tuple(Eligible(**rule.given()) for rule in self.eligible)
         if "reminders" in fields:
-            fields["reminders"] = tuple(Reminder(**one.given()) for one in self.reminders)
+            fields["reminders"] = tuple(Reminder(**reminder.given()) for reminder in self.reminders)
         if self.agents_hours:
             fields["agents_hours"] = self.agents_hours.hours(self.zone)
         return Campaign(**fields)
@@ -415,7 +415,7 @@ def hours_of(table: dict[str, Any]) -> tuple[OpeningHours | None, list[tuple[Ent
         return _HoursTable.model_validate(table, context=context).hours(Campaign.zone), []
     except ValidationError as wrong:
         errors = wrong.errors(include_url=False)
-    told = (_told({**one, "loc": (_HOURS, *one["loc"])}) for one in errors)
+    told = (_told({**error, "loc": (_HOURS, *error["loc"])}) for error in errors)
     return None, [(entry[1:], sentence) for entry, sentence in told]
 
 

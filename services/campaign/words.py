@@ -56,8 +56,8 @@ def read(folder: Path) -> Words:
         usual = folder == USUAL
         words = service_words.usual() if usual else _read(folder, stamps_of([folder]))
     except BadWords as bad:
-        raise BadCampaign(*(told(one) for one in bad.mistakes)) from None
-    missing = [one for one in languages() if one not in words.languages]
+        raise BadCampaign(*(told(mistake) for mistake in bad.mistakes)) from None
+    missing = [language for language in languages() if language not in words.languages]
     if missing:
         raise BadCampaign(
             *(

@@ -243,9 +243,11 @@ class CentreLife:
         with self.store.database.statement() as connection:
             centres = operations.unsettled(connection, self.store.clock)
             going_on = [
-                one.id
-                for one in operations.in_force(connection, kinds=both)
-                if one.who == wish.who and is_unfinished(one) and self._still(connection, one)
+                operation.id
+                for operation in operations.in_force(connection, kinds=both)
+                if operation.who == wish.who
+                and is_unfinished(operation)
+                and self._still(connection, operation)
             ]
         for centre in centres:
             kind = OperationKind.CENTRE if centre.closed else OperationKind.NOT_OURS
@@ -264,10 +266,10 @@ class CentreLife:
         """
         with self.store.database.statement() as connection:
             found = []
-            for one in operations.in_force(connection, kinds=(OperationKind.CENTRE,)):
-                centre = centre_state(connection, one.centre_id)
-                if one.who == IMPORT and centre is not None and not centre.closed:
-                    found.append(one)
+            for operation in operations.in_force(connection, kinds=(OperationKind.CENTRE,)):
+                centre = centre_state(connection, operation.centre_id)
+                if operation.who == IMPORT and centre is not None and not centre.closed:
+                    found.append(operation)
             return found
 
     def _still(self, connection: Connection, one: Operation) -> bool:
@@ -333,28 +335,28 @@ class CentreLife:
         return [one for one in found if not one.blocked]
 
     def _no_closed_day(self, connection: Connection, centre_id: str, span: Span) -> None:
-        for one in operations.in_force(connection, centre_id=centre_id):
-            if one.kind == OperationKind.DAY and touches(one, [span]):
+        for operation in operations.in_force(connection, centre_id=centre_id):
+            if operation.kind == OperationKind.DAY and touches(operation, [span]):
                 raise LifeRefused(
-                    f"{one.details['wants']['day']} is closed by operation {one.id}: "
+                    f"{operation.details['wants']['day']} is closed by operation {operation.id}: "
                     "undo that first, or leave the day out"
                 )
 
     def _nothing_later(self, connection: Connection, found: Operation) -> None:
-        for one in operations.in_force(connection, centre_id=found.centre_id):
-            later = (one.at, one.id) > (found.at, found.id)
-            if later and touches(one, spans_of(found)):
+        for operation in operations.in_force(connection, centre_id=found.centre_id):
+            later = (operation.at, operation.id) > (found.at, found.id)
+            if later and touches(operation, spans_of(found)):
                 raise LifeRefused(
-                    f"operation {one.id} ({one.kind}) came later to the same time of the centre: "
-                    "undo that first"
+                    f"operation {operation.id} ({operation.kind}) came later to the same time of "
+                    "the centre: undo that first"
                 )
 
     def _unfinished(self, asked: _Asked) -> Operation | None:
         """The same operation, begun before and stopped."""
-        for one in operations.in_force(asked.connection, centre_id=asked.centre.id):
-            same = one.kind == asked.kind and one.details["wants"] == asked.wants
-            if same and is_unfinished(one):
-                return one
+        for operation in operations.in_force(asked.connection, centre_id=asked.centre.id):
+            same = operation.kind == asked.kind and operation.details["wants"] == asked.wants
+            if same and is_unfinished(operation):
+                return operation
         return None
 
     def _begin(self, asked: _Asked, **more: Any) -> Operation:

@@ -116,13 +116,13 @@ def find_people(connection: Connection, at: AtCentre, typed: str, language: str)
     if not births and not ends:
         word = FindWord.TOO_SHORT if is_digits else FindWord.UNREAD
         return _told(connection, at, FoundBy.NOTHING, FoundPeople(word))
-    wanted = Wanted(frozenset(one.isoformat() for one in births), ends)
+    wanted = Wanted(frozenset(birth.isoformat() for birth in births), ends)
     people = _found(connection, at, wanted)
     by = FoundBy.BIRTH_DATE if births else FoundBy.DIGITS
     if not people and len(ends) == REFERENCE_DIGITS:
         return _by_reference(connection, at, ends)
-    seen = {one.born for one in people}
-    years = [one for one in births if one.isoformat() in seen]
+    seen = {person.born for person in people}
+    years = [birth for birth in births if birth.isoformat() in seen]
     if len(years) > 1:
         return _told(connection, at, by, FoundPeople(FindWord.WHICH_YEAR, people, years=years))
     return _told(connection, at, by, FoundPeople(_word_for(people), people))
@@ -185,7 +185,11 @@ def _by_reference(connection: Connection, at: AtCentre, reference: str) -> Found
     """Somebody of this centre who is not on the day's list; of another centre nobody is found."""
     booking_id = changes.id_by_reference(connection, at.store.vault, reference)
     file = changes.load(connection, at.store.vault, booking_id) if booking_id else None
-    here = [one for one in file.appointments if _is_here(at, one)] if file else []
+    here = (
+        [appointment for appointment in file.appointments if _is_here(at, appointment)]
+        if file
+        else []
+    )
     if file is None or not here or file.is_stand_in:
         return _told(connection, at, FoundBy.DIGITS, FoundPeople(FindWord.NOBODY))
     return _told(connection, at, FoundBy.DIGITS, _not_today(at, file), file.id)
@@ -203,7 +207,11 @@ def _by_code(connection: Connection, at: AtCentre, kind: LinkKind, token: str) -
         # Of so long ago that the reference was erased, or of another database.
         return _told(connection, at, FoundBy.CODE, FoundPeople(FindWord.OLD))
     first, end = at.day.window
-    due = [one for one in file.live if _is_here(at, one) and first <= one.start_at < end]
+    due = [
+        appointment
+        for appointment in file.live
+        if _is_here(at, appointment) and first <= appointment.start_at < end
+    ]
     if file.is_stand_in or not due:
         return _told(connection, at, FoundBy.CODE, _not_today(at, file), file.id)
     return _check_in(connection, at, file.id, due[0].dose)
@@ -248,7 +256,7 @@ def _not_today(at: AtCentre, file: BookingDetails) -> FoundPeople:
     """Why somebody is not on the list of this day, as far as this centre is concerned."""
     if file.is_stand_in:
         return FoundPeople(FindWord.STANDS_IN)
-    here = [one.start_at for one in file.live if _is_here(at, one)]
+    here = [appointment.start_at for appointment in file.live if _is_here(at, appointment)]
     if not file.live:
         return FoundPeople(FindWord.CANCELLED)
     if not here:

@@ -110,12 +110,12 @@ class MovePeople:
         if file is None:
             return MoveOutcome.LEFT
         lines = [] if dry_run else self._lines(connection, booking_id, undo=self.undo)
-        done = {one.what for one in lines}
+        done = {line.what for line in lines}
         if "case" in done:
             return MoveOutcome.CASE
         goes = self._goes(file)
         if not goes:
-            far = any(one.details["fate"] == MoveOutcome.FAR for one in lines)
+            far = any(line.details["fate"] == MoveOutcome.FAR for line in lines)
             moved = MoveOutcome.FAR if far else MoveOutcome.MOVED
             return moved if "moved" in done else MoveOutcome.LEFT
         work = self._work(connection, file)
@@ -141,9 +141,10 @@ class MovePeople:
         """The doses that cannot stay, by dose: none that has begun."""
         now = self.store.clock.now()
         return {
-            one.dose: one
-            for one in file.live
-            if one.start_at > now and operations.holds_id(self.from_places, one.place_id)
+            appointment.dose: appointment
+            for appointment in file.live
+            if appointment.start_at > now
+            and operations.holds_id(self.from_places, appointment.place_id)
         }
 
     def _work(self, connection: Connection, file: BookingDetails) -> Work | None:
@@ -172,7 +173,7 @@ class MovePeople:
         near = self._centres_near(work, file.postcode)
         radius = work.campaign.radius_kilometres
         reach = [one for one, away in near.items() if not radius < away <= KEPT_WITHIN_KILOMETRES]
-        for some in [[one] for one in near if one not in reach] if beyond else [reach]:
+        for some in [[gid] for gid in near if gid not in reach] if beyond else [reach]:
             plan = OtherPlaces(
                 work,
                 self.stock,
@@ -180,7 +181,11 @@ class MovePeople:
                 zone=ZoneInfo(self.centre.time_zone),
                 born=file.born,
                 goes=goes,
-                stays={one.dose: one for one in file.live if one.dose not in goes},
+                stays={
+                    appointment.dose: appointment
+                    for appointment in file.live
+                    if appointment.dose not in goes
+                },
             ).find()
             if plan is not None:
                 return plan
@@ -204,7 +209,7 @@ class MovePeople:
                 max(work.campaign.radius_kilometres, KEPT_WITHIN_KILOMETRES),
                 postcode=(postcode if town else "") or self.centre.postcode,
             )
-            others = {one.centre.id: one.kilometres for one in near}
+            others = {near_centre.centre.id: near_centre.kilometres for near_centre in near}
             self._near[key] = {self.centre.id: 0.0} | others | {self.centre.id: 0.0}
         return self._near[key]
 
@@ -264,9 +269,9 @@ class MovePeople:
 
         The rest stays blocked until all have theirs.
         """
-        for one in operations.places_of(connection, self.store.clock, [slot_id]):
-            mine = one.blocked and not one.booked and operations.holds_id(opens, one.id)
-            if mine and operations.set_blocked(connection, [one.id], blocked=False):
+        for place in operations.places_of(connection, self.store.clock, [slot_id]):
+            mine = place.blocked and not place.booked and operations.holds_id(opens, place.id)
+            if mine and operations.set_blocked(connection, [place.id], blocked=False):
                 return
 
     def _move(
@@ -279,7 +284,7 @@ class MovePeople:
         fate: MoveOutcome,
     ) -> None:
         connection = work.connection
-        before = {one.dose: one for one in file.live}
+        before = {appointment.dose: appointment for appointment in file.live}
         version = changes.move_appointments(connection, self.store.clock, file.id, to)
         follow(connection, self.store, file.id, version, undo_within=None)
         freed = [before[dose].place_id for dose in to]
@@ -476,19 +481,22 @@ class MovePeople:
     def _changes(self, file: BookingDetails, to: Doses, goes: Collection[int]) -> list[DoseChange]:
         """What becomes of each dose."""
         told = []
-        for one in file.live:
-            _, centre_id, start = to.get(one.dose, (one.place_id, one.centre_id, one.start_at))
+        for appointment in file.live:
+            _, centre_id, start = to.get(
+                appointment.dose,
+                (appointment.place_id, appointment.centre_id, appointment.start_at),
+            )
             became = Became.KEPT
-            if one.dose in to:
-                became = Became.MOVED if one.dose in goes else Became.MOVED_WITH_FIRST
-            told.append(dose_change(one, became, centre_id, start))
+            if appointment.dose in to:
+                became = Became.MOVED if appointment.dose in goes else Became.MOVED_WITH_FIRST
+            told.append(dose_change(appointment, became, centre_id, start))
         return told
 
 
 def _for_text(connection: Connection, doses: Sequence[DoseChange]) -> list[dict[str, Any]]:
     """Each dose as `change_booking` tells of it; moments carry the centre's zone."""
-    where = centre_states(connection, {one.centre_id for one in doses})
-    return [dose_for_text(one, where[one.centre_id]) for one in doses]
+    where = centre_states(connection, {dose.centre_id for dose in doses})
+    return [dose_for_text(dose, where[dose.centre_id]) for dose in doses]
 
 
 def _where(one: BookedAppointment) -> list[Any]:

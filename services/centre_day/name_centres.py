@@ -58,9 +58,9 @@ class NameCentres:
         """Open centres whose name looks mangled, and why; not those that an operator named."""
         towns = self._towns()
         doubted = [
-            (self.read(one.id), why)
-            for one in list_centres(self._store)
-            if (why := doubt(one.name, one.of_source, towns))
+            (self.read(centre.id), why)
+            for centre in list_centres(self._store)
+            if (why := doubt(centre.name, centre.of_source, towns))
         ]
         return [(named, why) for named, why in doubted if not named.corrected]
 

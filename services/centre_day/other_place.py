@@ -60,9 +60,9 @@ class Stock:
             self._centres[key] = operations.free_slots(
                 connection, self._store.clock, centre_id, now, until
             )
-        for one in self._centres[key]:
-            if one.free > self._taken[one.slot_id] + self.hidden.get(one.slot_id, 0):
-                yield one
+        for slot in self._centres[key]:
+            if slot.free > self._taken[slot.slot_id] + self.hidden.get(slot.slot_id, 0):
+                yield slot
 
     def take(self, plan: Plan) -> None:
         self._taken.update(one.slot_id for one in plan.values())
@@ -145,11 +145,11 @@ class OtherPlaces:
         self, free: Sequence[CentreFreeSlot], dose: int, was: BookedAppointment, *, same_week: bool
     ) -> CentreFreeSlot | None:
         fitting = [
-            one
-            for one in self._suiting(free, was, same_week=same_week)
-            if all(self._fit(dose, one.start_at, other) for other in self.stays.values())
+            slot
+            for slot in self._suiting(free, was, same_week=same_week)
+            if all(self._fit(dose, slot.start_at, other) for other in self.stays.values())
             # A second dose is where its first one wants it, however far that is.
-            and (dose == SECOND or one.start_at < max(self._last_first, was.start_at))
+            and (dose == SECOND or slot.start_at < max(self._last_first, was.start_at))
         ]
         return min(fitting, key=lambda one: abs(one.start_at - was.start_at), default=None)
 
@@ -163,9 +163,9 @@ class OtherPlaces:
     ) -> Plan | None:
         firsts = sorted(
             (
-                one
-                for one in self._suiting(free, first_was, same_week=same_week)
-                if one.start_at < max(self._last_first, first_was.start_at)
+                slot
+                for slot in self._suiting(free, first_was, same_week=same_week)
+                if slot.start_at < max(self._last_first, first_was.start_at)
             ),
             key=lambda one: abs(one.start_at - first_was.start_at),
         )

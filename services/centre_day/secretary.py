@@ -295,7 +295,7 @@ class WalkIn:
 
 def comes_for(at: AtCentre) -> tuple[Campaign, ...]:
     """What somebody who stands there may come for; none where there is one service."""
-    found = tuple(one for one in at.service.campaigns.open_now() if one.service)
+    found = tuple(campaign for campaign in at.service.campaigns.open_now() if campaign.service)
     return found if len(found) > 1 else ()
 
 

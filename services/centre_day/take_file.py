@@ -128,7 +128,7 @@ def _toml_rows(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, Any]]]
         tables = tomllib.loads(text).get("centres")
     except tomllib.TOMLDecodeError as error:
         raise TakeRefused(f"{path}: this is not TOML: {error}") from None
-    if not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise TakeRefused(f'{path}: it names no centres; write [[centres]] and gid = "21"')
     lines = lines_of(text)
     return ((line_of(lines, ("centres", n)) or 1, one) for n, one in enumerate(tables))

@@ -238,7 +238,7 @@ def _with_town_whole(name: str, town: str) -> str:
     if len(words) < 2:  # noqa: PLR2004
         return name
     short = {"saint": "sa?i?n?t", "sainte": "sa?i?n?te"}
-    pattern = r"[\s'-]+".join(short.get(one.lower(), re.escape(one)) for one in words)
+    pattern = r"[\s'-]+".join(short.get(word.lower(), re.escape(word)) for word in words)
     found = re.search(rf"\b{pattern}\b", _folded(name), re.IGNORECASE)
     return name[: found.start()] + town + name[found.end() :] if found else name
 
@@ -320,7 +320,7 @@ def _without_town(piece: str, town: str) -> str:
     """The piece without the town that is told behind it."""
     folded = _folded(piece)
     words = _WORD.findall(_folded(town))
-    first = next((one for one in words if len(one) > 2), town)  # noqa: PLR2004
+    first = next((word for word in words if len(word) > 2), town)  # noqa: PLR2004
     if not first or first.lower() not in folded.lower():
         return piece
     known = _town(town)
@@ -378,7 +378,7 @@ def _town_names(piece: str, towns: Mapping[str, str], town: str) -> str:
             elif sure and (" " in key or len(key) > 3) and key in towns:  # noqa: PLR2004
                 done.append(run[: len(run) - len(inner)] + towns[key])
             elif run.isupper() and "-" in run and end == at + 1:
-                done.append("-".join(towns.get(_plain(one), one) for one in run.split("-")))
+                done.append("-".join(towns.get(_plain(word), word) for word in run.split("-")))
             else:
                 continue
             at = end

@@ -214,9 +214,9 @@ class _MainTowns:
         towns = self._of_land(connection, territory)
         first = bisect_left(towns, latitudes[0], key=_latitude)
         last = bisect_right(towns, latitudes[1], key=_latitude)
-        for one in towns[first:last]:
-            if longitudes[0] <= one.longitude <= longitudes[1]:
-                yield one
+        for town in towns[first:last]:
+            if longitudes[0] <= town.longitude <= longitudes[1]:
+                yield town
 
     def _of_land(self, connection: Connection, territory: str) -> list[MainTown]:
         now = self.ticks()

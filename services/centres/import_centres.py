@@ -226,7 +226,7 @@ def import_centres(
     known = centres.known(database, OFFICIAL_SOURCE)
     with database.statement() as connection:
         closings = operations.in_force(connection, kinds=("centre_closed",))
-    by_hand = {one.centre_id for one in closings if one.who != "import"}
+    by_hand = {closing.centre_id for closing in closings if closing.who != "import"}
     named = {record.id for record in feed.records} | {row.id for row in feed.refused}
     open_ids = {centre_id for centre_id, (_, closed) in known.items() if not closed}
     gone = sorted(open_ids - named)

@@ -29,7 +29,7 @@ _SHORTEST = 3
 def named_centre(text: str, near: Sequence[NearbyCentre]) -> NearbyCentre | None:
     """The one centre whose name these words say; None where they say none, or more than one."""
     said = _words(text)
-    names = [_words(one.centre.name) for one in near]
+    names = [_words(near_centre.centre.name) for near_centre in near]
     known_by = Counter(word for name in names for word in set(name))
     scores = []
     for one, name in zip(near, names, strict=True):

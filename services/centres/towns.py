@@ -48,8 +48,8 @@ def regions_of(departement: str | None) -> frozenset[str]:
 def town_table(connection: Connection) -> TownTable:
     """The towns of the store. Takes some tenths of a second."""
     return _table(
-        NamedPostcode(one.code, one.name, one.departement, one.inhabitants)
-        for one in directory.towns(connection)
+        NamedPostcode(town.code, town.name, town.departement, town.inhabitants)
+        for town in directory.towns(connection)
     )
 
 

@@ -140,7 +140,7 @@ def book(at: DeskWork, order: DeskOrder) -> Made | BookingRefused:
         raise ValueError("not an order of this desk")
     at.alone()
     idempotency_suffixes = [f"{order.nonce}{number}" for number in range(1, len(order.people) + 1)]
-    keys = [f"{at.desk.holder_id}:{one}" for one in idempotency_suffixes]
+    keys = [f"{at.desk.holder_id}:{suffix}" for suffix in idempotency_suffixes]
     made = rows.bookings_of_keys(at.connection, keys)
     if made:
         return Made(tuple(made[key] for key in keys if key in made), repeated=True)
@@ -160,11 +160,13 @@ def book(at: DeskWork, order: DeskOrder) -> Made | BookingRefused:
 def _book_one(at: DeskWork, order: DeskOrder, number: int, idempotency_suffix: str) -> str | None:
     """Book one of them; gives the message. Raises _NotMade."""
     person, now = order.people[number], at.store.clock.now()
-    if not all(one.is_open(now) for one in at.campaigns):
+    if not all(campaign.is_open(now) for campaign in at.campaigns):
         # It closed since this form was opened: nobody is too young for that.
         raise _NotMade(BookingRefused(Refusal.CLOSED, number))
     offer = _chosen(at.connection, at.campaigns, person, number)
-    days = [eligibility(one, person.born, order.groups, now).first_day for one in at.campaigns]
+    days = [
+        eligibility(campaign, person.born, order.groups, now).first_day for campaign in at.campaigns
+    ]
     if any(first is None or offer.local_start.date() < first for first in days):
         raise _NotMade(BookingRefused(Refusal.TOO_YOUNG, number))
     twin = number > 0 and person.born == order.people[0].born
@@ -225,10 +227,10 @@ def known_booking(work: Work, born: date, number: str) -> str | None:
     """The live booking of a person on this number (E.164), of any of the work's campaigns."""
     for rank in (1, 2):
         keys = (
-            bookings.person_idx(work.store.vault, one.name, born, number or None, rank)
-            for one in work.campaigns
+            bookings.person_idx(work.store.vault, campaign.name, born, number or None, rank)
+            for campaign in work.campaigns
         )
-        persons = [one for one in keys if one is not None]
+        persons = [key for key in keys if key is not None]
         found = look_up.find_person(work.connection, *persons) if persons else None
         if found:
             return found
@@ -254,7 +256,7 @@ def move_booking(
     found = rows.places_of(at.connection, places)
     if not found or len(found) != len(places):
         return Unchanged(WhyNot.NOT_OFFERED)
-    chosen = [Chosen(one, found[one].slot_id, found[one].start_at) for one in places]
+    chosen = [Chosen(place, found[place].slot_id, found[place].start_at) for place in places]
     to = _dose_of(at, booking_id, chosen, service) if service else doses_of(chosen, moving)
     first, *beside = at.campaigns
     return move(
@@ -276,7 +278,11 @@ def _dose_of(
     """The appointment of a booking in which a service is done, with where it goes."""
     found = read_booking(at.connection, at.store, booking_id)
     live = found.file.live if found else ()
-    doses = [one.dose for one in live if any(s.service == service for s in one.live_services)]
+    doses = [
+        appointment.dose
+        for appointment in live
+        if any(s.service == service for s in appointment.live_services)
+    ]
     return dict.fromkeys(doses[:1], chosen[0])
 
 
@@ -400,4 +406,6 @@ def text_again(at: DeskWork, booking_id: str, *, nonce: str) -> Texted | Booking
 
 def begun(found: FoundBooking, now: datetime) -> bool:
     """Whether everything that a booking has left lies behind."""
-    return bool(found.file.live) and all(one.start_at <= now for one in found.file.live)
+    return bool(found.file.live) and all(
+        appointment.start_at <= now for appointment in found.file.live
+    )

@@ -291,7 +291,7 @@ class _Known:
             holders.update(holders_of(store, session, call))
         held = rows.held_by(self.connection, store.clock, sorted(holders))
         # The desk may hold another place of the slot.
-        until = {one.slot_id: one.until for one in held}
+        until = {held_place.slot_id: held_place.until for held_place in held}
         chosen = chosen_places(session)
         return tuple(
             OfferHeard(one, chosen=one.place_id in chosen[:1], until=until.get(one.slot_id))
@@ -319,7 +319,7 @@ class _Known:
             known.get(one) or read_booking(self.connection, self.store, one)
             for one in dict.fromkeys(filter(None, real))
         )
-        return tuple(one for one in files if one is not None)
+        return tuple(file for file in files if file is not None)
 
     def contacts(self) -> tuple[Contact, ...]:
         if self.line is None:

@@ -82,7 +82,7 @@ def waiting(connection: Connection, store: Store) -> Cases:
 
 def _open(connection: Connection, found: Sequence[Case]) -> list[Open]:
     acts = staff_rows.newest_acts(connection, RUNG, [one.id for one in found])
-    names = staff_rows.names_of(connection, {one.act.staff_id for one in acts.values()})
+    names = staff_rows.names_of(connection, {act.act.staff_id for act in acts.values()})
     return [_shown(one, acts.get(one.id), names) for one in found]
 
 

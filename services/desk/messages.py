@@ -91,7 +91,7 @@ def told(
     ]
     # Newest first, and what did not arrive before all else.
     shown.sort(key=lambda one: (one.open, one.at), reverse=True)
-    zones = {one.id: one.time_zone for one in found.centres.values()}
+    zones = {centre.id: centre.time_zone for centre in found.centres.values()}
     texted = any(one.topic in messages.CONFIRMATIONS and one.kind != MAIL for one in there)
     ahead = ahead_of(service.campaigns.by_name, file, zones, now, texted=texted)
     return BookingMessages(tuple(shown), tuple(ahead))
@@ -163,7 +163,7 @@ def have_called(at: DeskWork, booking_id: str, *, nonce: str) -> RequestedCall |
     rows.alone(at.connection, booking_id)
     found = read_booking(at.connection, at.store, booking_id)
     now = at.store.clock.now()
-    if found is None or not any(one.start_at > now for one in found.file.live):
+    if found is None or not any(appointment.start_at > now for appointment in found.file.live):
         return BookingRefused(Refusal.UNKNOWN)
     number = found.file.number or ""
     if phone_capabilities.way_of(at.connection, at.store, number) is ContactWay.NONE:

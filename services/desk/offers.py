@@ -374,7 +374,11 @@ def on_desk(at: DeskWork, town: Town | None = None, *, alone: bool = False) -> l
     """
     held = rows.held_by(at.connection, at.store.clock, [at.desk.holder_id])
     bits = services.known(at.connection) if len(at.campaigns) > 1 else {}
-    pairs = [(one, None) for one in held] if alone else paired(held, *at.campaigns, bits=bits)
+    pairs = (
+        [(held_place, None) for held_place in held]
+        if alone
+        else paired(held, *at.campaigns, bits=bits)
+    )
     offers = [
         OnDesk(_offer(one, second, town), min(one.until, second.until) if second else one.until)
         for one, second in pairs
@@ -392,10 +396,12 @@ def paired(
     neighbour is no appointment for both, and is left out.
     """
     if places_needed(campaigns) == 1:
-        return [(one, None) for one in held]
+        return [(held_place, None) for held_place in held]
     pairs, left = [], list(held)
     both = len(campaigns) > 1
-    firsts = [one for one in held if not both or _serves(one, campaigns[:1], bits)]
+    firsts = [
+        held_place for held_place in held if not both or _serves(held_place, campaigns[:1], bits)
+    ]
     for one in firsts:
         if one not in left:
             continue
@@ -425,7 +431,9 @@ def _serves(
 ) -> bool:
     """Whether a place serves all of these."""
     known = bits or {}
-    return held.services == 0 or all(held.services & known.get(one.service, 0) for one in campaigns)
+    return held.services == 0 or all(
+        held.services & known.get(campaign.service, 0) for campaign in campaigns
+    )
 
 
 def places_needed(campaigns: Sequence[Campaign]) -> int:

@@ -143,7 +143,7 @@ def search(
     if not _is_below_limit(asked.files):
         _look_at_limit(connection, store, staff, why=way, stops=not on_line)
     fitting = rows.bookings_of(store.vault, asked.fitting)
-    found = [one for one in _real(connection, store, fitting) if by.fit(one.name)]
+    found = [booking for booking in _real(connection, store, fitting) if by.fit(booking.name)]
     if not found:
         count(connection, store, staff, 1, why=way, stops=not on_line)
     for booking_id in [one.id for one in found] or [""]:
@@ -157,8 +157,8 @@ def _real(
 ) -> Iterator[BookingSeen]:
     """These bookings, each once; for a stand-in the booking that there is."""
     seen = set[str]()
-    for one in fitting:
-        found = _behind(connection, store, one) if one.is_stand_in else one
+    for booking in fitting:
+        found = _behind(connection, store, booking) if booking.is_stand_in else booking
         if found is not None and found.id not in seen:
             seen.add(found.id)
             yield found

@@ -112,7 +112,7 @@ class Numbers:
         return cls(national, numbers)
 
     def _take(self, numbers: Iterable[CalledNumber]) -> None:
-        found = {one.number: one for one in numbers}
+        found = {number.number: number for number in numbers}
         default = found.get(self._national) or CalledNumber(self._national)
         self._now = (found, default)
 

@@ -162,7 +162,7 @@ class Allocate:
         """
         held = self._hold(centre_ids, wish, patient=patient)
         if self._apart is None and not self._beside:
-            return [Pair(one) for one in held]
+            return [Pair(held_place) for held_place in held]
         return self._with_second(held, zone, patient=patient)
 
     def hold_second(self, first: datetime, centre_id: str, zone: ZoneInfo) -> HeldPlace | None:
@@ -259,7 +259,7 @@ class Allocate:
                 services=self._beside,
             )
             held = self._hold(list(firsts), next_to, patient=patient)
-            return {one.centre_id: one for one in held}
+            return {held_place.centre_id: held_place for held_place in held}
         least, most = self.campaign.second_after_days
         for same_hour in (True, False):
             windows = {
@@ -273,7 +273,7 @@ class Allocate:
                 tuple(windows.values()), each=True, share=self.share(), services=self._services
             )
             held = self._hold(list(windows), wish, patient=patient)
-            found |= {one.centre_id: one for one in held}
+            found |= {held_place.centre_id: held_place for held_place in held}
         return found
 
     def _hold(

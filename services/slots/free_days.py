@@ -57,7 +57,8 @@ def free_days(
     for ring in _rings(near):
         if not windows:
             break
-        centre_ids, allocator = [one.centre.id for one in ring], Allocate(work, holder)
+        centre_ids = [near_centre.centre.id for near_centre in ring]
+        allocator = Allocate(work, holder)
         found = rows.free_on_days(
             work.connection,
             work.store.clock,
@@ -98,18 +99,18 @@ def free_hours(
         found = rows.free_hours(
             work.connection,
             work.store.clock,
-            [one.centre.id for one in ring],
+            [near_centre.centre.id for near_centre in ring],
             window,
             allocator.wish((window,), (), _zone(near)),
             holder.id,
         )
-        windows = busy(work, [one.centre.id for one in ring])
+        windows = busy(work, [near_centre.centre.id for near_centre in ring])
         found = [one for one in found if is_outside(one.start_at, windows.get(one.centre_id, ()))]
         if found:
             return [
-                FreeAtCentre(one, slots)
-                for one in ring
-                if (slots := _one_each_half_hour(found, one.centre.id))
+                FreeAtCentre(near_centre, slots)
+                for near_centre in ring
+                if (slots := _one_each_half_hour(found, near_centre.centre.id))
             ][:MOST_CENTRES]
     return []
 
@@ -156,4 +157,6 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
 
 
 def _all(windows: dict[date, Window]) -> Window:
-    return min(one[0] for one in windows.values()), max(one[1] for one in windows.values())
+    return min(window[0] for window in windows.values()), max(
+        window[1] for window in windows.values()
+    )

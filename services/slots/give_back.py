@@ -122,7 +122,7 @@ def keep_for_undo(
         keeper=undoing(booking_id),
         window=within + UNDO_GRACE,
     )
-    others = [one for one in place_ids if one not in kept]
+    others = [place_id for place_id in place_ids if place_id not in kept]
     if others:
         places.unbook(connection, booking_id, others)
     return others

@@ -87,7 +87,9 @@ def hold_slots(work: Work, holder: Holder, wanted: HoldRequest) -> list[HeldSlot
     allocator = Allocate(work, holder)
     search = _Search(allocator, wanted, horizon)
     held = search.hold_or_make_sure()
-    found = [HeldSlot(one.first, search.centres[one.first.centre_id], one.second) for one in held]
+    found = [
+        HeldSlot(pair.first, search.centres[pair.first.centre_id], pair.second) for pair in held
+    ]
     return sorted(found, key=lambda one: (one.near.kilometres, one.place.start_at))
 
 
@@ -126,7 +128,9 @@ def hold_same_slots(work: Work, holder: Holder, offer: Offer) -> tuple[HeldPlace
             continue
         place = allocator.hold_slot(slot_id, second=number > 0)
         if place is None:
-            give_back_holds(work.connection, holder.id, [one.place_id for one in held])
+            give_back_holds(
+                work.connection, holder.id, [held_place.place_id for held_place in held]
+            )
             return ()
         held.append(place)
     return tuple(held)
@@ -157,7 +161,7 @@ class _Search:
     horizon: datetime
 
     def __post_init__(self) -> None:
-        self.centres = {one.centre.id: one for one in self.wanted.near}
+        self.centres = {near_centre.centre.id: near_centre for near_centre in self.wanted.near}
         # Centres within reach of one another share a time zone: no territory has two.
         self.zone = ZoneInfo(self.wanted.near[0].centre.time_zone)
         # Centres that had places when looked at, all of which others were just taking.
@@ -200,16 +204,20 @@ class _Search:
     def look(self) -> tuple[list[str], bool]:
         """The nearest centres with a free slot, at most three; and whether few places are left."""
         few_places = self.allocator.campaign.few_places
-        near = [one for one in self.wanted.near if one.centre.id not in self.contested]
+        near = [
+            near_centre
+            for near_centre in self.wanted.near
+            if near_centre.centre.id not in self.contested
+        ]
         found: list[str] = []
         count = 0
         start, size = 0, FIRST_RING
         while start < len(near) and (len(found) < MOST_OFFERS or count < few_places):
-            ring = [one.centre.id for one in near[start : start + size]]
+            ring = [near_centre.centre.id for near_centre in near[start : start + size]]
             reach = self.allocator.look(
                 ring, self._wish(self.wanted.not_before), nearest=MOST_OFFERS - len(found)
             )
-            found += [one for one in ring if one in reach.centre_ids]
+            found += [centre_id for centre_id in ring if centre_id in reach.centre_ids]
             count += reach.places
             start, size = start + size, NEXT_RING
         return found, count < few_places
@@ -235,7 +243,7 @@ class _Search:
         held: list[Pair] = []
         for moment in after:
             if moment < self.horizon:
-                had = (first.slot_id, *(one.first.slot_id for one in held))
+                had = (first.slot_id, *(pair.first.slot_id for pair in held))
                 held += self.hold([first.centre_id], moment, had)
         return held
 

@@ -24,15 +24,15 @@ def busy(work: Work, centre_ids: Collection[str]) -> dict[str, tuple[Window, ...
     """
     if not work.commitments:
         return {}
-    known = {*centre_ids, *(one.centre_id for one in work.commitments)}
+    known = {*centre_ids, *(commitment.centre_id for commitment in work.commitments)}
     centres = centre_states(work.connection, known)
     return {
-        one: tuple(
-            _around(work, each, centres[one], centres[each.centre_id])
+        centre_id: tuple(
+            _around(work, each, centres[centre_id], centres[each.centre_id])
             for each in work.commitments
-            if one in centres and each.centre_id in centres
+            if centre_id in centres and each.centre_id in centres
         )
-        for one in centre_ids
+        for centre_id in centre_ids
     }
 
 

@@ -55,11 +55,13 @@ class Beyond:
             return None
         now = work.store.clock.now()
         anybody = not_before <= now + work.campaign.lead
-        names = [one.name for one in work.campaigns]
+        names = [campaign.name for campaign in work.campaigns]
         if anybody:
             since = self._ticks() - self._fresh
             near = [
-                one for one in near if self._nothing.get((*names, one.centre.id), since) <= since
+                near_centre
+                for near_centre in near
+                if self._nothing.get((*names, near_centre.centre.id), since) <= since
             ]
         horizon = now + timedelta(days=work.campaign.horizon_days)
         if not_before >= horizon:
@@ -72,7 +74,7 @@ class Beyond:
                 # A caller is waiting: nothing is promised, and nothing is remembered.
                 return None
             ring = near[start : start + _RING]
-            ids = [one.centre.id for one in ring]
+            ids = [near_centre.centre.id for near_centre in ring]
             free = allocator.look(ids, wish, nearest=1).centre_ids
             for one in ring:
                 if one.centre.id in free:

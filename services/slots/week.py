@@ -105,7 +105,7 @@ def told(week: Week) -> str:
             if whole
             else ",".join(_SHORT[day] for day in listed)
         )
-        said.append(f"{names} {' '.join('-'.join(one) for one in intervals)}")
+        said.append(f"{names} {' '.join('-'.join(interval) for interval in intervals)}")
     return "; ".join(said)
 
 

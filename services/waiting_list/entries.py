@@ -248,7 +248,7 @@ def _still_wanted(
     if not entry.beside or not work.others or len(campaigns) < len(entry.campaigns):
         return work, held, []
     booked = waiting.booked_of(work.connection, work.store.vault, entry)
-    left = [one for one in campaigns if one.name not in booked] or list(campaigns)
+    left = [campaign for campaign in campaigns if campaign.name not in booked] or list(campaigns)
     in_two = len(held) > 1
     kept = [each for one, each in zip(campaigns, held, strict=False) if one in left]
     wanted = kept if in_two else held
@@ -262,7 +262,7 @@ def _not_booked(work: Work, entry: WaitingListEntry, held: Sequence[HeldAppointm
     Of the latter (too many bookings on one number) an agent will find another; a place that was
     given back in the attempt is passed on like one that is held still.
     """
-    also = [one.place_id for one in held]
+    also = [held_place.place_id for held_place in held]
     if _is_booked(work.connection, work.store, entry):
         _settle(work.connection, work.store, entry.id, EntryState.TAKEN, OfferOutcome.BOOKED)
         _pass_on(work, entry.id, also)
@@ -271,7 +271,7 @@ def _not_booked(work: Work, entry: WaitingListEntry, held: Sequence[HeldAppointm
 
 
 def _is_another(held: Sequence[HeldAppointment], chosen: Sequence[int]) -> bool:
-    return bool(held and chosen) and [one.place_id for one in held] != list(chosen)
+    return bool(held and chosen) and [held_place.place_id for held_place in held] != list(chosen)
 
 
 def decline(work: Work, entry_id: str, *, chosen: Sequence[int] = ()) -> bool:

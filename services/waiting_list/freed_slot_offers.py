@@ -207,9 +207,9 @@ def narrowed(work: Work, entry: WaitingListEntry) -> WaitingListEntry | None:
     now = work.store.clock.now()
     booked = waiting.booked_of(work.connection, work.store.vault, entry)
     left = [
-        one
-        for one in campaigns_of(work, entry)
-        if one.name not in booked and (one.closes_at is None or now < one.closes_at)
+        campaign
+        for campaign in campaigns_of(work, entry)
+        if campaign.name not in booked and (campaign.closes_at is None or now < campaign.closes_at)
     ]
     if len(left) == len(entry.campaigns):
         return entry

@@ -70,7 +70,7 @@ class OfferNotices:
         now = store.clock.now()
         held = waiting.offered_to(connection, store.clock, entry.id)
         over = entry.offered_until is None or entry.offered_until <= now
-        if over or [one.slot_id for one in held] != list(told.get("slots", ())):
+        if over or [held_place.slot_id for held_place in held] != list(told.get("slots", ())):
             return None
         wanted = text_names.wanted(campaign, "offer")
         text = self._offer_text(connection, entry, held) if wanted else ""
@@ -90,7 +90,7 @@ class OfferNotices:
         until = entry.offered_until or where.start_at
         return texts.offer(
             load(entry.language),
-            starts=[one.start_at.astimezone(zone) for one in held],
+            starts=[held_place.start_at.astimezone(zone) for held_place in held],
             where=MessagePlace.of(where),
             kilometres=kilometres_from(connection, entry.postcode, where),
             until=until.astimezone(zone),
