@@ -41,7 +41,7 @@ from models.rows import columns_of, from_row
 from models.slots.tables import place, slot
 
 # What a person may come for, as they were told, and what it becomes when it is cancelled. A
-# stand-in changes like a booking, for nobody is to tell one from the other.
+# stand-in changes like a booking, for no person is to tell one from the other.
 _LIVE = ("confirmed", STAND_IN)
 _OFF = ("cancelled", STOOD_DOWN)
 # For each dose: the place, its centre, and when it starts (UTC).

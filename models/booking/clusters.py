@@ -1,8 +1,8 @@
 """Bookings that resemble one another: live ones that share a name, birth date, number or address.
 
 What they share is a keyed hash, kept for as long as it is looked at and no longer. Only bookings on
-whose number nobody was found count: what a call from its own number or an agent booked is no crowd
-of one person's.
+whose number no person was found count: what a call from its own number or an agent booked is no
+crowd of one person's.
 """
 
 from __future__ import annotations

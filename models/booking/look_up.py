@@ -111,7 +111,7 @@ def _known(clock: Clock, persons: int, named: int, *tables: Table) -> Prepared:
 
 @dataclass(frozen=True)
 class OnOneNumber:
-    """Somebody with a booking on a number: their birth date, and which of such a date they are."""
+    """A person with a booking on a number: their birth date, and which of such a date they are."""
 
     born: date
     rank: int
@@ -120,7 +120,7 @@ class OnOneNumber:
     def of(cls, row: Any, born: date, campaign: str) -> Self:
         """Who a row of `booking` is for, as seen from a campaign.
 
-        Which of two people of one date somebody is, each campaign counts for itself: those of
+        Which of two people of one date a person is, each campaign counts for itself: those of
         another one are there by their birth date alone.
         """
         return cls(born, row.rank if row.campaign == campaign else 1)
@@ -210,7 +210,7 @@ def _of_each(campaign: str, named: int) -> list[Callable[[Any], bool]]:
 
 
 def _born(vault: Vault, row: Any, born: date, own: bytes | None) -> date | None:
-    """When somebody on a number was born. A birth date that is the person's need not be opened."""
+    """When a person on a number was born. A birth date that is the person's need not be opened."""
     if row.dob_idx == own:
         return born
     told = opened(vault, row, "dob")

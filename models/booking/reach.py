@@ -269,8 +269,8 @@ def unreached(
 ) -> list[Unreached]:
     """Bookings that begin in less than `before`, and whose person never was there for us.
 
-    Nobody proved the number, for this booking or another one; the confirmation did not come to it,
-    no other message did, and no mail left; nothing was changed or said since; and its case has
+    No person proved the number, for this booking or another one; the confirmation did not come to
+    it, no other message did, and no mail left; nothing was changed or said since; and its case has
     been open for agents for `agents_have`. `only` is one booking.
     """
     other = booking.alias("other")

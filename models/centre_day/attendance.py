@@ -87,7 +87,7 @@ class Wanted:
     """Whom to find on a day.
 
     People of one of these birth dates (ISO), and people whose telephone number or reference ends in
-    these digits ("": nobody is found by them).
+    these digits ("": no person is found by them).
     """
 
     births: frozenset[str] = frozenset()

@@ -27,7 +27,7 @@ class Access:
 
 
 def told(connection: Connection, centre_id: str) -> str:
-    """What counts of a centre; empty where nobody told it."""
+    """What counts of a centre; empty where no person told it."""
     said = func.coalesce(centre.c.our_wheelchair, centre.c.wheelchair)
     return connection.execute(select(said).where(centre.c.id == centre_id)).scalar() or ""
 

@@ -98,7 +98,7 @@ class PostcodeArea:
 
 
 def is_bookable() -> tuple[ColumnElement[bool], ...]:
-    """Open, ours, and of a land that is known: else nobody would find it."""
+    """Open, ours, and of a land that is known: else no person would find it."""
     c = centre.c
     return c.closed_at.is_(None), c.booking_mode == "ours", c.territory != ""
 

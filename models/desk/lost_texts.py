@@ -19,7 +19,7 @@ TEXT, RANG, CAME = "text", "rang", "came"
 
 @dataclass(frozen=True)
 class LostText:
-    """`kind`: TEXT; RANG, we rang and somebody answered; CAME, somebody rang us.
+    """`kind`: TEXT; RANG, we rang and a person answered; CAME, a person rang us.
 
     `sid` is the provider's id, `number` is E.164, `at` is UTC; `body` is empty for a call.
     """

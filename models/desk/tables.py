@@ -24,7 +24,7 @@ agent_case = Table(
     index("ix_agent_case_booking_id", "booking_id"),
 )
 
-# What the provider says that somebody was told, and no row of a restored store knows of.
+# What the provider says that a person was told, and no row of a restored store knows of.
 lost_text = Table(
     "lost_text",
     metadata,

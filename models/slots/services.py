@@ -30,7 +30,7 @@ class TooManyServices(Exception):
 class InTheWay:
     """Why places keep what they serve: the first of them, at `start_at` (UTC).
 
-    `service` is booked there and would be served no more; empty: somebody is choosing the place.
+    `service` is booked there and would be served no more; empty: a person is choosing the place.
     """
 
     start_at: datetime
@@ -77,7 +77,7 @@ def label(
     theirs = [place.c.slot_id.in_(slot_ids)]
     if numbers is not None:
         theirs.append(place.c.number.between(*numbers))
-    # Locked, so that nobody takes one of them meanwhile.
+    # Locked, so that no person takes one of them meanwhile.
     lock = select(place.c.id).where(*theirs).order_by(place.c.id).with_for_update()
     found = connection.execute(lock).scalars().all()
     if not found:

@@ -49,7 +49,7 @@ from services.slots.give_back import UNDO_WITHIN, undoing
 from services.store import Store
 from services.work import Work
 
-# Any place of a slot will do: Allocate.book needs an id for each dose, and nobody holds these.
+# Any place of a slot will do: Allocate.book needs an id for each dose, and no person holds these.
 NO_PLACE = {FIRST: -FIRST, SECOND: -SECOND}
 _TOLD_AT_ONCE = Telling()
 
@@ -165,7 +165,7 @@ def undo_cancel(
 
     `undo_within` is another time, where `cancel` was given it. All that it cancelled comes back, at
     the very same times, or nothing. Its places are kept for this; only where one was blocked since,
-    they may be gone. Without `tell` nobody is written to.
+    they may be gone. Without `tell` no person is written to.
     """
 
     def act(one: OneChange) -> None:
@@ -416,6 +416,6 @@ def _nobody_else(one: OneChange) -> None:
     person = bookings.person_idx(one.store.vault, file.campaign, file.born, file.number, file.rank)
     # The first dose may be live in this very booking, and then only the second comes back.
     found = person and look_up.find_person(one.connection, person)
-    # A stand-in's person has another booking in any case, and nobody is to learn that.
+    # A stand-in's person has another booking in any case, and no person is to learn that.
     if found not in {None, file.id} and not file.is_stand_in:
         raise Refused(WhyNot.BOOKED_AGAIN)

@@ -40,11 +40,11 @@ class WhyNot(StrEnum):
     # The dose, or the whole booking, is cancelled already, or was never booked.
     NOT_LIVE = "not_live"
     BEGUN = "begun"
-    # It is not what whoever asks has seen: somebody else changed it meanwhile.
+    # It is not what whoever asks has seen: another person changed it meanwhile.
     CHANGED = "changed"
     ALREADY_THERE = "already_there"
     GONE = "gone"
-    # The centre takes nobody through us, or there is no such slot.
+    # The centre takes no person through us, or there is no such slot.
     NOT_OFFERED = "not_offered"
     # The second would not be within the interval of the first.
     INTERVAL = "interval"

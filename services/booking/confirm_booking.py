@@ -57,7 +57,7 @@ class Request:
     call_id: str | None = None
     # 2: a second person of this birth date on this phone, asked for as someone else.
     rank: int = 1
-    # Whoever asks does so for somebody else, or for two: twins share a birth date and a line.
+    # Whoever asks does so for another person, or for two: twins share a birth date and a line.
     for_other: bool = False
     # One of two who are booked together: their texts say whose each is.
     of_two: bool = False
@@ -256,7 +256,7 @@ def _write(
 ) -> str | None:
     """Put its text into the outbox; gives the message's id, None where none was wished.
 
-    One that does not leave is written like the others: its time would tell a visitor that somebody
+    One that does not leave is written like the others: its time would tell a visitor that a person
     else typed that number today.
     """
     if request.text_to is None:
@@ -313,7 +313,7 @@ def _caused_by(request: Request) -> str | None:
 
 
 def rank_of(work: Work, born: date, number: str | None, *, for_other: bool) -> int:
-    """2 for somebody else of a birth date that is booked on this phone already; else 1."""
+    """2 for another person of a birth date that is booked on this phone already; else 1."""
     keys = (
         bookings.person_idx(work.store.vault, campaign.name, born, number, 1)
         for campaign in (work.campaigns if for_other else ())

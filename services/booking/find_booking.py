@@ -109,7 +109,7 @@ class AskedBooking:
 def read_booking(
     connection: Connection, store: Store, booking_id: str, asked: AskedBooking | None = None
 ) -> FoundBooking | None:
-    """A booking as it is now, for somebody who proved that it is theirs.
+    """A booking as it is now, for a person who proved that it is theirs.
 
     `asked`: it was asked for before (`ask_booking`).
     """

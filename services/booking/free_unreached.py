@@ -1,9 +1,10 @@
 """Free a place a day before its hour where nothing ever reached the person it is booked for.
 
-A booking on a number that nobody proved, and that gets no text, is a mistyped digit or somebody who
-keeps places from others. Agents have it among their cases from the moment at which that is known
-(`services.messages.deliver_message`), and ring, or find the person otherwise. What they have not
-settled 24 hours before is freed, and whoever waits has it. Nobody is written to: nothing arrives.
+A booking on a number that no person proved, and that gets no text, is a mistyped digit or a person
+who keeps places from others. Agents have it among their cases from the moment at which that is
+known (`services.messages.deliver_message`), and ring, or find the person otherwise. What they have
+not settled 24 hours before is freed, and whoever waits has it. No person is written to: nothing
+arrives.
 """
 
 from __future__ import annotations

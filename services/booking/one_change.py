@@ -176,7 +176,7 @@ class OneChange:
         self._publish(freed + self._kept_before())
 
     def keep_for_undo(self, place_ids: list[int], within: timedelta) -> None:
-        """Give places back, but to nobody else for the next minutes."""
+        """Give places back, but to no other person for the next minutes."""
         self._places["freed"] = place_ids
         kept_before = self._kept_before()
         if self.file.is_stand_in:
@@ -186,7 +186,7 @@ class OneChange:
         self._publish(kept_before + blocked)
 
     def _kept_before(self) -> list[int]:
-        """Places of an earlier cancellation, which nobody can take back after this change."""
+        """Places of an earlier cancellation, which no person can take back after this change."""
         return give_back_holds(self.connection, undoing(self.file.id))
 
     def _publish(self, freed: list[int]) -> None:

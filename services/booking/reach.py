@@ -21,7 +21,7 @@ from services.letters import bare
 from services.slots.allocate import Channel, Holder
 from services.work import Work
 
-# Where nobody looks at who asks.
+# Where no person looks at who asks.
 _UNAIDED = frozenset({Channel.PHONE, Channel.WEB})
 # What is booked for a person of the waiting list is booked from the number that was told of it.
 _FROM_ITS_NUMBER = frozenset({Channel.WAITING})
@@ -91,7 +91,7 @@ def place_idx(work: Work, asking: Asking) -> bytes | None:
 
 
 def resemblance(work: Work, asking: Asking, name: str | None) -> dict[str, bytes | None]:
-    """Keyed hashes by which a booking could resemble others; none where somebody was found on it.
+    """Keyed hashes by which a booking could resemble others; none where a person was found on it.
 
     Of a number all but its last two digits: whoever makes numbers up makes them in a row.
     """

@@ -1,6 +1,6 @@
 """When a person may be rung: between 8 and 20 h, by the clocks here and where they live.
 
-A campaign may say otherwise, but nobody is rung between 22 h and 8 h, whatever it says. An agent
+A campaign may say otherwise, but no person is rung between 22 h and 8 h, whatever it says. An agent
 rings in the hours in which agents answer. The machine rings on working days only: never on a Sunday
 or a public holiday.
 """

@@ -303,7 +303,7 @@ class _Files:
                 files[path] = old
         against = contradictions(files)
         if against:
-            # As they are, nobody could say which campaign a caller has.
+            # As they are, no person could say which campaign a caller has.
             return before, problems + against
         return files or before, problems
 

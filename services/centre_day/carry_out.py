@@ -157,7 +157,7 @@ class CarryOut:
     def _settle_people(
         self, begun: Operation, people: MovePeople, watch: Watch
     ) -> dict[str, MoveOutcome]:
-        """Move whoever has one of the places, or open a case, until nobody is left to look at."""
+        """Move the people who have one of the places, or open cases, until none is left."""
         fates: dict[str, MoveOutcome] = {}
         while True:
             with self.store.database.transaction() as connection:

@@ -1,4 +1,4 @@
-"""The life of a centre with people booked in it: nobody is lost.
+"""The life of a centre with people booked in it: no person is lost.
 
 A centre or a day closes, capacity is cut or added, an hour moves. Whoever is booked there is moved
 to another place, which is taken before the old one is given up, or becomes a case for an agent and
@@ -179,7 +179,7 @@ class CentreLife:
     ) -> LifeReport:
         """Move a slot with the people in it to another hour of its day, by the centre's clock.
 
-        In the store a slot never moves, for somebody may be confirming the hour that they heard:
+        In the store a slot never moves, for a person may be confirming the hour that they heard:
         another slot takes over, and the places of this one are blocked. Of an hour that comes twice
         the first is meant. Raises LifeRefused.
         """
@@ -200,14 +200,14 @@ class CentreLife:
             if wish.dry_run:
                 if begun is None:
                     self._slot_to_move(asked, places, after)
-                # Places of its own, so nobody can be in the way.
+                # Places of its own, so no person can be in the way.
                 there = CentreFreeSlot(0, centre.id, before, len(places))
                 return self._would(asked, places, opened=len(places), to_slot=there)
             begun = begun or self._begin_hour(asked, places, after)
         return self._carried.carry_out(begun.id, wish.watch)
 
     def undo(self, operation_id: str, wish: OperationRequest) -> LifeReport:
-        """Take an operation back, as far as nobody has changed anything since.
+        """Take an operation back, as far as no person has changed anything since.
 
         Operations that touch the same time of a centre are undone newest first. Undoing twice does
         nothing. Of the wish the reason is not used. Raises LifeRefused.
@@ -262,7 +262,7 @@ class CentreLife:
     def came_back(self) -> list[Operation]:
         """Closings by imports of centres that a newer file opened again: they are still in force.
 
-        Nobody is moved back by a file: an operator undoes them.
+        No person is moved back by a file: an operator undoes them.
         """
         with self.store.database.statement() as connection:
             found = []
@@ -301,7 +301,7 @@ class CentreLife:
     # ------------------------------------------------------------ beginning
 
     def _beginning(self, wish: OperationRequest) -> AbstractContextManager[Connection]:
-        # A dry run only reads, and keeps nobody waiting.
+        # A dry run only reads, and keeps no person waiting.
         database = self.store.database
         return database.statement() if wish.dry_run else database.transaction()
 

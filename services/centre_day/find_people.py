@@ -1,8 +1,8 @@
 """Find people of a centre's day at its door: by birth date, number, reference, or a code they show.
 
-Only this centre's own people are found, and nobody learns by it where else somebody is booked. Each
-look for somebody is a line of the history of acts, with how it was done and nothing of what was
-typed. A code is the link of a text as a picture (`services.short_links`): whoever shows it is
+Only this centre's own people are found, and no person learns by it where else a person is booked.
+Each look for a person is a line of the history of acts, with how it was done and nothing of what
+was typed. A code is the link of a text as a picture (`services.short_links`): whoever shows it is
 there, so that they are noted as present at once.
 """
 
@@ -44,7 +44,7 @@ _AS_TYPED = str.maketrans(_FRENCH, _AMERICAN)
 
 
 class FoundBy(StrEnum):
-    """By what somebody was looked for, as the history of acts says it."""
+    """By what a person was looked for, as the history of acts says it."""
 
     CODE = "code"
     BIRTH_DATE = "birth date"
@@ -169,7 +169,7 @@ def _told(
     found: FoundPeople,
     subject: str = "",
 ) -> FoundPeople:
-    """What is said, once it is written down that somebody was looked for."""
+    """What is said, once it is written down that a person was looked for."""
     if len(found.people) == 1:
         subject = found.people[0].booking_id
     day = at.day.day.isoformat()
@@ -182,7 +182,7 @@ def _told(
 
 
 def _by_reference(connection: Connection, at: AtCentre, reference: str) -> FoundPeople:
-    """Somebody of this centre who is not on the day's list; of another centre nobody is found."""
+    """A person of this centre who is not on the day's list; of other centres none is found."""
     booking_id = changes.id_by_reference(connection, at.store.vault, reference)
     file = changes.load(connection, at.store.vault, booking_id) if booking_id else None
     here = (
@@ -253,7 +253,7 @@ def _is_here(at: AtCentre, one: BookedAppointment) -> bool:
 
 
 def _not_today(at: AtCentre, file: BookingDetails) -> FoundPeople:
-    """Why somebody is not on the list of this day, as far as this centre is concerned."""
+    """Why a person is not on the list of this day, as far as this centre is concerned."""
     if file.is_stand_in:
         return FoundPeople(FindWord.STANDS_IN)
     here = [appointment.start_at for appointment in file.live if _is_here(at, appointment)]

@@ -71,7 +71,7 @@ def list_centres(
         and not (ours and state.booking_mode != OURS)
     ]
     if around:
-        # Where nobody knows how far it is, it comes last.
+        # Where no person knows how far it is, it comes last.
         listed.sort(key=lambda one: (one.kilometres is None, one.kilometres))
     return listed
 

@@ -57,10 +57,10 @@ class MoveOutcome(StrEnum):
     # case, for an agent asks them.
     FAR = "far"
     CASE = "case"
-    # Cancelled or moved by somebody else before the operation came to it.
+    # Cancelled or moved by another person before the operation came to it.
     LEFT = "left"
     # Undoing: at the old time again; the case is closed; nothing of the old time is to be had;
-    # changed by somebody since, and left alone.
+    # changed by a person since, and left alone.
     BACK = "back"
     CASE_CLOSED = "case_closed"
     STAYS = "stays"
@@ -75,7 +75,7 @@ class _Gone(Exception):
 class MovePeople:
     """For one operation at one centre.
 
-    `from_places` are the places that nobody may keep. With `to_slot` people go there, to one of
+    `from_places` are the places that no person may keep. With `to_slot` people go there, to one of
     `opens`, which are blocked until then; without, to the best other place; and with `only_cases`
     nowhere. `undo` says that this is the way back.
     """
@@ -119,7 +119,7 @@ class MovePeople:
             moved = MoveOutcome.FAR if far else MoveOutcome.MOVED
             return moved if "moved" in done else MoveOutcome.LEFT
         work = self._work(connection, file)
-        # Whoever cannot be told would go to where the booking was: somebody must be there.
+        # Whoever cannot be told would go to where the booking was: a person must be there.
         if work is not None and file.number is not None and not self.only_cases:
             for fate in (MoveOutcome.MOVED, MoveOutcome.FAR):
                 beyond = fate is MoveOutcome.FAR
@@ -229,7 +229,7 @@ class MovePeople:
             if plan is None:
                 if looked_again or self.to_slot is not None or not self.stock.stale:
                     break
-                # Nobody becomes a case on the word of an old picture.
+                # No person becomes a case on the word of an old picture.
                 self.stock.look_again()
                 looked_again = True
                 continue
@@ -265,7 +265,7 @@ class MovePeople:
         }
 
     def _unblock_one(self, connection: Connection, slot_id: int, opens: Ranges) -> None:
-        """Open one place of a slot for somebody, in the transaction that takes it.
+        """Open one place of a slot for a person, in the transaction that takes it.
 
         The rest stays blocked until all have theirs.
         """
@@ -289,7 +289,7 @@ class MovePeople:
         follow(connection, self.store, file.id, version, undo_within=None)
         freed = [before[dose].place_id for dose in to]
         give_back_places(connection, file.id, freed)
-        # Those that are blocked are nobody's; the others may be what somebody waits for.
+        # Those that are blocked are no person's; the others may be what a person waits for.
         self.store.publish_places_freed(connection, freed, file.campaign)
         doses = self._changes(file, to, goes)
         details = {
@@ -382,7 +382,7 @@ class MovePeople:
     def _old_places(
         self, work: Work, file: BookingDetails, old: Sequence[tuple[Any, ...]]
     ) -> Doses | None:
-        """Book the times that the operation took from somebody, all or none."""
+        """Book the times that the operation took from a person, all or none."""
         if not self._may_go_back(work.connection, old):
             return None
         plan = {

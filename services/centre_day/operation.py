@@ -99,7 +99,7 @@ class LifeReport:
 
 @dataclass(frozen=True)
 class OperationRequest:
-    """Who wants an operation, and why (80 letters at most, and nobody's data)."""
+    """Who wants an operation, and why (80 letters at most, and no person's data)."""
 
     why: str
     who: str = OPERATOR
@@ -119,7 +119,7 @@ def difference(
         ordered = sorted(usable, key=lambda one: (one.booked, one.held, -one.number))
         return ordered[: len(usable) - capacity], [], 0
     missing = capacity - len(usable)
-    # Somebody whose place was cut and who could not be moved has it again before anybody else.
+    # A person whose place was cut and who could not be moved has it again before anybody else.
     blocked = sorted(
         (place for place in places if place.blocked), key=lambda one: (not one.booked, one.number)
     )[:missing]

@@ -1,4 +1,4 @@
-"""Where somebody can go whose appointment cannot stay: the search, without taking anything.
+"""Where a person can go whose appointment cannot stay: the search, without taking anything.
 
 A second look at the same picture of the free slots costs nothing, so that two hundred people can be
 placed, or be counted in a dry run, without asking for the same centres two hundred times. Whoever
@@ -26,7 +26,7 @@ from models.database import Connection
 from services.store import Store
 from services.work import Work
 
-# Nobody is moved to an earlier hour than the one booked unless it is so far away.
+# No person is moved to an earlier hour than the one booked unless it is so far away.
 NOTICE: Final = timedelta(hours=24)
 # Older than this, a picture is not good enough to tell that nothing is free.
 FRESH_SECONDS: Final = 5.0
@@ -68,7 +68,7 @@ class Stock:
         self._taken.update(one.slot_id for one in plan.values())
 
     def is_gone(self, slot_id: int) -> None:
-        """Somebody was quicker: nothing is free there any more."""
+        """A person was quicker: nothing is free there any more."""
         self._taken[slot_id] = 10_000
 
     @property

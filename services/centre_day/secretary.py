@@ -3,8 +3,8 @@
 Everything is of one centre: whoever calls says which, and every statement asks for it. Who looks at
 a list of people is written down before it is read, in the same transaction.
 
-A person who did not come frees nothing by that. What they left is given to somebody else only where
-a secretary says so, as a place of its own beside theirs: their booking stays what it is.
+A person who did not come frees nothing by that. What they left is given to another person only
+where a secretary says so, as a place of its own beside theirs: their booking stays what it is.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ PRINTED = "print_list"
 MARKED = "attendance"
 RUNG = "waiting_rung"
 EXTRA = "extra_place"
-# How long a place is kept for somebody who is being rung, and on their way to the telephone.
+# How long a place is kept for a person who is being rung, and on their way to the telephone.
 # Of `services.centre_day.centre_life`, which a web worker rarely loads.
 DAY_CLOSED = "day_closed"
 # Closed hours on a page: those of the last weeks.
@@ -71,16 +71,16 @@ NEWEST = 8
 RING_FOR = timedelta(minutes=10)
 # A mark is for the day itself and the day after: what was forgotten in the evening.
 DAYS_AFTER = 1
-# Whoever is just being taken by somebody else costs a few statements; so many at most.
+# Whoever is just being taken by another person costs a few statements; so many at most.
 MOST_TRIES = 20
 
 
 class AttendanceState(StrEnum):
-    """What is said of somebody who has an appointment."""
+    """What is said of a person who has an appointment."""
 
     OPEN = ""
     PRESENT = "present"
-    # The appointment is over; what was done at it is nobody's business here.
+    # The appointment is over; what was done at it is no person's business here.
     DONE = "done"
     ABSENT = "absent"
 
@@ -117,7 +117,7 @@ class AtCentre:
 
 @dataclass(frozen=True)
 class DayCounts:
-    """What a secretary looks at all day. `left` are places of absent people that nobody has.
+    """What a secretary looks at all day. `left` are places of absent people that no person has.
 
     `present` are there now, `done` were there.
     """
@@ -143,7 +143,7 @@ class DayCounts:
 class Marked:
     """What is said of an appointment now. Without `done` another was quicker, or it is too early.
 
-    `given`: what they left when they were absent has gone to somebody else by now.
+    `given`: what they left when they were absent has gone to another person by now.
     """
 
     mark: Mark
@@ -208,7 +208,7 @@ def read_day(at: AtCentre) -> Whole:
 
 
 def read_marks(at: AtCentre) -> tuple[dict[str, str], DayCounts]:
-    """What is said of each appointment of a day, by its key, and the counts. Nobody's data."""
+    """What is said of each appointment of a day, by its key, and the counts. No person's data."""
     store, centre_id, window = at.store, at.day.centre.id, at.day.window
     with store.database.statement() as connection:
         marks = attendance.marks(connection, centre_id, window)
@@ -231,7 +231,7 @@ def counts(states: Sequence[str], hours: Sequence[SlotCount], now: datetime) -> 
 
 
 def may_mark(store: Store, day: CentreDay) -> bool:
-    """Whether somebody's coming may be noted for this day at this moment."""
+    """Whether a person's coming may be noted for this day at this moment."""
     today = today_of(day.centre, store.clock.now())
     return timedelta() <= today - day.day <= timedelta(days=DAYS_AFTER)
 
@@ -245,7 +245,7 @@ def mark(
     state: AttendanceState,
     seen: str,
 ) -> Marked | None:
-    """Say that somebody came, did not come, or take it back, in the caller's transaction.
+    """Say that a person came, did not come, or take it back, in the caller's transaction.
 
     None where this centre has no such appointment. It is said only over what whoever says it saw:
     of two secretaries the second is shown what the first one said. The same twice is one.
@@ -265,7 +265,7 @@ def mark(
         return Marked(now, done=False, too_early=True, given=given)
     attendance.write(connection, store.clock, booking_id, dose, now.start_at, state, who.id)
     if now.given_place is not None and state is not AttendanceState.ABSENT:
-        # The place that was made of what they left goes, if nobody has it by now.
+        # The place that was made of what they left goes, if no person has it by now.
         given = not close_place(connection, store, now.given_place)
         if not given:
             attendance.set_given(connection, booking_id, dose, None)
@@ -278,7 +278,7 @@ def mark(
 
 @dataclass(frozen=True)
 class WalkIn:
-    """Somebody who stands there. `number` is E.164 or empty; `nonce` makes the form one action.
+    """A person who stands there. `number` is E.164 or empty; `nonce` makes the form one action.
 
     `extra`: there is a dose for them though no place is left; one is made. `wanted` are the names
     of the campaigns that they come for, done in one place; none: that of now.
@@ -294,7 +294,7 @@ class WalkIn:
 
 
 def comes_for(at: AtCentre) -> tuple[Campaign, ...]:
-    """What somebody who stands there may come for; none where there is one service."""
+    """What a person who stands there may come for; none where there is one service."""
     found = tuple(campaign for campaign in at.service.campaigns.open_now() if campaign.service)
     return found if len(found) > 1 else ()
 
@@ -308,7 +308,7 @@ def not_in_one_place(campaigns: Collection[Campaign]) -> str:
 
 
 def book_now(connection: Connection, at: AtCentre, walk_in: WalkIn) -> Made | BookingRefused:
-    """Book somebody who is there for a place that is left today, in the caller's transaction.
+    """Book a person who is there for a place that is left today, in the caller's transaction.
 
     They came, and so it is said. Raises ValueError for a form that no page of ours sends.
     """
@@ -321,7 +321,7 @@ def book_now(connection: Connection, at: AtCentre, walk_in: WalkIn) -> Made | Bo
     if before:
         # An earlier copy of the form did it, with a place that is not to be had twice.
         return Made((before[key],), repeated=True)
-    # A place that is made for somebody who is not booked is one that the centre has not.
+    # A place that is made for a person who is not booked is one that the centre has not.
     savepoint = connection.begin_nested()
     made = _book_one(connection, at, walk_in, desk)
     if isinstance(made, BookingRefused):
@@ -406,7 +406,7 @@ class NextToRing:
 
 
 class RingAnswer(StrEnum):
-    """What somebody said who was rung."""
+    """What a person said who was rung."""
 
     COMES = "comes"
     REFUSES = "refuses"
@@ -414,12 +414,12 @@ class RingAnswer(StrEnum):
 
 
 def ring_next(connection: Connection, at: AtCentre) -> NextToRing | None:
-    """Keep a place of today for whoever waits longest, to be rung by hand; None: nobody, or none.
+    """Keep a place of today for the first entry, to be rung by hand; None: no entry, or no place.
 
-    In the caller's transaction. As for an offer by text, nobody else can see the place meanwhile;
-    unlike one it is for within the hour, when a text would come too late. Whoever was rung today
-    already is left alone. Of several services, those who wait for one that has a place today come
-    in the order of their lists together.
+    In the caller's transaction. As for an offer by text, no other person can see the place
+    meanwhile; unlike one it is for within the hour, when a text would come too late. Whoever was
+    rung today already is left alone. Of several services, those who wait for one that has a place
+    today come in the order of their lists together.
     """
     tried = attendance.rung_since(connection, RUNG, at.day.window[0])
     waits = [
@@ -436,7 +436,7 @@ def ring_next(connection: Connection, at: AtCentre) -> NextToRing | None:
 
 
 def _free_today(connection: Connection, at: AtCentre, campaign: Campaign) -> list[positions.Freed]:
-    """The place of today that a campaign would give next, where somebody waits for it; or none."""
+    """The place of today that a campaign would give next, where a person waits for it; or none."""
     # Only to see which it would be; what is looked for is who may have it.
     seeker = Holder(Channel.WAITING, f"ring:{at.who.id}")
     probe = _hold_any(connection, at, Allocate(Work(connection, at.store, campaign), seeker))
@@ -493,7 +493,7 @@ def _ring(
     if entry is None or work.campaign.name not in entry.campaigns:
         return None
     if candidate.booked and not several:
-        # Their person booked otherwise; nobody else would notice.
+        # Their person booked otherwise; no other person would notice.
         waiting.settle(connection, store.clock, entry.id, entries.EntryState.TAKEN)
         return None
     holder = waiting.holder_of(entry.id)
@@ -536,9 +536,9 @@ def being_rung(connection: Connection, at: AtCentre) -> list[NextToRing]:
 def answered(
     connection: Connection, at: AtCentre, entry_id: str, answer: RingAnswer
 ) -> Booked | Unbooked | None:
-    """What came of ringing somebody, in the caller's transaction.
+    """What came of ringing a person, in the caller's transaction.
 
-    None where nobody of this name is being rung by this centre, and for whoever does not come.
+    None where no person of this name is being rung by this centre, and for whoever does not come.
     Whoever did not answer keeps their position; whoever refuses, as after a refusal by text.
     """
     store, service = at.store, at.service

@@ -4,8 +4,8 @@ A take writes an operator's word over what the directory says: how the centre is
 what a slot holds. Imports leave that word alone, unless they reserve the centre. Each centre that a
 command takes is a line with what was said of it before, so the last command can be undone.
 
-Nobody who is booked is lost: a centre with live bookings is not given back. Whoever confirms in the
-very moment in which it is given back keeps the appointment and becomes a case for an agent
+No person who is booked is lost: a centre with live bookings is not given back. Whoever confirms in
+the very moment in which it is given back keeps the appointment and becomes a case for an agent
 (CentreLife.settle), as after an import.
 """
 
@@ -168,7 +168,7 @@ def take(
     """
     report = TakeReport(by.take_id, dry_run)
     for some in _portions(wishes):
-        # A dry run only reads, and keeps nobody waiting.
+        # A dry run only reads, and keeps no person waiting.
         with database.statement() if dry_run else database.transaction() as connection:
             ids = {wish.centre_id for wish in some}
             found = takes.states(connection, ids=ids, lock=not dry_run)
@@ -347,7 +347,7 @@ class TakeCentres:
                 self._life.undo(one.id, OperationRequest(""))
 
     def give(self, centre_ids: Sequence[str], *, dry_run: bool = False) -> GiveReport:
-        """Let centres be booked again as the directory says; nobody may be booked there."""
+        """Let centres be booked again as the directory says; no person may be booked there."""
         report = GiveReport(dry_run=dry_run)
         for centre_id in dict.fromkeys(centre_ids):
             self._give_back(centre_id, None, report)

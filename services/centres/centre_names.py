@@ -3,7 +3,7 @@
 The directory has "CHU BORDEAUX - SITE SAINT ANDRE" and "CDV31 Auterive". A caller hears the town
 behind the name and a page shows it, so the name does not have it once more. Nothing is guessed: a
 word gets its accent where a town of the centre, a saint or the list of `prompts/places/` has it,
-and letters that nobody knows stay as they are.
+and letters that no person knows stay as they are.
 
 The functions are pure: the same directory gives the same names.
 """
@@ -138,7 +138,7 @@ def _with_kind(pieces: list[str], name: str) -> list[str]:
 
 
 def said(name: str) -> str:
-    """A name that somebody wrote, with the letters in it as they are said."""
+    """A name that a person wrote, with the letters in it as they are said."""
     return _said(name)
 
 
@@ -178,7 +178,7 @@ def doubt(name: str, source: str, towns: Mapping[str, str]) -> str:
 
 
 def _is_letters(piece: str) -> bool:
-    """Whether a piece is nothing but letters that nobody knows: "US"."""
+    """Whether a piece is nothing but letters that no person knows: "US"."""
     return bool(_SHOUT.fullmatch(piece)) and piece not in acronyms() and not _ROMAN.fullmatch(piece)
 
 
@@ -205,7 +205,7 @@ def _pieces(name: str, town: str, towns: Mapping[str, str]) -> list[str]:
             told = _less_generic(_without_town(told, town))
         if told:
             found.append(told)
-    # Where anything else is told, letters that nobody knows tell nothing.
+    # Where anything else is told, letters that no person knows tell nothing.
     found = [one for one in found if not _is_letters(one)] or found
     plain = [_plain(one) for one in found]
     told = [

@@ -43,7 +43,7 @@ __all__ = ["PostcodeArea", "TownAt"]
 log = structlog.get_logger()
 
 CENTRES_FRESH_SECONDS = 10.0
-# Nobody is answered from what is older: whoever comes to a worker that was idle waits for it.
+# No person is answered from what is older: whoever comes to a worker that was idle waits for it.
 CENTRES_KEPT_SECONDS = 60.0
 POSTCODE_FRESH_SECONDS = 300.0
 # Others' centres change with an import alone, and few callers ever hear of one.
@@ -146,7 +146,7 @@ def _is_beyond(there: _Standing, latitude: float, kilometres: float) -> bool:
 def _reach(
     there: SelfBookingCentre | WalkInCentre, place: tuple[float, float], postcode: str, today: date
 ) -> float | None:
-    """How far a centre that is open today is; NOT_KNOWN on the same island, None where nobody goes.
+    """How far a centre open today is; NOT_KNOWN on the same island, None where no person goes.
 
     `place` is where is searched from, in degrees.
     """
@@ -383,7 +383,7 @@ class Directory:
         return self._walk_ins[1]
 
     def has_partners(self, connection: Connection) -> bool:
-        """Whether a partner's centre is known: without any, nobody need look for one."""
+        """Whether a partner's centre is known: without any, no person need look for one."""
         now = self._ticks()
         if self._partners is None or now - self._partners[0] > self._others_fresh:
             self._partners = (now, partner_rows.any_centre(connection))
@@ -438,7 +438,7 @@ class Directory:
         age = self._ticks() - centres.read_at
         if age > self._kept:
             # By the caller's own connection, even while another one reads: whoever has a connection
-            # must not wait for somebody who needs one.
+            # must not wait for a person who needs one.
             return self._read(connection)
         if age > self._fresh and self._reading.acquire(blocking=False):
             threading.Thread(target=self._read_again, daemon=True).start()

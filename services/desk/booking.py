@@ -56,7 +56,7 @@ class Refusal(StrEnum):
     TOO_YOUNG = "too_young"
     # One of the services gives no appointments any more.
     CLOSED = "closed"
-    # The centre takes nobody through us; or two appointments that do not belong together.
+    # The centre takes no person through us; or two appointments that do not belong together.
     NOT_OFFERED = "not_offered"
     NO_NUMBER = "no_number"
     NO_MOBILE = "no_mobile"
@@ -132,7 +132,7 @@ class _NotMade(Exception):
 
 
 def book(at: DeskWork, order: DeskOrder) -> Made | BookingRefused:
-    """Book everybody or nobody, in the caller's transaction.
+    """Book everybody or no person, in the caller's transaction.
 
     Raises ValueError for an order that no page of ours sends.
     """
@@ -161,7 +161,7 @@ def _book_one(at: DeskWork, order: DeskOrder, number: int, idempotency_suffix: s
     """Book one of them; gives the message. Raises _NotMade."""
     person, now = order.people[number], at.store.clock.now()
     if not all(campaign.is_open(now) for campaign in at.campaigns):
-        # It closed since this form was opened: nobody is too young for that.
+        # It closed since this form was opened: no person is too young for that.
         raise _NotMade(BookingRefused(Refusal.CLOSED, number))
     offer = _chosen(at.connection, at.campaigns, person, number)
     days = [
@@ -338,7 +338,7 @@ def wait_for_place(
     groups: tuple[str, ...] = (),
     for_other: bool = False,
 ) -> int | BookingRefused:
-    """Put somebody on the waiting list; gives how many come before them. `number` is E.164."""
+    """Put a person on the waiting list; gives how many come before them. `number` is E.164."""
     if not number:
         return BookingRefused(Refusal.NO_NUMBER)
     at.alone()

@@ -124,7 +124,7 @@ class CallerProfile:
 
     @property
     def is_callback(self) -> bool:
-        """Whether we ring them: whoever answers may be somebody else."""
+        """Whether we ring them: whoever answers may be another person."""
         return self.entry.kind == CALLBACK
 
     @property

@@ -1,7 +1,7 @@
 """Cases at a desk: what no machine could settle is looked at by an agent who has time.
 
-The list names nobody. To open a case is to read a file, and the case is the reason; what an agent
-does about it, and that it is settled, is a line of the history of what staff did.
+The list names no person. To open a case is to read a file, and the case is the reason; what an
+agent does about it, and that it is settled, is a line of the history of what staff did.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def open_case(
         return None
     (shown,) = _open(connection, [case])
     if case.request_id is not None:
-        # Whose number it is, nobody knows yet: there is no file to read.
+        # Whose number it is, no person knows yet: there is no file to read.
         asked = requests.load(connection, store.vault, case.request_id)
         if asked is None:
             return OpenedCase(shown, None)
@@ -183,7 +183,7 @@ def ring(
         return _ring_lost(connection, store, staff, case)
     found = read_booking(connection, store, case.booking_id)
     number = found.file.number if found else None
-    # An agent rings whom a text said to be somebody else, too: only they can find out.
+    # An agent rings whom a text said to be another person, too: only they can find out.
     if found is None or not number or phone_capabilities.kind_of_number(number) is PhoneKind.NONE:
         return BookingRefused(Refusal.NO_CALLS)
     file = found.file
@@ -232,7 +232,7 @@ def _ring_typed(
 def close(
     connection: Connection, store: Store, staff: Staff, case_id: str, word: str
 ) -> bool | BookingRefused:
-    """It is settled, in a word of WORDS; False where somebody has closed it before."""
+    """It is settled, in a word of WORDS; False where a person has closed it before."""
     if word not in WORDS:
         return BookingRefused(Refusal.NO_WORD)
     case = cases.get(connection, case_id, lock=True)

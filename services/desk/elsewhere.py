@@ -37,7 +37,7 @@ _KEY = "desk-link:"
 def take_up(at: DeskWork, staff: Staff, code: str, *, on_line: bool) -> Session | None:
     """What a code is for, with its places under the desk's name, in the caller's transaction.
 
-    None for a wrong code, and where somebody else was quicker. A try counts as a file that is
+    None for a wrong code, and where another person was quicker. A try counts as a file that is
     searched for; after a call it stops. Raises services.desk.search.TooManyProfiles.
     """
     at.alone()
@@ -56,7 +56,7 @@ def take_up(at: DeskWork, staff: Staff, code: str, *, on_line: bool) -> Session 
 
 @dataclass(frozen=True)
 class PartnerSearch:
-    """What an agent has of somebody: `born` of each who comes, and where it is looked for.
+    """What an agent has of a person: `born` of each who comes, and where it is looked for.
 
     `offer` was chosen and is held by the desk; None where nothing is. `number` is E.164.
     """
@@ -100,7 +100,7 @@ def send_link(at: DeskWork, begun: PartnerSearch, *, nonce: str) -> Texted | Boo
         begun.number,
         {"body": body},
         key=_KEY + nonce,
-        # They wait for it on the telephone, at any hour, and nobody is rung instead.
+        # They wait for it on the telephone, at any hour, and no person is rung instead.
         topic=Topic.REPLY,
         call_id=at.desk.call_id or None,
         called=at.desk.called,

@@ -1,4 +1,4 @@
-"""What was written and told to somebody about their booking, as an agent sees it, and once more.
+"""What was written and told to a person about their booking, as an agent sees it, and once more.
 
 What did not come to them stands first. Of a message its topic, its way and its fate are shown; what
 it said is what the booking says.
@@ -112,7 +112,7 @@ def _shown(one: MessageRow, now: datetime, followed: dict[str, MessageRow]) -> M
     why = (one.error_code or "") if fate not in {"arrived", "heard"} else ""
     topic = one.topic or str(Topic.CONFIRMATION if one.kind == "sms" else Topic.CHANGE)
     lost = one.state in FAILING or fate in {"withheld", "refused"}
-    # Of most notices nobody knows before they leave.
+    # Of most notices no person knows before they leave.
     way = one.way or {"sms": "text", VOICE: "call", MAIL: MAIL}.get(one.kind, "")
     return MessageView(one.id, topic, way, fate, at, why, lost and not _goes(one, followed))
 

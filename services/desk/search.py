@@ -1,7 +1,7 @@
-"""Find somebody's booking: three things known of them, or the person on the line; then a reason.
+"""Find a person's booking: three things known of them, or the person on the line; then a reason.
 
 What is found is masked until a reason of a list is chosen; whoever searched for what, and each file
-that was opened, is in the history of what staff did. A file counts, so that nobody reads the
+that was opened, is in the history of what staff did. A file counts, so that no person reads the
 neighbours: beyond MOST_FILES in an hour a search without a caller is refused, and a supervisor is
 told. An agent who has a caller on the line is never stopped.
 """
@@ -40,11 +40,11 @@ LEAST_CRITERIA = 3
 REASONS = ("asked", "rings_back", "message", "centre", "mistake", "complaint")
 # What was found may be opened so long; then it is searched for anew.
 FOUND_FOR = timedelta(hours=1)
-# Files that somebody may open in this time without their caller's own call as the reason. Enough
+# Files that a person may open in this time without their caller's own call as the reason. Enough
 # for work, and no way to read the neighbours.
 MOST_FILES = 60
 FILES_WITHIN = timedelta(hours=1)
-# The act of somebody who reached it, and the board's alert.
+# The act of a person who reached it, and the board's alert.
 TOO_MANY = ALERT = "search_limit"
 _FILES = "desk_file"
 _SHOWN_DIGITS = 2
@@ -64,7 +64,7 @@ class TooManyProfiles(Exception):
 
 @dataclass(frozen=True)
 class Criteria:
-    """What is known of somebody; empty is not known. `number` is E.164."""
+    """What is known of a person; empty is not known. `number` is E.164."""
 
     reference: str = ""
     number: str = ""
@@ -253,7 +253,7 @@ def _counted_for(store: Store, staff: Staff) -> attempts.Subject:
 def _is_below_limit(asked: Asked) -> bool:
     """Whether one more file would be allowed, as far as transactions have ended that counted one.
 
-    It waited for none that was under way. A search which finds somebody counts nothing, so it may
+    It waited for none that was under way. A search which finds a person counts nothing, so it may
     come before that one.
     """
     ((before,),) = asked.rows()

@@ -82,7 +82,7 @@ def dialled(to: str) -> str:
 class Known:
     """What a file is compared with. None: it is not compared with that.
 
-    `campaigns` and `queues` are names; `staffed` are the queues that somebody answers.
+    `campaigns` and `queues` are names; `staffed` are the queues that a person answers.
     """
 
     languages: Collection[str]

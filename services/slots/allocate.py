@@ -33,7 +33,7 @@ class Channel(StrEnum):
     # A freed place goes to whoever waits longest; a supervisor moves people when a centre closes.
     WAITING = "waiting"
     SUPERVISOR = "supervisor"
-    # The service itself frees what nobody could be told of.
+    # The service itself frees what no person could be told of.
     SYSTEM = "system"
 
 
@@ -158,7 +158,7 @@ class Allocate:
         """Hold the earliest place at each centre, with its second where there are two doses.
 
         So with the place beside it, where two services take two. A first one whose second was just
-        taken by somebody else is given back at once. `zone` is that of the centres.
+        taken by another person is given back at once. `zone` is that of the centres.
         """
         held = self._hold(centre_ids, wish, patient=patient)
         if self._apart is None and not self._beside:
@@ -202,7 +202,7 @@ class Allocate:
     ) -> tuple[int, ...] | None:
         """Book all of these places or none; what else the holder holds is given back.
 
-        `stand_in`: none is booked, all are free at once, and by the statements nobody can tell.
+        `stand_in`: none is booked, all are free at once, and by the statements no person can tell.
 
         Gives the places in the order of `chosen`: where a hold ran out, another place of the same
         slot may be in its stead. None when a slot has none left, or leaves no time for what its

@@ -1,4 +1,4 @@
-"""The next days that have free places near somebody, and the hours of one: nothing is taken.
+"""The next days that have free places near a person, and the hours of one: nothing is taken.
 
 At most two statements, of bounded cost: the nearest centres are looked at, and those beyond them
 only where these have nothing.
@@ -116,7 +116,7 @@ def free_hours(
 
 
 def _one_each_half_hour(found: Sequence[FreeSlot], centre_id: str) -> tuple[FreeSlot, ...]:
-    """The first of each half hour: more of them nobody reads through."""
+    """The first of each half hour: more of them no person reads through."""
     first: dict[datetime, FreeSlot] = {}
     for one in found:
         if one.centre_id == centre_id:

@@ -1,4 +1,4 @@
-"""The other side of the door: places that somebody holds or has become free again."""
+"""The other side of the door: places that a person holds or has become free again."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _keep(work: Work, holder: str, place_ids: Sequence[int], keeper: str) -> int
 
 
 def close_place(connection: Connection, store: Store, place_id: int) -> bool:
-    """A place that was made for somebody is not needed any more; False where somebody has it."""
+    """A place that was made for a person is not needed any more; False where a person has it."""
     return places.block_free(connection, store.clock, place_id)
 
 
@@ -83,7 +83,7 @@ def take_back(work: Work, holders: Sequence[str], place_ids: Sequence[int], *, h
 def returning(vault: Vault, caller: str, call_id: str, *, someone_else: bool = False) -> str:
     """The holder of what is kept for whoever rings again from `caller` (E.164).
 
-    A line has one set, and one more for somebody else who spoke there after the first was cut. A
+    A line has one set, and one more for another person who spoke there after the first was cut. A
     withheld number (empty) is found again by the code that was told in the call. 40 letters.
     """
     index = vault.index("phone", caller) if caller else vault.index("call", call_id)
@@ -110,7 +110,7 @@ def keep_for_undo(
     *,
     within: timedelta = UNDO_WITHIN,
 ) -> list[int]:
-    """Take cancelled places from a booking, and keep them until nobody can take that back.
+    """Take cancelled places from a booking, and keep them until no person can take that back.
 
     That is possible `within` this time. Gives those that are not kept, for they are blocked.
     """

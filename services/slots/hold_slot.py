@@ -71,7 +71,7 @@ def hold_slots(work: Work, holder: Holder, wanted: HoldRequest) -> list[HeldSlot
     Three centres where there are three; else the nearest one gives slots some hours and a day
     apart. Where fewer than `campaign.few_places` are free in reach, a single slot is held, so that
     the last places go to as many callers. What the holder held before is given back first. An empty
-    list means that the last look saw nothing free, or that what it saw was somebody's for as long
+    list means that the last look saw nothing free, or that what it saw was a person's for as long
     as a caller can wait (PATIENCE_IN_ALL).
     """
     if wanted.holds:

@@ -1,6 +1,6 @@
 """Where the nearest free slot is when there is none within the campaign's radius.
 
-Looks without taking anything: nobody is sent so far before they have asked for it.
+Looks without taking anything: no person is sent so far before they have asked for it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from services.centres.directory import NearbyCentre
 from services.slots.allocate import Allocate, Channel, Holder
 from services.work import Work
 
-# Nobody is sent farther than this, however far the caller would go; a campaign whose own radius is
-# larger says so itself.
+# No person is sent farther than this, however far the caller would go; a campaign whose own radius
+# is larger says so itself.
 FARTHEST_KILOMETRES = 150.0
 # Seconds for which "nothing free at this centre" need not be found out again: on the day on which
 # everything is taken, everybody would ask.
 NOTHING_FRESH_SECONDS = 10.0
-# Beyond the campaign's radius nobody is moved without being asked; up to here a place is kept.
+# Beyond the campaign's radius no person is moved without being asked; up to here a place is kept.
 KEPT_WITHIN_KILOMETRES = 150.0
 _RING = 60
 # No caller waits longer than this to hear where else there is something.

@@ -4,7 +4,7 @@ Hours are wall-clock times in the centre's own time zone, whatever the season: 0
 both sides of a change of clocks, and times that a change leaves out get no slot.
 
 New places are offered to those who wait in the transaction that opens them: afterwards would be too
-late, for the quickest channel looks several times a second. Where somebody waits, each centre is a
+late, for the quickest channel looks several times a second. Where a person waits, each centre is a
 transaction of its own: smaller ones would offer a first appointment before its second is there, and
 larger ones would keep others waiting, for each offer takes some milliseconds. Places that are
 released later are not offered: that moment is for all channels alike.
@@ -44,7 +44,7 @@ COUNTED_EVERY_TIMES: Final = 8
 MOST_DAYS: Final = 366
 MOST_PLACES: Final = 200
 MINUTES_A_DAY: Final = 24 * 60
-# Of a slot, where nobody said anything.
+# Of a slot, where no person said anything.
 EVERY_MINUTES: Final = 10
 CAPACITY: Final = 1
 # Of `list_slots`.
@@ -172,7 +172,7 @@ def open_spans(
 ) -> OpenReport:
     """As open_slots(), with days of its own for each centre. `watch` counts centres.
 
-    `on_new` hears of new places; None where nobody can wait for them, as in a demonstration.
+    `on_new` hears of new places; None where no person can wait for them, as in a demonstration.
     """
     report = OpenReport()
     now = clock.now()

@@ -44,7 +44,7 @@ log = structlog.get_logger()
 
 
 class NoPhone(Exception):
-    """Without a telephone number nobody can be told that a place is free."""
+    """Without a telephone number no person can be told that a place is free."""
 
 
 class NoPlace(Exception):
@@ -75,7 +75,7 @@ class WaitingListPosition:
 
 
 def join(work: Work, who: Waiter, entry_id: str = "") -> str:
-    """Put somebody on the list, in the caller's transaction; gives the id of their entry.
+    """Put a person on the list, in the caller's transaction; gives the id of their entry.
 
     A new entry has `entry_id`, where one is given.
 
@@ -83,7 +83,7 @@ def join(work: Work, who: Waiter, entry_id: str = "") -> str:
     meanwhile it waits for no more (`freed_slot_offers.narrowed`).
 
     One live entry for each person: a second wish gives the first entry and changes nothing of it.
-    Twins share a birth date and a line: who is asked for as somebody else than whoever put
+    Twins share a birth date and a line: who is asked for as another person than whoever put
     themselves on the list there is the second of them. Whoever is booked already gets an entry like
     any other, which is never offered anything, so that a stranger learns nothing. Raises NoPhone
     and NoPlace.
@@ -109,14 +109,14 @@ def join(work: Work, who: Waiter, entry_id: str = "") -> str:
 
 
 def _rank(work: Work, who: Waiter) -> int:
-    """2 for a twin, and for that of somebody who put themselves on the list; else as asked for."""
+    """2 for a twin, and for that of a person who put themselves on the list; else as asked for."""
     if who.twin:
         return 2
     if not who.for_other or who.rank != 1:
         return who.rank
     there = find(work, born=who.born, number=who.number)
     entry = waiting.load(work.connection, work.store.vault, there) if there else None
-    # For somebody else twice is the same person again, as far as anybody knows.
+    # For another person twice is the same person again, as far as anybody knows.
     return 1 if entry is None or entry.for_other else 2
 
 
@@ -134,7 +134,7 @@ def find_kept(
 
     The number that rings and the birth date prove it together, and neither of them alone: a number
     may be forged and birth dates guessed. A stranger learns nothing by trying: what is told after
-    too many tries is told where nobody waits, too.
+    too many tries is told where no person waits, too.
 
     Of several (twins share a line and a birth date) the one whose offer ends first. The try is
     counted: after three wrong ones in a call, or five in a day from a number, a right one finds
@@ -166,7 +166,7 @@ def position(connection: Connection, store: Store, entry_id: str) -> WaitingList
 
 
 def leave(work: Work, entry_id: str) -> bool:
-    """Take somebody off the list; what they were offered goes to the next.
+    """Take a person off the list; what they were offered goes to the next.
 
     False when they were not on it.
     """
@@ -193,7 +193,7 @@ def accept(
     """Book what is held for an entry, in the caller's transaction; again, it gives the same.
 
     An offer that ran out is still theirs until it is passed on. `text_to` is where the confirmation
-    goes as a text, or None for nowhere. `chosen` are the places that they heard of: nobody is
+    goes as a text, or None for nowhere. `chosen` are the places that they heard of: no person is
     booked for another hour, though it is what they are offered by now. Raises
     services.booking.confirm_booking.NoReference.
     """
@@ -207,7 +207,7 @@ def accept(
     if _is_another(held, chosen):
         return Unbooked.GONE
     if len(held) != entry.doses:
-        # A dead scheduler: the hold ran out, and the place may be somebody else's.
+        # A dead scheduler: the hold ran out, and the place may be another person's.
         _gone(work, entry)
         return Unbooked.GONE
     work, held, left = _still_wanted(work, entry, held)
@@ -293,7 +293,7 @@ def decline(work: Work, entry_id: str, *, chosen: Sequence[int] = ()) -> bool:
 def advance(store: Store, campaigns: Callable[[], Sequence[Campaign]]) -> int:
     """Pass on every offer that ran out, each in a transaction of its own; gives how many did.
 
-    One that nobody can be told of, or not in time, is as good as run out. What was cancelled and
+    One that no person can be told of, or not in time, is as good as run out. What was cancelled and
     cannot be taken back any more goes the same way. `campaigns` are all that there are. Safe to run
     twice at the same time.
     """
@@ -344,7 +344,7 @@ def _lapse(
             outcome = OfferOutcome.UNTOLD
             offers.uncount(connection, entry_id)
         elif lapsed and not offers.was_told(connection, entry_id):
-            # Nobody could answer: they are asked again, and may be about the same hour.
+            # No person could answer: they are asked again, and may be about the same hour.
             outcome = OfferOutcome.UNTOLD
             offers.forget(connection, store.clock, entry_id)
         elif entry.offers > 1:
@@ -357,7 +357,7 @@ def _lapse(
         work = Work(connection, store, asked, others=others)
         freed = _pass_on(work, entry_id)
         if outcome is OfferOutcome.UNTOLD and campaign is not None:
-            # What nobody behind them wants is theirs before it is everybody's.
+            # What no person behind them wants is theirs before it is everybody's.
             offer_freed(work, freed)
     return True
 
@@ -390,7 +390,7 @@ def _settle(
 
 
 def _pass_on(work: Work, entry_id: str, also: Sequence[int] = ()) -> list[int]:
-    """Give what an entry holds to those behind it; nobody sees it free in between."""
+    """Give what an entry holds to those behind it; no person sees it free in between."""
     freed = sorted({*give_back_holds(work.connection, waiting.holder_of(entry_id)), *also})
     offer_freed(work, freed, but_not=entry_id)
     return freed

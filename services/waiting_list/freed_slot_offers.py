@@ -7,12 +7,12 @@ from one to the other. A scheduler that is dead delays the next offer; the hold 
 same, and the place is there for everybody.
 
 The time of an offer counts from when it can be told: what is freed at night is kept until the
-morning and so much longer. Whom nobody may tell in time is passed over for that place.
+morning and so much longer. Whom no person may tell in time is passed over for that place.
 
-What counts as freed are places that somebody had booked, new ones, and those whose hold ran out: in
-the next sweep what nobody took since is offered (`jobs.scheduler.tidy`). A hold that is given back
-is none: the place was to be had by all before, and somebody was choosing it. What was cancelled is
-kept for a while, so that it can be taken back: it is freed at the end of that.
+What counts as freed are places that a person had booked, new ones, and those whose hold ran out: in
+the next sweep what no person took since is offered (`jobs.scheduler.tidy`). A hold that is given
+back is none: the place was to be had by all before, and a person was choosing it. What was
+cancelled is kept for a while, so that it can be taken back: it is freed at the end of that.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from services.work import Work
 GRACE = timedelta(minutes=15)
 # Close to its hour a place is offered for half as long, or a quarter …; never for less than this.
 SHORTEST_OFFER = timedelta(minutes=10)
-# Somebody whom a place does not suit after all costs a few statements; so many at most.
+# A person whom a place does not suit after all costs a few statements; so many at most.
 MOST_TRIES = 20
 # Places that are offered by one statement; cancellations, each a transaction of its own, that are
 # looked after together.
@@ -62,11 +62,11 @@ def offer_freed(work: Work, place_ids: Sequence[int], *, but_not: str | None = N
     """Offer freed places to those who wait, in the caller's transaction; gives how many were.
 
     Places that are not free (blocked, held, not released yet), that start too soon or beyond the
-    campaign's horizon, and those that nobody waits for are left as they are: free for all. The
+    campaign's horizon, and those that no person waits for are left as they are: free for all. The
     first of the list gets the earliest. `but_not` is an entry that is not asked this time.
 
     A place that serves several services is for the people of all of them (`work.others`): whoever
-    comes first in the lists together has it. Where nobody waits this is one statement for each
+    comes first in the lists together has it. Where no person waits this is one statement for each
     campaign.
     """
     now = work.store.clock.now()
@@ -120,7 +120,7 @@ def _offer_to_all(queues: Sequence[tuple[_Queue, Sequence[Freed]]]) -> int:
             elif queue.first_for(some[-1]) is None:
                 # Nor does anybody wait for the last one: this is the end of that list.
                 del serves[queue]
-        # What one of them has by now is offered to nobody else.
+        # What one of them has by now is offered to no other person.
         offered += any(
             queue.offer([one]) for _, _, queue in sorted(in_order, key=lambda each: each[:2])
         )
@@ -224,7 +224,7 @@ def narrowed(work: Work, entry: WaitingListEntry) -> WaitingListEntry | None:
 def offer_lasts(campaign: Campaign, until_start: timedelta) -> timedelta | None:
     """How long a place that starts so much later is offered; None when it is too late for that.
 
-    What is not taken must be of use to somebody else: the offer ends `campaign.lead` before.
+    What is not taken must be of use to another person: the offer ends `campaign.lead` before.
     """
     lasts = campaign.waiting_offer
     while lasts > until_start - campaign.lead:
@@ -236,17 +236,17 @@ def offer_lasts(campaign: Campaign, until_start: timedelta) -> timedelta | None:
 
 
 class _Came(Enum):
-    """What came of offering a place to somebody."""
+    """What came of offering a place to a person."""
 
     OFFERED = auto()
-    # It suits nobody who needs as many; it does not suit them, but maybe others.
+    # It suits no person who needs as many; it does not suit them, but maybe others.
     TO_NOBODY = auto()
     NOT_TO_THEM = auto()
 
 
 @dataclass(frozen=True)
 class _When:
-    """How long somebody has, counted from `tells_at` (UTC), and how long that is from now."""
+    """How long a person has, counted from `tells_at` (UTC), and how long that is from now."""
 
     tells_at: datetime
     wait: timedelta
@@ -286,7 +286,7 @@ class _Queue:
         return offered[True]
 
     def first_for(self, one: Freed) -> tuple[int, datetime, str] | None:
-        """Where whoever it may suit first stands in the list; None: it is for nobody here."""
+        """Where whoever it may suit first stands in the list; None: it is for no person here."""
         found = self._candidates(one, self.campaign.doses)
         return found[0].order if found else None
 
@@ -322,7 +322,7 @@ class _Queue:
                     unsuited.append(candidate.id)
                     continue
                 if candidate.booked and not several:
-                    # Their person booked otherwise; nobody else would notice.
+                    # Their person booked otherwise; no other person would notice.
                     waiting.settle(self.connection, self.store.clock, entry.id, "taken")
                     continue
                 came = self._offer_to(entry, one)

@@ -18,8 +18,8 @@ from services.store import Store
 class OfferFigures:
     """Offers of now (`out`, `untold` of them wait for the morning), and what ended today.
 
-    `unreached` never left the house, and count for nobody. `median_minutes` is how long a yes or a
-    no took today, from when it could be told; None where there was none.
+    `unreached` never left the house, and count for no person. `median_minutes` is how long a yes or
+    a no took today, from when it could be told; None where there was none.
     """
 
     out: int

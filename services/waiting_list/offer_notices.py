@@ -57,11 +57,11 @@ class OfferNotices:
     def offer(
         self, connection: Connection, store: Store, claimed: ClaimedMessage
     ) -> ReadyNotice | None:
-        """What somebody is told of a place that is kept for them; None once it is not."""
+        """What a person is told of a place that is kept for them; None once it is not."""
         told = claimed.payload
         entry = waiting.load(connection, store.vault, str(told.get("entry", "")))
         campaign = self.campaign_of(str(told.get("campaign", "")))
-        # A text after a call that reached nobody tells of the same offer.
+        # A text after a call that reached no person tells of the same offer.
         offer_id = str(told.get("of", claimed.id))
         if entry is None or campaign is None or entry.state != EntryState.OFFERED:
             return None
@@ -102,7 +102,7 @@ class OfferNotices:
     def news(
         self, connection: Connection, store: Store, claimed: ClaimedMessage
     ) -> ReadyNotice | Later | None:
-        """What somebody wished to be told; put off with its moment, and not told who booked."""
+        """What a person wished to be told; put off with its moment, and not told who booked."""
         told = claimed.payload
         if "news" not in told:
             return Later(store.clock.now() + _NOT_OURS_FOR)
@@ -141,7 +141,7 @@ def _whose(told: Mapping[str, Any], news: News) -> Whose | None:
 
 
 def not_reached(connection: Connection, store: Store, message_id: str) -> str | None:
-    """A call about an offer reached nobody: one text of it, at once, where texts go.
+    """A call about an offer reached no person: one text of it, at once, where texts go.
 
     In the transaction that ends the try; gives the id of the text where it is new. Nothing for a
     message that tells of something else.

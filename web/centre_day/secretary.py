@@ -68,7 +68,7 @@ _IS_WELL: Final = frozenset(
 class Told:
     """What a look for a person came to, as a page says it.
 
-    `sought` is what was typed, to be kept where nobody was found.
+    `sought` is what was typed, to be kept where no person was found.
     """
 
     found: FoundPeople
@@ -198,7 +198,7 @@ class _Views:
 
     @roles("secretary", "supervisor", poll=True)
     def etat(self) -> ResponseReturnValue:
-        """What the page asks for by itself: counts and marks, and nobody's data."""
+        """What the page asks for by itself: counts and marks, and no person's data."""
         at = self._asked(known=True) or abort(HTTPStatus.NOT_FOUND)
         marks, counts = secretary.read_marks(at)
         told = {**asdict(counts), "expected": counts.expected, "to_give": counts.to_give}
@@ -408,7 +408,7 @@ class _Views:
     def close_hours(self) -> ResponseReturnValue:
         at, form = self._here(), request.form
         people = form.get("people", type=int) or 0
-        # Closing that concerns nobody needs no password.
+        # Closing that concerns no person needs no password.
         if people and not is_proved():
             return _unproved(self._closing_url(at))
         try:

@@ -1,6 +1,6 @@
 """A sentence or two that an agent can read to a caller, in the caller's language.
 
-It says what is known of their wish and asks what is missing first. It names nobody and tells no
+It says what is known of their wish and asks what is missing first. It names no person and tells no
 birth date: a line may be shared, and a call back may be answered by another person.
 """
 
