@@ -391,7 +391,7 @@ def test_two_who_book_the_same_person_at_once_have_one_booking(
     seen_first = look_up.known
     asked = iter([blind])
     monkeypatch.setattr(
-        bookings, "known", lambda *given, **more: next(asked, None) or seen_first(*given, **more)
+        look_up, "known", lambda *given, **more: next(asked, None) or seen_first(*given, **more)
     )
     asks(town, "one", rank=2)
     asks(town, "one-again")
