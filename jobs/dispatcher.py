@@ -14,7 +14,7 @@ import structlog
 
 from jobs import timed
 from jobs.timed import Task
-from models.agents import agents
+from models.agents import stored_commands
 from services.agents import presence, provider_commands, reserve
 from services.agents.ask_after import ask_after
 from services.agents.call_back import CallBack
@@ -95,7 +95,7 @@ def _make_queues(store: Store, control: CallControl) -> int:
 
 def _forget(store: Store) -> int:
     with store.database.transaction() as connection:
-        return agents.delete_old(connection, store.clock, FORGET_AFTER)
+        return stored_commands.delete_old(connection, store.clock, FORGET_AFTER)
 
 
 def run(

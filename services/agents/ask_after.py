@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from models.agents import agents
-from models.agents.agents import Leg
+from models.agents import conversations, legs
+from models.agents.legs import Leg
 from models.call import calls
 from models.queue import queues
 from models.queue.queues import QueueEntry
@@ -39,29 +39,29 @@ CallOver = Callable[[str, str], object]
 def ask_after(store: Store, control: CallControl, call_over: CallOver) -> int:
     """One round; gives how many lines were over. Raises nothing for what a provider can do."""
     with store.database.statement() as connection:
-        silent = agents.silent_entries(connection, store.clock, SILENT, limit=AT_ONCE)
+        silent = conversations.silent_entries(connection, store.clock, SILENT, limit=AT_ONCE)
     over = 0
     for entry_id in silent:
         with store.database.transaction() as connection:
-            if not agents.note_asked(connection, store.clock, entry_id, SILENT):
+            if not conversations.note_asked(connection, store.clock, entry_id, SILENT):
                 # Another process asks.
                 continue
             entry = queues.load(connection, store.vault, entry_id)
-            legs = agents.legs_of(
+            lines = legs.of_entry(
                 connection, store.vault, entry_id, ("agent", "third", "supervisor")
             )
         if entry is None:
             continue
         try:
-            over += _ask(store, control, call_over, entry, legs)
+            over += _ask(store, control, call_over, entry, lines)
         except (Busy, NoAnswer):
             # It has other troubles; the next round asks after the next ones.
             break
-    return over + _end_wrapups_of_nobody(store)
+    return over + _end_wrapups_without_agent(store)
 
 
 def _ask(
-    store: Store, control: CallControl, call_over: CallOver, entry: QueueEntry, legs: list[Leg]
+    store: Store, control: CallControl, call_over: CallOver, entry: QueueEntry, lines: list[Leg]
 ) -> int:
     """Ask after the lines of one entry. Raises Busy, NoAnswer."""
     over = 0
@@ -71,7 +71,7 @@ def _ask(
     if entry.call_id and (ended := _end_of(control, entry.call_id, unknown)):
         call_over(entry.call_id, ended)
         over += 1
-    for leg in legs:
+    for leg in lines:
         if leg.provider_sid and (ended := _end_of(control, leg.provider_sid, unknown)):
             told = connect_agent.leg_told(store, leg.id, leg.provider_sid, ended)
             over += told is not None
@@ -90,10 +90,10 @@ def _end_of(control: CallControl, call_sid: str, unknown: str) -> str:
     return status if calls.is_over(status) else ""
 
 
-def _end_wrapups_of_nobody(store: Store) -> int:
+def _end_wrapups_without_agent(store: Store) -> int:
     """End entries that are over and have no agent to wrap them up."""
     with store.database.statement() as connection:
-        left = agents.wrapups_of_nobody(connection, store.clock, SILENT)
+        left = conversations.wrapups_without_agent(connection, store.clock, SILENT)
     ended = 0
     for entry_id in left:
         with store.database.transaction() as connection:

@@ -20,8 +20,8 @@ from flows.agents import RungPerson
 from flows.session import CallerKind, Session
 from flows.steps.resume import ENTRY_OF
 from flows.understanding import NotUnderstood, telephone
-from models.agents import agents
-from models.agents.agents import NewLeg
+from models.agents import agents, legs, stored_commands
+from models.agents.legs import NewLeg
 from models.call import turns
 from models.database import Connection
 from models.messages import freezes
@@ -159,7 +159,7 @@ class CallBack:
 
     def _dial(self, connection: Connection, store: Store, promise: QueueEntry) -> str | None:
         """Store one try and the command to dial; returns the command's id, None if not allowed."""
-        if promise.state != "reserved" or agents.legs_of(
+        if promise.state != "reserved" or legs.of_entry(
             connection, store.vault, promise.id, ("callback",)
         ):
             return None
@@ -248,7 +248,7 @@ class CallBack:
             with store.database.transaction() as connection:
                 if callbacks.is_try_of(connection, store.clock, try_id, call_sid):
                     state = states.get(status, "answered")
-                    agents.move_leg(connection, store.clock, try_id, state)
+                    legs.move(connection, store.clock, try_id, state)
             return ""
         return self._over(store, try_id, _OUTCOMES[status], call_sid)
 
@@ -258,7 +258,7 @@ class CallBack:
             if call_sid and not callbacks.is_try_of(connection, store.clock, try_id, call_sid):
                 # Over already; or the second of two calls, where the provider was asked twice.
                 return False, None
-            if not agents.move_leg(connection, store.clock, try_id, "ended", outcome=outcome):
+            if not legs.move(connection, store.clock, try_id, "ended", outcome=outcome):
                 return False, None
             # A waiting promise lost its agent while it rang: the try counts all the same.
             if promise is None or promise.state not in {"waiting", "reserved"}:
@@ -372,7 +372,7 @@ class CallBack:
         promise = callbacks.of_try(connection, store.vault, try_id)
         if promise is None or not callbacks.is_try_of(connection, store.clock, try_id, call_sid):
             return None
-        agents.move_leg(connection, store.clock, try_id, "answered")
+        legs.move(connection, store.clock, try_id, "answered")
         machine = promise.mode == MACHINE
         rung_as = promise.reason if promise.message_id else MACHINE
         kind = kind_of(promise.number) or CallerKind.NONE
@@ -465,7 +465,7 @@ def answered(connection: Connection, store: Store, try_id: str, call_id: str) ->
     if promise is not None and promise.message_id:
         is_there = voice_messages.is_there(connection, store, promise, try_id, call_id)
         return RungPerson.MACHINE if is_there else RungPerson.OVER
-    ours = agents.move_leg(connection, store.clock, try_id, "ended", outcome=REACHED)
+    ours = legs.move(connection, store.clock, try_id, "ended", outcome=REACHED)
     if promise is None or promise.state not in {"waiting", "reserved"}:
         return RungPerson.OVER
     if ours:
@@ -477,7 +477,7 @@ def answered(connection: Connection, store: Store, try_id: str, call_id: str) ->
     if promise.state == "waiting" or not ours or not _agent_has_them(connection, store, promise):
         return RungPerson.LINE
     callbacks.answered(connection, clock, promise.id, call_id, "talking")
-    agents.settle(connection, clock, promise.id, (CommandKind.DIAL_CALLBACK,))
+    stored_commands.settle(connection, clock, promise.id, (CommandKind.DIAL_CALLBACK,))
     return RungPerson.AGENT
 
 
@@ -490,7 +490,7 @@ def _agent_has_them(connection: Connection, store: Store, promise: QueueEntry) -
 def refused(connection: Connection, store: Store, try_id: str) -> None:
     """The person who picked up wants no call, in their call's transaction."""
     promise = callbacks.of_try(connection, store.vault, try_id, lock=True)
-    agents.move_leg(connection, store.clock, try_id, "ended", outcome=REFUSED)
+    legs.move(connection, store.clock, try_id, "ended", outcome=REFUSED)
     if promise is not None and promise.message_id:
         if voice_messages.refused(connection, store, promise):
             CALLBACKS.labels(REFUSED).inc()

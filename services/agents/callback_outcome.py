@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from models.agents import agents
+from models.agents import legs
 from models.database import Connection
 from models.queue import callbacks, queues
 from models.queue.queues import QueueEntry
@@ -97,14 +97,12 @@ def _before_talk(
     connection: Connection, store: Store, call_back: CallBack, entry: QueueEntry, outcome: str
 ) -> _Closed:
     """Nobody proved to be there: what rings is hung up, and the promise is tried again or over."""
-    tries = agents.legs_of(connection, store.vault, entry.id, ("callback",))
+    tries = legs.of_entry(connection, store.vault, entry.id, ("callback",))
     if outcome not in BEFORE_TALK and (outcome not in _TRY or not tries):
         return _Closed("not_rung")
     commands = []
     for one in tries:
-        agents.move_leg(
-            connection, store.clock, one.id, "ended", outcome=_TRY.get(outcome, outcome)
-        )
+        legs.move(connection, store.clock, one.id, "ended", outcome=_TRY.get(outcome, outcome))
         commands.append(connect_agent.hang_up_leg(connection, store, one))
     if outcome in _TRY:
         message = call_back.missed(connection, store, entry, _TRY[outcome])

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from enum import StrEnum
 
-from models.agents import agents
-from models.agents.agents import NewCommand, NewLeg
+from models.agents import legs, stored_commands
+from models.agents.legs import NewLeg
+from models.agents.stored_commands import NewCommand
 from models.database import Connection
 from services.store import Store
 
@@ -50,7 +51,7 @@ RING_PATHS = {
 def add(connection: Connection, store: Store, new: NewCommand) -> str:
     """Store a provider command in the given transaction; returns its id, or that of its key."""
     made = store.chance.identifier()
-    return agents.add_command(connection, store.clock, store.vault, made, new, DESKS_TURN)
+    return stored_commands.add(connection, store.clock, store.vault, made, new, DESKS_TURN)
 
 
 def ring(
@@ -65,7 +66,7 @@ def ring(
 
     `caller_id` is what is seen there; empty: the account's own.
     """
-    agents.add_leg(connection, store.clock, store.vault, new)
+    legs.add(connection, store.clock, store.vault, new)
     rings = NewCommand(
         _RINGS[new.kind],
         f"ring:{new.id}",

@@ -21,8 +21,9 @@ from flows.agents import AfterAgent, BackFromAgent
 from flows.session import Session
 from flows.steps.line import QUEUE
 from models import turn_days
-from models.agents import agents
-from models.agents.agents import ClaimedCommand, Leg, NewCommand
+from models.agents import agents, conversations, legs, stored_commands
+from models.agents.legs import Leg
+from models.agents.stored_commands import ClaimedCommand, NewCommand
 from models.call import turns
 from models.call.turns import Body
 from models.database import Connection
@@ -97,8 +98,8 @@ DialCallback = Callable[[Connection, Store, QueueEntry], None]
 def picked_up(store: Store, leg_id: str, call_sid: str) -> Leg | None:
     """A called person picked up; None when the leg is not wanted any more."""
     with store.database.transaction() as connection:
-        agents.move_leg(connection, store.clock, leg_id, "answered", provider_sid=call_sid)
-        leg = agents.get_leg(connection, store.vault, leg_id)
+        legs.move(connection, store.clock, leg_id, "answered", provider_sid=call_sid)
+        leg = legs.get(connection, store.vault, leg_id)
     return leg if leg and leg.state != "ended" and leg.provider_sid == call_sid else None
 
 
@@ -131,7 +132,7 @@ def enters(
         if leg.kind == "supervisor":
             coached, muted = heard_by_whom(connection, store, leg, entry)
         entering = Entering(entry.id, entry.language, muted=muted, coached_sid=coached)
-        if not agents.move_leg(connection, store.clock, leg.id, "joined", provider_sid=call_sid):
+        if not legs.move(connection, store.clock, leg.id, "joined", provider_sid=call_sid):
             return entering
         if leg.kind == "third" and leg.staff_id is not None:
             agents.talks(connection, store.clock, leg.staff_id, entry.id, of_entry=entry.id)
@@ -168,7 +169,7 @@ def _claim_turn(connection: Connection, store: Store, leg_id: str) -> _Claimed |
     A turn with an effect that is in flight has claimed that number: it is waited for, stays what
     it is, and the call is taken after it.
     """
-    leg = agents.get_leg(connection, store.vault, leg_id)
+    leg = legs.get(connection, store.vault, leg_id)
     if leg is None or leg.kind != "agent" or leg.entry_id is None:
         return None
     if leg.state in {"joined", "ended"}:
@@ -193,7 +194,7 @@ def _begin_talk(
 ) -> None:
     """The entry talks, its call's next turn says so, and a command brings the caller there."""
     staff_id = entry.staff_id or ""
-    agents.answered(connection, store.clock, entry.id, staff_id)
+    conversations.answered(connection, store.clock, entry.id, staff_id)
     agents.talks(connection, store.clock, staff_id, entry.id)
     in_menu = entry.reason == TAKEN and taken.before.step != QUEUE
     brought = bring(taken.before, entry.id, in_menu, taken.number + 1)
@@ -226,7 +227,7 @@ def heard_by_whom(
     connection: Connection, store: Store, leg: Leg, entry: QueueEntry
 ) -> tuple[str, bool]:
     """The call that alone hears a supervisor's line (empty: all hear it), and whether none does."""
-    theirs = agents.leg_of_entrys_agent(connection, store.vault, entry.id, entry.staff_id)
+    theirs = legs.of_entrys_agent(connection, store.vault, entry.id, entry.staff_id)
     coached = theirs.provider_sid if theirs and leg.mode == "whisper" else None
     return coached or "", leg.mode == "listen" or (leg.mode == "whisper" and not coached)
 
@@ -238,11 +239,11 @@ def _leg_and_entry(
 
     A second call of one line, should the provider ever make one, is not theirs either.
     """
-    known = agents.get_leg(connection, store.vault, leg_id)
+    known = legs.get(connection, store.vault, leg_id)
     if known is None or known.entry_id is None:
         raise _NotTheirs
     entry = queues.load(connection, store.vault, known.entry_id, lock=True)
-    leg = agents.get_leg(connection, store.vault, leg_id, lock=True)
+    leg = legs.get(connection, store.vault, leg_id, lock=True)
     if entry is None or leg is None or leg.state == "ended":
         raise _NotTheirs
     if leg.provider_sid not in {None, call_sid}:
@@ -257,7 +258,7 @@ def seen_in_conference(
     if not joined and call_sid:
         # The end of an agent's or third's line is reported by itself, too: the first report counts.
         with store.database.statement() as connection:
-            ours = agents.leg_of_call(connection, store.vault, call_sid)
+            ours = legs.of_call(connection, store.vault, call_sid)
         if ours is not None and ours.kind != "callback" and ours.entry_id == entry_id:
             leg_told(store, ours.id, call_sid, "completed")
             return
@@ -272,13 +273,13 @@ def seen_in_conference(
                 # Agent and third person have talked; no other party is told of the caller's end.
                 hang_up_legs(connection, store, entry)
             return
-        agents.set_conference(connection, entry_id, conference_sid)
+        conversations.set_conference(connection, entry_id, conference_sid)
         if not is_caller:
-            leg = agents.leg_of_call(connection, store.vault, call_sid) if call_sid else None
+            leg = legs.of_call(connection, store.vault, call_sid) if call_sid else None
             if leg is not None and leg.entry_id == entry_id:
-                agents.move_leg(connection, store.clock, leg.id, "joined")
+                legs.move(connection, store.clock, leg.id, "joined")
             return
-        agents.settle(connection, store.clock, entry_id, (CommandKind.BRING_CALLER,))
+        stored_commands.settle(connection, store.clock, entry_id, (CommandKind.BRING_CALLER,))
         if entry.state != "talking" and not _with(connection, store, entry):
             # Brought into a conversation that was over by then: no agent will ever come.
             return_caller(connection, store, entry, again=True)
@@ -300,12 +301,10 @@ def leg_told(store: Store, leg_id: str, call_sid: str, status: str) -> Leg | Non
     def tell(connection: Connection) -> Leg | None:
         clock = store.clock
         if status in going_on:
-            agents.move_leg(connection, clock, leg_id, going_on[status], provider_sid=call_sid)
+            legs.move(connection, clock, leg_id, going_on[status], provider_sid=call_sid)
             return None
         leg, entry = _leg_and_entry(connection, store, leg_id, call_sid)
-        agents.move_leg(
-            connection, clock, leg_id, "ended", provider_sid=call_sid, outcome=status[:20]
-        )
+        legs.move(connection, clock, leg_id, "ended", provider_sid=call_sid, outcome=status[:20])
         _left(connection, store, leg, entry)
         return leg
 
@@ -344,12 +343,12 @@ def _left(connection: Connection, store: Store, leg: Leg, entry: QueueEntry) -> 
 
 def _with(connection: Connection, store: Store, entry: QueueEntry) -> list[Leg]:
     """The agents' and third persons' lines in a conversation or on their way there."""
-    return agents.legs_of(connection, store.vault, entry.id, ("agent", "third"))
+    return legs.of_entry(connection, store.vault, entry.id, ("agent", "third"))
 
 
 def lose_agent(connection: Connection, store: Store, entry: QueueEntry, staff_id: str) -> None:
     """The agent's line broke: the caller waits in front, the agent is asked if they are ready."""
-    if not agents.wait_again(connection, store.clock, entry.id, staff_id):
+    if not conversations.wait_again(connection, store.clock, entry.id, staff_id):
         return
     if entry.kind == queues.CALLBACK:
         # The caller was rung and is on the line, so the entry becomes a call.
@@ -380,10 +379,10 @@ def give_back(
             ended_at=clock.at(),
         )
     else:
-        given = agents.wait_again(connection, clock, entry.id, staff_id)
+        given = conversations.wait_again(connection, clock, entry.id, staff_id)
     if not given:
         return False
-    agents.settle(connection, clock, entry.id, (CommandKind.RING_AGENT,))
+    stored_commands.settle(connection, clock, entry.id, (CommandKind.RING_AGENT,))
     hang_up_legs(connection, store, entry)
     if why:
         _pause_for(connection, store, staff_id, entry.id, why)
@@ -440,7 +439,7 @@ def close_talk(
 
     Returns the commands' ids, the caller's first; none when the conversation was over already.
     """
-    if not agents.end_talk(connection, store.clock, entry.id, staff_id, outcome):
+    if not conversations.end_talk(connection, store.clock, entry.id, staff_id, outcome):
         return []
     asked = return_caller(connection, store, entry, at_once=False)
     return [*asked, *hang_up_legs(connection, store, entry, at_once=False)]
@@ -471,7 +470,7 @@ def return_caller(
         at_once=at_once,
     )
     # A caller must not be brought into a conversation that is over.
-    agents.settle(connection, store.clock, entry.id, (CommandKind.BRING_CALLER,))
+    stored_commands.settle(connection, store.clock, entry.id, (CommandKind.BRING_CALLER,))
     return [add(connection, store, new)]
 
 
@@ -489,7 +488,7 @@ def hang_up_legs(
     Returns the commands' ids. The line of a callback belongs to its caller and is kept.
     """
     asked = []
-    for leg in agents.legs_of(connection, store.vault, entry.id, kinds):
+    for leg in legs.of_entry(connection, store.vault, entry.id, kinds):
         if leg.id == but:
             continue
         if leg.kind == "third" and leg.staff_id is not None and leg.staff_id != entry.staff_id:
@@ -500,7 +499,7 @@ def hang_up_legs(
 
 def hang_up_leg(connection: Connection, store: Store, leg: Leg, *, at_once: bool = False) -> str:
     """End one line, and store the provider command that does; returns its id."""
-    agents.move_leg(connection, store.clock, leg.id, "ended", outcome="over")
+    legs.move(connection, store.clock, leg.id, "ended", outcome="over")
     new = NewCommand(
         CommandKind.HANG_UP,
         f"hang_up:{leg.id}",
@@ -531,10 +530,10 @@ def caller_gone(connection: Connection, store: Store, call_id: str) -> bool:
         return give_back(connection, store, entry, entry.staff_id, "")
     if entry.state != "talking":
         return False
-    agents.end_talk(connection, store.clock, entry.id, entry.staff_id, HUNG_UP)
+    conversations.end_talk(connection, store.clock, entry.id, entry.staff_id, HUNG_UP)
     needless = (CommandKind.BRING_CALLER, CommandKind.HOLD, CommandKind.UNHOLD)
-    agents.settle(connection, store.clock, entry.id, needless)
-    others = agents.legs_of(connection, store.vault, entry.id, ("third",))
+    stored_commands.settle(connection, store.clock, entry.id, needless)
+    others = legs.of_entry(connection, store.vault, entry.id, ("third",))
     if not any(other.state == "joined" and other.staff_id != entry.staff_id for other in others):
         hang_up_legs(connection, store, entry)
     # Otherwise agent and third person finish their sentence; the first to leave ends it.
@@ -562,9 +561,9 @@ def release(
     if failed.entry_id:
         entry = queues.load(connection, store.vault, failed.entry_id, lock=True)
     if failed.leg_id:
-        leg = agents.get_leg(connection, store.vault, failed.leg_id, lock=True)
+        leg = legs.get(connection, store.vault, failed.leg_id, lock=True)
     if leg is not None and kind in RING_PATHS:
-        agents.move_leg(connection, store.clock, leg.id, "ended", outcome="failed")
+        legs.move(connection, store.clock, leg.id, "ended", outcome="failed")
     if entry is None:
         return
     staff_id = leg.staff_id if leg is not None else entry.staff_id
@@ -588,9 +587,9 @@ def _unset(
     An agent must not be told that they are unheard when they are heard.
     """
     if kind is CommandKind.HOLD:
-        agents.set_held(connection, store.clock, entry.id, on=False)
+        conversations.set_held(connection, store.clock, entry.id, on=False)
     elif leg is not None:
-        agents.set_muted(connection, store.clock, leg.id, on=not _MICROPHONE[kind])
+        legs.set_muted(connection, store.clock, leg.id, on=not _MICROPHONE[kind])
 
 
 def not_dialled(
@@ -619,7 +618,7 @@ def missed(connection: Connection, store: Store, entry: QueueEntry, *, gone: boo
     of the menu had asked for no agent, and gets no place.
     """
     staff_id, clock = entry.staff_id, store.clock
-    if staff_id is None or not agents.wait_again(connection, clock, entry.id, staff_id):
+    if staff_id is None or not conversations.wait_again(connection, clock, entry.id, staff_id):
         return
     hang_up_legs(connection, store, entry)
     free_agent(connection, store, staff_id, entry.id)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from flows.session import Session
 from flows.steps.my_appointment import MY_APPOINTMENT
-from models.agents import agents
-from models.agents.agents import Leg, NewCommand
+from models.agents import agents, conversations, legs
+from models.agents.legs import Leg
+from models.agents.stored_commands import NewCommand
 from models.call import turns
 from models.database import Connection
 from models.queue import queues
@@ -71,7 +72,7 @@ def has_another(connection: Connection, staff_id: str, entry_id: str) -> bool:
 
 def third_of(connection: Connection, store: Store, entry: QueueEntry) -> Leg | None:
     """The third person of a conversation, rung or there."""
-    thirds = agents.legs_of(connection, store.vault, entry.id, ("third",))
+    thirds = legs.of_entry(connection, store.vault, entry.id, ("third",))
     others = [
         third for third in thirds if third.staff_id is None or third.staff_id != entry.staff_id
     ]
@@ -102,7 +103,7 @@ def hold(
 
 def set_hold(connection: Connection, store: Store, entry: QueueEntry, *, on: bool) -> list[str]:
     """The same in a transaction that has locked the entry; returns the ids of its commands."""
-    if not agents.set_held(connection, store.clock, entry.id, on=on):
+    if not conversations.set_held(connection, store.clock, entry.id, on=on):
         return []
     kind = CommandKind.HOLD if on else CommandKind.UNHOLD
     key = f"{kind}:{entry.id}:{store.chance.identifier()[:12]}"
@@ -130,10 +131,10 @@ def mute(
         agent = agents.get(connection, staff_id)
         if entry is None or agent is None or agent.state != "talking":
             return no("not_talking")
-        mine = agents.leg_of_entrys_agent(connection, store.vault, entry.id, staff_id)
+        mine = legs.of_entrys_agent(connection, store.vault, entry.id, staff_id)
         if mine is None or mine.state != "joined" or entry.conference_sid is None:
             return no("not_yet")
-        if not agents.set_muted(connection, store.clock, mine.id, on=on):
+        if not legs.set_muted(connection, store.clock, mine.id, on=on):
             return CommandResult(done=True)
         kind = CommandKind.MUTE if on else CommandKind.UNMUTE
         key = f"{kind}:{mine.id}:{store.chance.identifier()[:12]}"

@@ -12,8 +12,10 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from models.agents import agents
-from models.agents.agents import Agent, Leg, Pending
+from models.agents import agents, conversations, legs, stored_commands
+from models.agents.agents import Agent
+from models.agents.legs import Leg
+from models.agents.stored_commands import Pending
 from models.database import Connection
 from models.queue import queues
 from models.queue.queues import QueueEntry
@@ -154,9 +156,9 @@ def current(store: Store, staff_id: str) -> Current:
         until = None
         if agent.state == "wrapup":
             until = agent.since + wrapup_time(connection)
-        legs = agents.legs_of(connection, store.vault, entry.id)
-        pending = agents.pending_of(connection, entry.id)
-        return Current(agent, entry, until, tuple(legs), tuple(pending))
+        lines = legs.of_entry(connection, store.vault, entry.id)
+        pending = stored_commands.pending_of(connection, entry.id)
+        return Current(agent, entry, until, tuple(lines), tuple(pending))
 
 
 def wrapup_time(connection: Connection) -> timedelta:
@@ -193,7 +195,7 @@ def free_stranded(store: Store) -> int:
     died, an operator's change by hand, rows that were erased), only this finds the agent.
     """
     with store.database.statement() as connection:
-        found = agents.stranded(connection, store.clock, STRANDED_AFTER)
+        found = conversations.stranded(connection, store.clock, STRANDED_AFTER)
     freed = 0
     for staff_id, entry_id in found:
         with store.database.transaction() as connection:
@@ -207,11 +209,11 @@ def _free_stranded(
     entry = queues.load(connection, store.vault, entry_id, lock=True) if entry_id else None
     # With both locked: the agent may have been freed meanwhile, and have another caller.
     agents.get(connection, staff_id, lock=True)
-    still = agents.stranded(connection, store.clock, STRANDED_AFTER)
+    still = conversations.stranded(connection, store.clock, STRANDED_AFTER)
     if (staff_id, entry_id) not in still:
         return False
     if entry is not None:
-        for leg in agents.legs_of(connection, store.vault, entry.id, ("agent", "third")):
+        for leg in legs.of_entry(connection, store.vault, entry.id, ("agent", "third")):
             if leg.staff_id == staff_id:
                 connect_agent.hang_up_leg(connection, store, leg)
     log.warning("agent freed of an entry that is over", staff=staff_id, entry=entry_id)

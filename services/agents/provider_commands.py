@@ -27,8 +27,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from models.agents import agents, call_rate
-from models.agents.agents import ClaimedCommand, Leg, NewCommand
+from models.agents import call_rate, legs, stored_commands
+from models.agents.legs import Leg
+from models.agents.stored_commands import ClaimedCommand, NewCommand
 from models.database import Connection
 from models.queue import callbacks, queues
 from models.queue.queues import QueueEntry
@@ -103,7 +104,7 @@ def carry_out_all(
     results = [carry_out(store, control, one) for one in asked]
     if Result.FAILED in results:
         with store.database.statement() as connection:
-            codes = agents.error_codes(connection, asked)
+            codes = stored_commands.error_codes(connection, asked)
         return CommandResult(done=False, why=next(iter(codes), "failed"), intents=asked, made=made)
     later = any(result is not Result.DONE for result in results)
     return CommandResult(done=True, later=later, intents=asked, made=made)
@@ -116,7 +117,7 @@ def sweep(store: Store, control: CallControl, workers: Executor | None = None) -
     there are `workers`.
     """
     with store.database.statement() as connection:
-        left = agents.undone(connection, store.clock)
+        left = stored_commands.undone(connection, store.clock)
     together: dict[str, list[str]] = {}
     for one, entry_id in left:
         together.setdefault(entry_id or one, []).append(one)
@@ -137,7 +138,7 @@ def sweep(store: Store, control: CallControl, workers: Executor | None = None) -
 def carry_out(store: Store, control: CallControl, intent_id: str) -> Result:
     """Do one command, unless another process does. Provider and network errors raise nothing."""
     with store.database.transaction() as connection:
-        claimed = agents.claim(connection, store.clock, store.vault, intent_id, LEASE)
+        claimed = stored_commands.claim(connection, store.clock, store.vault, intent_id, LEASE)
     if claimed is None:
         return Result.NOT_OURS
     kind = CommandKind(claimed.kind)
@@ -169,7 +170,7 @@ class _Task:
         found = None
         if self.claimed.leg_id:
             with self.store.database.statement() as connection:
-                found = agents.get_leg(connection, self.store.vault, self.claimed.leg_id)
+                found = legs.get(connection, self.store.vault, self.claimed.leg_id)
         if found is None:
             raise _Moot
         return found
@@ -182,7 +183,7 @@ class _Task:
 
     def write(self, connection: Connection, **values: Any) -> bool:
         """Change the command's row; False when another process has taken it over."""
-        return agents.change_claimed(connection, self.store.clock, self.claimed, **values)
+        return stored_commands.change_claimed(connection, self.store.clock, self.claimed, **values)
 
 
 class _Moot(Exception):
@@ -261,7 +262,7 @@ def _ring(task: _Task) -> None:
             # The entry first, as all transactions lock it.
             if leg.entry_id:
                 queues.load(connection, store.vault, leg.entry_id, lock=True)
-            over = agents.move_leg(connection, store.clock, leg.id, "ended", outcome="moot")
+            over = legs.move(connection, store.clock, leg.id, "ended", outcome="moot")
             if over and leg.entry_id and leg.kind == "callback" and not task.claimed.ambiguous:
                 callbacks.take_try_back(connection, store.clock, leg.entry_id)
         raise _Moot
@@ -285,8 +286,8 @@ def _ring(task: _Task) -> None:
         )
     with store.database.transaction() as connection:
         # Given up while it was being rung: the transaction that ended the leg had no call id yet.
-        now = agents.get_leg(connection, store.vault, leg.id, lock=True)
-        agents.move_leg(connection, store.clock, leg.id, "ringing", provider_sid=sid)
+        now = legs.get(connection, store.vault, leg.id, lock=True)
+        legs.move(connection, store.clock, leg.id, "ringing", provider_sid=sid)
         if now is not None and now.state == "ended" and not now.provider_sid:
             given_up = NewCommand(
                 CommandKind.HANG_UP,
@@ -326,7 +327,7 @@ def _rung_already(task: _Task, leg: Leg) -> str | None:
     if sid is None:
         return None
     with task.store.database.statement() as connection:
-        whose = agents.leg_of_call(connection, task.store.vault, sid)
+        whose = legs.of_call(connection, task.store.vault, sid)
     # If the newest call to them is of an earlier leg, this one was never made.
     return sid if whose is None or whose.id == leg.id else None
 

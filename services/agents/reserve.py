@@ -15,8 +15,9 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import timedelta
 
-from models.agents import agents
-from models.agents.agents import FreeAgent, Level, NewLeg
+from models.agents import agents, conversations
+from models.agents.agents import FreeAgent, Level
+from models.agents.legs import NewLeg
 from models.database import Connection
 from models.queue import queues
 from models.queue.queues import QueueCandidate
@@ -194,7 +195,7 @@ def line_of(connection: Connection, store: Store, staff_id: str) -> str | None:
 def give_up_unanswered(store: Store) -> int:
     """Pause agents who did not answer in time; their entries wait on with their places."""
     with store.database.statement() as connection:
-        left = agents.unanswered(connection, store.clock, asked=ASKED, rings=RINGS)
+        left = conversations.unanswered(connection, store.clock, asked=ASKED, rings=RINGS)
     given = 0
     for entry_id in left:
         with store.database.transaction() as connection:

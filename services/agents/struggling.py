@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from itertools import groupby, takewhile
 from typing import Final
 
-from models.agents import agents
-from models.agents.agents import REPEATED, WRONG, TroubledTurn
+from models.agents import agents, trouble
+from models.agents.trouble import REPEATED, WRONG, TroubledTurn
 from models.database import Connection
 from models.supervision import snapshots
 from services.agents.presence import PAGE_GONE_AFTER
@@ -58,7 +58,7 @@ class Struggling:
 
 def struggling(connection: Connection, store: Store, limit: int = 20) -> list[Struggling]:
     """Struggling callers of the last two minutes, longest first. One statement; no sealed data."""
-    turns = agents.in_trouble(connection, store.clock, WITHIN, _NOT_IN_MENU)
+    turns = trouble.in_trouble(connection, store.clock, WITHIN, _NOT_IN_MENU)
     found = []
     for _call, theirs in groupby(turns, lambda one: one.call_id):
         one = _judged(list(theirs))
@@ -70,7 +70,7 @@ def struggling(connection: Connection, store: Store, limit: int = 20) -> list[St
 def struggles(connection: Connection, store: Store, call_id: str) -> bool:
     """Whether this call is one of them at this moment."""
     clock = store.clock
-    turns = agents.in_trouble(connection, clock, WITHIN, _NOT_IN_MENU, call_id=call_id)
+    turns = trouble.in_trouble(connection, clock, WITHIN, _NOT_IN_MENU, call_id=call_id)
     return bool(turns) and _judged(turns) is not None
 
 

@@ -8,7 +8,7 @@ that is in flight has its turn: the call is taken after it, and it is shown.
 from __future__ import annotations
 
 from flows.session import Session
-from models.agents import agents
+from models.agents import agents, trouble
 from models.call import turns
 from models.database import Connection
 from models.queue import queues
@@ -54,7 +54,7 @@ def take_over(
 
 def _why_not(connection: Connection, store: Store, call_id: str) -> str:
     """What became of a call that does not struggle, or not any more."""
-    if not agents.goes_on(connection, call_id):
+    if not trouble.goes_on(connection, call_id):
         return "gone"
     entry = queues.of_call(connection, store.vault, call_id)
     return "taken" if entry is not None and entry.state != "waiting" else "not_struggling"
@@ -65,7 +65,7 @@ def _take(connection: Connection, store: Store, staff_id: str, call_id: str) -> 
     if line_of(connection, store, staff_id) is None:
         return "no_phone"
     newest = turns.newest(connection, store.vault, call_id)
-    if newest is None or newest.body is None or not agents.goes_on(connection, call_id):
+    if newest is None or newest.body is None or not trouble.goes_on(connection, call_id):
         return "gone"
     waits = queues.of_call(connection, store.vault, call_id, lock=True)
     if waits is not None:

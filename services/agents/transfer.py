@@ -8,8 +8,8 @@ third, or the third would cut off the caller.
 
 from __future__ import annotations
 
-from models.agents import agents
-from models.agents.agents import NewLeg
+from models.agents import conversations
+from models.agents.legs import NewLeg
 from models.database import Connection
 from models.queue import queues
 from models.queue.queues import QueueEntry
@@ -111,7 +111,7 @@ def complete(store: Store, control: CallControl, staff_id: str, entry_id: str) -
             )
             connect_agent.free_agent(connection, store, staff_id, entry.id)
         else:
-            agents.end_talk(connection, clock, entry.id, staff_id, connect_agent.TRANSFERRED)
+            conversations.end_talk(connection, clock, entry.id, staff_id, connect_agent.TRANSFERRED)
         asked += connect_agent.hang_up_legs(connection, store, entry, but=third.id, at_once=False)
         to = {"to": third.staff_id} if third.staff_id else {"leg": third.id}
         record_act(connection, store, staff_id, DONE, entry.id, details=to)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from models.agents import agents
+from models.agents import legs
 from models.booking import bookings
 from models.database import Connection
 from models.messages import outbox
@@ -82,7 +82,7 @@ def is_there(
     """
     if promise.state != "reserved":
         return False
-    if not agents.move_leg(connection, store.clock, try_id, "joined"):
+    if not legs.move(connection, store.clock, try_id, "joined"):
         return False
     if promise.reason == Reason.NEWS:
         heard(connection, store, try_id, call_id)
@@ -95,7 +95,7 @@ def heard(connection: Connection, store: Store, try_id: str, call_id: str) -> No
     if found is None or found.message_id is None:
         return
     clock = store.clock
-    agents.move_leg(connection, clock, try_id, "ended", outcome=HEARD)
+    legs.move(connection, clock, try_id, "ended", outcome=HEARD)
     callbacks.answered(connection, clock, found.id, call_id, "done")
     outbox.move_state(connection, clock, found.message_id, "delivered")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from models.agents import agents
-from models.agents.agents import NewCommand, NewLeg
+from models.agents import legs
+from models.agents.legs import NewLeg
+from models.agents.stored_commands import NewCommand
 from models.queue import queues
 from services.accounts.staff import record_act
 from services.agents import provider_commands
@@ -34,13 +35,13 @@ def listen_in(
         to = line_of(connection, store, staff_id)
         if to is None:
             return no("no_phone")
-        there = agents.leg_of_staff(connection, store.vault, staff_id, "supervisor")
+        there = legs.of_staff(connection, store.vault, staff_id, "supervisor")
         if entry.staff_id == staff_id or (there and there.entry_id != entry_id):
             return no("busy")
         record_act(connection, store, staff_id, mode, entry_id, "", {"agent": entry.staff_id})
         leg_id = there.id if there else store.chance.identifier()
         if there:
-            agents.set_mode(connection, store.clock, leg_id, mode)
+            legs.set_mode(connection, store.clock, leg_id, mode)
             key = f"coach:{leg_id}:{store.chance.identifier()[:12]}"
             new = NewCommand(
                 CommandKind.COACH, key, staff_id=staff_id, entry_id=entry_id, leg_id=leg_id
@@ -55,7 +56,7 @@ def listen_in(
 def leave(store: Store, control: CallControl, staff_id: str) -> CommandResult:
     """The supervisor hangs up. Why not: `nobody`."""
     with store.database.transaction() as connection:
-        leg = agents.leg_of_staff(connection, store.vault, staff_id, "supervisor")
+        leg = legs.of_staff(connection, store.vault, staff_id, "supervisor")
         if leg is None:
             return no("nobody")
         asked = hang_up_leg(connection, store, leg)

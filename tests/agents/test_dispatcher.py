@@ -14,7 +14,7 @@ from app.parts import Parts
 from app.web import make_app
 from jobs import dispatcher, timed
 from jobs.timed import Task
-from models.agents import agents
+from models.agents import conversations
 from models.agents.tables import agent
 from models.queue import queues
 from models.queue.tables import queue_entry
@@ -99,12 +99,12 @@ def test_who_had_somebody_else_by_then_keeps_them(
     becomes(floor, entry_id, state="done", staff_id=None)
     floor.later(seconds=11)
     with floor.house.database.statement() as connection:
-        seen = agents.stranded(connection, floor.house.clock, presence.STRANDED_AFTER)
+        seen = conversations.stranded(connection, floor.house.clock, presence.STRANDED_AFTER)
     assert seen == [(who, entry_id)]
     assert presence.free_stranded(floor.store) == 1
     following = floor.waits()
     assert floor.reserves() == 1
-    monkeypatch.setattr(agents, "stranded", lambda *_: seen)
+    monkeypatch.setattr(conversations, "stranded", lambda *_: seen)
     assert presence.free_stranded(floor.store) == 0
     assert (floor.state(who).state, floor.state(who).entry_id) == ("reserved", following)
 

@@ -12,8 +12,8 @@ import pytest
 
 from flows import steps as conversation
 from flows.agents import AfterAgent
-from models.agents import agents
-from models.agents.agents import NewCommand
+from models.agents import legs, stored_commands
+from models.agents.stored_commands import NewCommand
 from models.queue import queues
 from services.accounts.staff import read_acts
 from services.agents import command_store, connect_agent, presence, provider_commands, transfer
@@ -155,7 +155,7 @@ def test_a_process_that_dies_after_the_provider_took_a_ring_makes_no_second_one(
         raise Killed
 
     with monkeypatch.context() as killed:
-        killed.setattr(agents, "move_leg", die)
+        killed.setattr(legs, "move", die)
         with pytest.raises(Killed):
             floor.reserves()
     assert len(floor.control.rings_to(f"client:{who}")) == 1
@@ -596,7 +596,7 @@ def test_old_lines_and_intents_are_forgotten(floor: Floor) -> None:
     talk.wrap_up(floor.store, floor.control, *floor.mine(who), "booked")
     floor.later(days=8)
     with floor.house.database.transaction() as connection:
-        assert agents.delete_old(connection, floor.house.clock, timedelta(days=7)) > 0
+        assert stored_commands.delete_old(connection, floor.house.clock, timedelta(days=7)) > 0
     assert floor.intents() == []
     assert floor.legs(entry_id) == []
 

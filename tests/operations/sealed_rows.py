@@ -8,8 +8,9 @@ from datetime import date, timedelta
 from sqlalchemy import insert, select
 
 from models.accounts import staff as staff_rows
-from models.agents import agents
-from models.agents.agents import NewCommand, NewLeg
+from models.agents import legs, stored_commands
+from models.agents.legs import NewLeg
+from models.agents.stored_commands import NewCommand
 from models.all_tables import metadata
 from models.booking import bookings, history
 from models.booking.history import Change
@@ -142,9 +143,9 @@ def fill(house: House) -> None:
         staff_rows.change_secret(connection, clock, vault, agent.id, "JBSWY3DPEHPK3PXP")
         staff_rows.change_phone(connection, clock, vault, agent.id, LANDLINE)
         new = NewLeg(chance.identifier(), "agent", "", LANDLINE, agent.id)
-        agents.add_leg(connection, clock, vault, new)
+        legs.add(connection, clock, vault, new)
         command = NewCommand("ring", "a-key", arguments={"to": LANDLINE})
-        agents.add_command(
+        stored_commands.add(
             connection, clock, vault, chance.identifier(), command, timedelta(seconds=1)
         )
         web_sessions.add(

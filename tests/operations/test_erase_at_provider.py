@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from ivr.messenger import TwilioMessenger
 from ivr.records import TwilioRecords
-from models.agents import agents
-from models.agents.agents import NewLeg
+from models.agents import legs
+from models.agents.legs import NewLeg
 from models.agents.tables import leg
 from models.booking.tables import booking
 from models.messages.tables import message
@@ -90,7 +90,7 @@ def test_with_the_booking_its_text_is_deleted_and_no_id_of_the_provider_stays(bo
 def test_whom_we_rang_is_erased_and_their_call_deleted(service: House):
     new = NewLeg(service.store.chance.identifier(), "callback", "", LANDLINE)
     with service.database.transaction() as connection:
-        agents.add_leg(connection, service.clock, service.store.vault, new)
+        legs.add(connection, service.clock, service.store.vault, new)
     change(service.database, leg.update().values(provider_sid="CA-rung"))
     moves(service, 29 * DAY)
     assert waiting(service) == set()

@@ -19,7 +19,7 @@ from exchange.calls import CallRecord
 from ivr import provider_log
 from ivr.provider_log import TwilioLog
 from models.accounts import staff as staff_rows
-from models.agents import agents
+from models.agents import stored_commands
 from models.booking.tables import booking
 from models.desk import cases, lost_texts
 from models.desk.cases import NewCase
@@ -295,11 +295,11 @@ def test_a_command_to_dial_waits_too(service: House):
     ringing.reserves()
     ringing.agent_picks_up(agent)
     with service.database.statement() as connection:
-        (dial,) = agents.undone(connection, service.clock)
+        (dial,) = stored_commands.undone(connection, service.clock)
     restore.begin(service.store, OPERATOR, NOON)
     with service.database.transaction() as connection:
-        assert agents.undone(connection, service.clock) == []
-        claimed = agents.claim(
+        assert stored_commands.undone(connection, service.clock) == []
+        claimed = stored_commands.claim(
             connection, service.clock, service.store.vault, dial[0], timedelta(seconds=4)
         )
     assert claimed is None

@@ -10,8 +10,9 @@ from typing import Any
 
 from sqlalchemy import select
 
-from models.agents import agents
-from models.agents.agents import Agent, Leg
+from models.agents import agents, legs
+from models.agents.agents import Agent
+from models.agents.legs import Leg
 from models.agents.tables import intent, leg
 from models.clock import FixedClock
 from models.queue import queues
@@ -108,7 +109,7 @@ class Floor:
 
     def legs(self, entry_id: str) -> list[Leg]:
         with self.house.database.statement() as connection:
-            return agents.legs_of(connection, self.store.vault, entry_id, live=False)
+            return legs.of_entry(connection, self.store.vault, entry_id, live=False)
 
     def leg_of(self, staff_id: str) -> Leg:
         """The newest line of an agent."""
@@ -117,7 +118,7 @@ class Floor:
         with self.house.database.statement() as connection:
             newest = connection.execute(statement).scalars().first()
             assert newest is not None
-            found = agents.get_leg(connection, self.store.vault, newest)
+            found = legs.get(connection, self.store.vault, newest)
         assert found is not None
         return found
 
