@@ -73,7 +73,7 @@ from jobs.tasks import Ports
 from jobs.timed import Task
 from jobs.traces import trace_tasks
 from models.database import Database
-from models.queue import queues
+from models.queue import call_queues
 from prompts.catalogue import COUNTRY_LANGUAGE, load
 from services.admission.admission_controller import AdmissionController
 from services.agents.call_back import CallBack
@@ -235,8 +235,8 @@ def _known_to_numbers(parts: Parts) -> Known:
     """With the queues of the store, and who answers them."""
     known = known_to_numbers(parts.service.campaigns)
     with parts.store.database.statement() as connection:
-        there = {one.id for one in queues.all_queues(connection)}
-        return replace(known, queues=there, staffed=queues.staffed(connection))
+        there = {one.id for one in call_queues.all_queues(connection)}
+        return replace(known, queues=there, staffed=call_queues.staffed(connection))
 
 
 def _make_legal(parts: Parts) -> click.Group:

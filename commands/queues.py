@@ -9,7 +9,7 @@ from collections.abc import Callable
 import click
 
 from commands.terminal import refusals
-from models.queue import queues
+from models.queue import call_queues
 from services.accounts import staff as accounts
 from services.ports import CallControl
 from services.queue.entries import make_queues
@@ -54,7 +54,7 @@ def _add_making(group: click.Group, store: Store, control: Callable[[], CallCont
                     f"{queue_id} is no name of a queue: a language, or fr-bretagne"
                 )
             with store.database.transaction() as connection:
-                new = queues.add_queue(
+                new = call_queues.add_queue(
                     connection,
                     store.clock,
                     queue_id,
@@ -77,8 +77,8 @@ def _add_making(group: click.Group, store: Store, control: Callable[[], CallCont
     def show() -> None:
         """List queues: name, language, region, state, overflow, size, provider's id, members."""
         with store.database.statement() as connection:
-            members = queues.memberships(connection)
-            for queue in queues.all_queues(connection):
+            members = call_queues.memberships(connection)
+            for queue in call_queues.all_queues(connection):
                 there = sum(queue.id in theirs for theirs in members.values())
                 columns = (
                     queue.id,
@@ -113,7 +113,7 @@ def _change(store: Store, queue_id: str, login: str, *, there: bool) -> None:
     with refusals(accounts.StaffRefused):
         with store.database.statement() as connection:
             found = accounts.find(connection, store, login)
-            theirs = set(queues.memberships(connection).get(found.id, ()))
+            theirs = set(call_queues.memberships(connection).get(found.id, ()))
         wanted = theirs | {queue_id} if there else theirs - {queue_id}
         accounts.set_queues(store, login, sorted(wanted))
     click.echo(f"{login}: {', '.join(sorted(wanted)) or 'the queues of their languages'}")

@@ -13,7 +13,7 @@ from models.accounts.tables import staff
 from models.agents.tables import agent, leg
 from models.clock import Clock
 from models.prepared import Prepared
-from models.queue import queues
+from models.queue import call_queues
 from models.queue.tables import IN_LINE, agent_queue, agent_queue_member, queue_entry
 
 
@@ -86,7 +86,7 @@ def at_work(connection: Connection, clock: Clock) -> list[AtWork]:
         )
         .join(staff, staff.c.id == agent.c.staff_id)
         .outerjoin(queue_entry, queue_entry.c.id == agent.c.entry_id)
-        .where(staff.c.disabled_at.is_(None), queues.at_work(clock))
+        .where(staff.c.disabled_at.is_(None), call_queues.at_work(clock))
     )
     found = []
     for row in connection.execute(statement):

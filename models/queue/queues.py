@@ -1,4 +1,4 @@
-"""The queues: the callers and promises in them, and every change of a place.
+"""The callers and promises in the queues, and every change of a place.
 
 One table holds callers on the telephone (kind call) and promises to ring back (kind callback). Its
 order is joined_at, then id, and no other: a call that was cut, a promise and an agent's lost line
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -19,258 +19,32 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    and_,
     bindparam,
     case,
-    delete,
     exists,
     func,
     or_,
     select,
     text,
-    tuple_,
     update,
 )
 
-from models.accounts.tables import staff
-from models.agents.tables import agent
 from models.call import calls
 from models.called import ABOUT, BY_ORIGIN, about_of
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
-from models.messages.tables import FROZEN
 from models.prepared import Prepared
 from models.queue import tables
-from models.queue.tables import (
-    BUSY,
-    IN_LINE,
-    PROMISED,
-    agent_queue,
-    agent_queue_member,
-    queue_entry,
-)
-from models.rows import columns_of, from_row, values_of
+from models.queue.tables import BUSY, PROMISED, queue_entry
+from models.rows import from_row, values_of
 from models.slots.holders import of_holder
-from models.slots.places import renewal
-from models.slots.tables import place
 from models.tables import nothing_personal
 from models.writes import insert_new
 
 CALL = "call"
 CALLBACK = "callback"
-HOURS = "hours"
-STATES = (HOURS, "open", "callback_only", "closed")
 # In one of these states a caller has a place in the queue, or talks with an agent.
 LIVE = ("waiting", "kept", "reserved", "talking")
-# Agents in these answer callers, now or as soon as they are done with one.
-AT_WORK = ("ready", "reserved", "talking", "wrapup")
-# An agent who should be ready and whose page is silent for so long has lost it.
-PAGE_LOST = timedelta(seconds=20)
-
-
-# ------------------------------------------------------------------ queues
-
-
-@dataclass(frozen=True)
-class CallQueue:
-    """A queue; `region` is empty for the national one of its language."""
-
-    id: str
-    language: str
-    region: str
-    state: str
-    overflow_minutes: int
-    announcement: str
-    provider_sid: str | None
-    max_size: int
-    # The announcement by the code of another language ("en").
-    translations: Mapping[str, str] = field(default_factory=dict)
-
-
-_QUEUE = columns_of(CallQueue, agent_queue)
-
-
-def _queue(row: Any) -> CallQueue:
-    return from_row(CallQueue, row, translations=json.loads(row.translations))
-
-
-def all_queues(connection: Connection) -> list[CallQueue]:
-    """Every queue, those of a language together and its national one first."""
-    order = (agent_queue.c.language, agent_queue.c.region, agent_queue.c.id)
-    return [_queue(row) for row in connection.execute(select(*_QUEUE).order_by(*order))]
-
-
-def find_queue(connection: Connection, queue_id: str) -> CallQueue | None:
-    """One queue."""
-    row = connection.execute(select(*_QUEUE).where(agent_queue.c.id == queue_id)).one_or_none()
-    return _queue(row) if row else None
-
-
-def add_queue(
-    connection: Connection,
-    clock: Clock,
-    queue_id: str,
-    language: str,
-    region: str = "",
-    *,
-    overflow_minutes: int = 3,
-    max_size: int = 5000,
-) -> bool:
-    """Make a queue; False when there is one of this id."""
-    values = {
-        "id": queue_id,
-        "language": language,
-        "region": region,
-        "overflow_minutes": overflow_minutes,
-        "max_size": max_size,
-    }
-    return insert_new(connection, clock, agent_queue, values, "created_at", "updated_at")
-
-
-def set_queue(connection: Connection, clock: Clock, queue_id: str, **values: Any) -> bool:
-    """Change columns of a queue: state, overflow_minutes, announcements, provider_sid, max_size."""
-    unknown = values.keys() - {
-        "state", "overflow_minutes", "announcement", "translations", "provider_sid", "max_size",
-    }  # fmt: skip
-    if unknown or values.get("state", HOURS) not in STATES:
-        raise ValueError(f"no such setting of a queue: {unknown or values['state']}")
-    if "translations" in values:
-        values["translations"] = json.dumps(values["translations"], sort_keys=True)
-    statement = update(agent_queue).where(agent_queue.c.id == queue_id)
-    return connection.execute(statement.values(**values, updated_at=clock.at())).rowcount == 1
-
-
-def memberships(connection: Connection) -> dict[str, list[str]]:
-    """The queues of each member; other agents take the national ones of their languages."""
-    found: dict[str, list[str]] = {}
-    order = (agent_queue_member.c.staff_id, agent_queue_member.c.queue_id)
-    for row in connection.execute(select(agent_queue_member).order_by(*order)):
-        found.setdefault(row.staff_id, []).append(row.queue_id)
-    return found
-
-
-def set_memberships(
-    connection: Connection, staff_id: str, queue_ids: Sequence[str], *, in_order: bool = False
-) -> None:
-    """Make an agent a member of these queues and of no others; none: of their languages' own.
-
-    `in_order`: whoever waits in the first is taken before those of the next; else by who waits
-    longest in any of them.
-    """
-    mine = agent_queue_member.c.staff_id == staff_id
-    connection.execute(delete(agent_queue_member).where(mine))
-    rows = [
-        {"staff_id": staff_id, "queue_id": one, "rank": place if in_order else 0}
-        for place, one in enumerate(dict.fromkeys(queue_ids))
-    ]
-    if rows:
-        connection.execute(agent_queue_member.insert(), rows)
-
-
-def staffed(connection: Connection) -> set[str]:
-    """The queues that somebody answers who may work: as a member, or by their languages."""
-    members = memberships(connection)
-    nationals = {one.language: one.id for one in all_queues(connection) if not one.region}
-    workers = select(staff.c.id, staff.c.languages).where(
-        staff.c.disabled_at.is_(None), staff.c.role.in_(("agent", "supervisor"))
-    )
-    found = set[str]()
-    for one in connection.execute(workers):
-        spoken = (nationals[name] for name in one.languages.split() if name in nationals)
-        found.update(members.get(one.id) or spoken)
-    return found
-
-
-@dataclass(frozen=True)
-class QueueStatus:
-    """A queue with what decides whether a caller is let in now.
-
-    `agents` answer its callers, at once or after the caller they have. `on_the_line` callers wait
-    in it. `waiting` counts those and the callbacks that are due and that agents make.
-    """
-
-    queue: CallQueue
-    agents: int
-    on_the_line: int
-    waiting: int
-
-
-def queue_statuses(connection: Connection, clock: Clock, language: str) -> list[QueueStatus]:
-    """The queues of a language, the national one first; one statement."""
-    rows = _queue_statuses(clock).rows(connection, {"the_language": language})
-    return [from_row(QueueStatus, row, queue=_queue(row)) for row in rows]
-
-
-@lru_cache
-def _queue_statuses(clock: Clock) -> Prepared:
-    statement = (
-        select(
-            *_QUEUE,
-            _agents_of(clock).label("agents"),
-            _in_line(queue_entry.c.kind == CALL).label("on_the_line"),
-            _in_line(queue_entry.c.mode == "agent", queue_entry.c.due_at <= clock.at()).label(
-                "waiting"
-            ),
-        )
-        .where(agent_queue.c.language == bindparam("the_language"))
-        .order_by(agent_queue.c.region, agent_queue.c.id)
-    )
-    return Prepared(statement)
-
-
-def _agents_of(clock: Clock, *, or_of: ColumnElement[Any] | None = None) -> Any:
-    """How many agents are there for the callers of the `agent_queue` of the statement around.
-
-    With the overflow: an agent of the national queue takes callers of its regions in the end, or,
-    where the column `or_of` around names a queue, an agent of that one.
-    """
-    member, of_mine = agent_queue_member.alias("member"), agent_queue.alias("of_mine")
-    no_member, spoken = member.c.staff_id.is_(None), " " + staff.c.languages + " "
-    speaks = and_(no_member, spoken.contains(" " + agent_queue.c.language + " "))
-    national: ColumnElement[bool] = of_mine.c.region == ""
-    there: list[ColumnElement[bool]] = []
-    around = [agent_queue]
-    if or_of is not None:
-        around.append(or_of.table)
-        over = agent_queue.alias("over")
-        language = select(over.c.language).where(over.c.id == or_of, over.c.region == "")
-        language_of_it = language.correlate(or_of.table).scalar_subquery()
-        speaks_it = and_(no_member, spoken.contains(" " + language_of_it + " "))
-        there += [of_mine.c.id == or_of, speaks_it]
-        has_part = or_(or_of.is_(None), agent_queue.c.region == "")
-        national, speaks = and_(national, has_part), and_(speaks, has_part)
-    # Joined: by EXISTS, PostgreSQL 18 counted a second queue with the answers for the first.
-    at_home = and_(
-        of_mine.c.language == agent_queue.c.language,
-        or_(of_mine.c.id == agent_queue.c.id, national),
-    )
-    return (
-        select(func.count(agent.c.staff_id.distinct()))
-        .select_from(agent)
-        .join(staff, staff.c.id == agent.c.staff_id)
-        .outerjoin(member, member.c.staff_id == agent.c.staff_id)
-        .outerjoin(of_mine, of_mine.c.id == member.c.queue_id)
-        .where(staff.c.disabled_at.is_(None), at_work(clock), or_(at_home, speaks, *there))
-        .correlate(*around)
-        .scalar_subquery()
-    )
-
-
-def at_work(clock: Clock) -> ColumnElement[bool]:
-    """In a state that answers callers; an agent whose page is silent does not count as ready."""
-    lately = or_(agent.c.state != "ready", agent.c.seen_at > clock.at(-PAGE_LOST))
-    # Written out: a list of unknown length could not be prepared.
-    return and_(text(f"agent.state IN {AT_WORK}"), lately)
-
-
-def _in_line(*which: ColumnElement[bool]) -> Any:
-    return (
-        select(func.count())
-        .select_from(queue_entry)
-        .where(IN_LINE, queue_entry.c.queue_id == agent_queue.c.id, *which)
-        .correlate(agent_queue)
-        .scalar_subquery()
-    )
 
 
 # ------------------------------------------------------------------ places in the queue
@@ -561,165 +335,6 @@ def erase(connection: Connection, clock: Clock, older_than: timedelta) -> int:
         .values(nothing_personal(queue_entry))
     )
     return connection.execute(statement).rowcount
-
-
-# ------------------------------------------------------------------ which entry comes next
-
-
-@dataclass(frozen=True)
-class QueueCandidate:
-    """A person that an agent may take, in the order of the queue."""
-
-    id: str
-    kind: str
-    joined_at: datetime
-
-
-def candidates(
-    connection: Connection,
-    clock: Clock,
-    queue_ids: Sequence[str],
-    overflow_languages: Collection[str] = (),
-    *,
-    limit: int = 10,
-    kinds: Collection[str] = (CALL, CALLBACK),
-) -> list[QueueCandidate]:
-    """The entries that wait and are due for a member of these queues, oldest place first.
-
-    With those of other queues that wait for the overflow: to one of these, or, where it is to none
-    by name, to a national queue, for `overflow_languages` (those whose national is among them).
-    """
-    whose: ColumnElement[bool] = queue_entry.c.overflow_queue.in_(queue_ids)
-    if overflow_languages:
-        to_national = and_(
-            queue_entry.c.language.in_(overflow_languages), queue_entry.c.overflow_queue.is_(None)
-        )
-        whose = or_(whose, to_national)
-    overflown = and_(queue_entry.c.overflow_at <= clock.at(), whose)
-    mine = or_(queue_entry.c.queue_id.in_(queue_ids), overflown)
-    statement = (
-        select(*columns_of(QueueCandidate, queue_entry))
-        .where(IN_LINE, mine, queue_entry.c.due_at <= clock.at(), queue_entry.c.kind.in_(kinds))
-        # Some promises are kept by the machine, and none while nothing leaves after a restore.
-        .where(queue_entry.c.mode == "agent", or_(queue_entry.c.kind == CALL, ~FROZEN))
-        .order_by(queue_entry.c.joined_at, queue_entry.c.id)
-        .limit(limit)
-    )
-    return [QueueCandidate(*row) for row in connection.execute(statement)]
-
-
-# ------------------------------------------------------------------ one who waits
-
-
-@dataclass(frozen=True)
-class QueuePosition:
-    """A place in the queue as its caller sees it, and their queue.
-
-    `ahead` wait and are due, have older places, and may be taken by the same agents; `agents` are
-    there for them. `rings`: there is a number to ring them at.
-    """
-
-    entry_id: str
-    kind: str
-    state: str
-    joined_at: datetime
-    language: str
-    outcome: str
-    rings: bool
-    queue: CallQueue
-    ahead: int
-    agents: int
-
-
-def queue_position(
-    connection: Connection,
-    clock: Clock,
-    which: str,
-    *,
-    by_call: bool = False,
-    lease: timedelta | None = None,
-) -> QueuePosition | None:
-    """Where an entry stands, by its id, or by the call whose live one it is; one statement.
-
-    With a `lease` it renews what the call holds, too.
-    """
-    statement = _queue_position(clock, by_call=by_call, lease=lease)
-    rows = statement.rows(connection, {"which": which, "the_holder": which})
-    if not rows:
-        return None
-    row = rows[0]
-    return from_row(
-        QueuePosition,
-        row,
-        state=row.entry_state,
-        language=row.entry_language,
-        rings=row.phone_idx is not None,
-        queue=_queue(row),
-    )
-
-
-@lru_cache
-def _queue_position(clock: Clock, *, by_call: bool, lease: timedelta | None) -> Prepared:
-    before, national = queue_entry.alias("before"), agent_queue.alias("national")
-    older = tuple_(before.c.joined_at, before.c.id) < tuple_(
-        queue_entry.c.joined_at, queue_entry.c.id
-    )
-    # Agents of the national queue take these entries, too: they are its own, or have overflowed.
-    overflown = queue_entry.c.overflow_at <= clock.at()
-    shared = or_(
-        agent_queue.c.region == "", and_(overflown, queue_entry.c.overflow_queue.is_(None))
-    )
-    ahead = (
-        select(func.count())
-        .select_from(before)
-        .where(
-            text("before.state = 'waiting'"),
-            before.c.mode == "agent",
-            before.c.due_at <= clock.at(),
-            older,
-            or_(
-                before.c.queue_id == queue_entry.c.queue_id,
-                # And the same where the overflow is to a queue by name, theirs or this one's.
-                and_(overflown, before.c.queue_id == queue_entry.c.overflow_queue),
-                and_(
-                    before.c.overflow_at <= clock.at(),
-                    before.c.overflow_queue == queue_entry.c.queue_id,
-                ),
-                and_(
-                    shared,
-                    before.c.language == queue_entry.c.language,
-                    or_(
-                        and_(before.c.overflow_at <= clock.at(), before.c.overflow_queue.is_(None)),
-                        exists().where(national.c.id == before.c.queue_id, national.c.region == ""),
-                    ),
-                ),
-            ),
-        )
-        .correlate(queue_entry, agent_queue)
-        .scalar_subquery()
-    )
-    statement = (
-        select(
-            queue_entry.c.id.label("entry_id"),
-            queue_entry.c.kind,
-            queue_entry.c.state.label("entry_state"),
-            queue_entry.c.joined_at,
-            queue_entry.c.language.label("entry_language"),
-            queue_entry.c.outcome,
-            queue_entry.c.phone_idx,
-            *_QUEUE,
-            ahead.label("ahead"),
-            _agents_of(clock, or_of=queue_entry.c.overflow_queue).label("agents"),
-        )
-        .select_from(queue_entry)
-        .join(agent_queue, agent_queue.c.id == queue_entry.c.queue_id)
-    )
-    which: ColumnElement[str] = bindparam("which")
-    if lease:
-        statement = statement.add_cte(renewal(clock, lease).returning(place.c.id).cte("renewed"))
-    if by_call:
-        return Prepared(statement.where(tables.LIVE, queue_entry.c.call_id == which))
-    return Prepared(statement.where(queue_entry.c.id == which))
 
 
 # ------------------------------------------------------------------ the end of a call

@@ -16,19 +16,12 @@ from typing import Any
 from flows.understanding import NotUnderstood, telephone
 from models.accounts import factors
 from models.accounts import staff as rows
-from models.accounts.staff import (
-    ROLES,
-    Act,
-    RecordedAct,
-    Staff,
-    StaffSession,
-    names_of,
-)
+from models.accounts.staff import ROLES, Act, RecordedAct, Staff, StaffSession, names_of
 from models.centres import centres, directory
 from models.centres.geography import distance_km
 from models.database import Connection
 from models.prepared import Asked
-from models.queue.queues import set_memberships
+from models.queue.call_queues import set_memberships
 from services.accounts import passwords, second_factor
 from services.store import Store
 

@@ -31,10 +31,10 @@ from models.agents import call_rate, legs, stored_commands
 from models.agents.legs import Leg
 from models.agents.stored_commands import ClaimedCommand, NewCommand
 from models.database import Connection
-from models.queue import callbacks, queues
+from models.queue import call_queues, callbacks, queues
 from models.queue.queues import QueueEntry
 from services import tracing
-from services.agents import connect_agent
+from services.agents import connect_agent, failed_commands
 from services.agents.command_store import RING_PATHS, CommandKind, add
 from services.ports import Busy, CallControl, NoAnswer, ProviderRefused
 from services.store import Store
@@ -245,7 +245,7 @@ def _fail(task: _Task, code: str) -> Result:
             return Result.NOT_OURS
         gone = code in GONE
         asked = code != TOO_OLD or task.claimed.ambiguous
-        connect_agent.release(connection, store, task.kind, task.claimed, gone=gone, asked=asked)
+        failed_commands.release(connection, store, task.kind, task.claimed, gone=gone, asked=asked)
     return Result.FAILED
 
 
@@ -338,7 +338,7 @@ def _bring(task: _Task) -> None:
     if entry.state != "talking" or entry.call_id != call_sid:
         raise _Moot
     with task.store.database.statement() as connection:
-        queue = queues.find_queue(connection, entry.queue_id)
+        queue = call_queues.find_queue(connection, entry.queue_id)
     # A caller taken over from the menu, or back from a broken line, is in no queue.
     if queue and queue.provider_sid and not arguments.get("menu"):
         try:

@@ -19,8 +19,8 @@ from models.agents import agents, conversations
 from models.agents.agents import FreeAgent, Level
 from models.agents.legs import NewLeg
 from models.database import Connection
-from models.queue import queues
-from models.queue.queues import QueueCandidate
+from models.queue import order, queues
+from models.queue.order import QueueCandidate
 from services.agents import connect_agent, provider_commands
 from services.agents.command_store import CommandKind, ring
 from services.ports import CallControl
@@ -90,7 +90,7 @@ def _waiting(
     """For each kind of agent who is ready, by level, as many who wait as agents are ready."""
     return {
         group: [
-            queues.candidates(
+            order.candidates(
                 connection,
                 store.clock,
                 sorted(level.queues),

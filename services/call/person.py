@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from flows.agents import AfterQueue, BackFromAgent, NoPerson, QueuePlace, Unavailable
 from flows.session import Session
 from models.database import Connection
-from models.queue import callbacks, queues
-from models.queue.queues import QueueStatus
+from models.queue import call_queues, callbacks, order, queues
+from models.queue.call_queues import QueueStatus
 from prompts.catalogue import COUNTRY_LANGUAGE
 from services.agents import connect_agent
 from services.call.context import CallContext
@@ -63,7 +63,7 @@ class CallerInQueue(CallContext):
         # What was chosen is kept while they wait. After the line: the end of their call, which may
         # come just then, has the two in this order.
         self.renew()
-        place = queues.queue_position(connection, store.clock, entry_id)
+        place = order.queue_position(connection, store.clock, entry_id)
         ahead = place.ahead if place else 0
         wait = wait_seconds(ahead, pace)
         if wait is not None:
@@ -78,7 +78,7 @@ class CallerInQueue(CallContext):
         line = self.session.line
         estimate = self._estimate()
         connection = self.transaction()
-        place = queues.queue_position(connection, self.store.clock, line)
+        place = order.queue_position(connection, self.store.clock, line)
         at = estimate.callback_at
         if place is not None:
             at = entries.place_promise(place, estimate, self._hours, self.now())
@@ -119,7 +119,7 @@ class CallerInQueue(CallContext):
     def _door(self, language: str, departement: str | None) -> QueueStatus | None:
         # A caller whose language has no queue waits in the one of the country.
         for spoken in dict.fromkeys((language, COUNTRY_LANGUAGE)):
-            doors = queues.queue_statuses(self.reading(), self.store.clock, spoken)
+            doors = call_queues.queue_statuses(self.reading(), self.store.clock, spoken)
             number = self.number
             status = entries.choose(doors, departement, number.queue, number.overflow_queue)
             if status is not None:
@@ -128,10 +128,10 @@ class CallerInQueue(CallContext):
 
     def _agents_of(self, queue_id: str) -> int:
         """How many agents are there for a queue, whatever its language."""
-        found = queues.find_queue(self.reading(), queue_id)
+        found = call_queues.find_queue(self.reading(), queue_id)
         if found is None:
             return 0
-        doors = queues.queue_statuses(self.reading(), self.store.clock, found.language)
+        doors = call_queues.queue_statuses(self.reading(), self.store.clock, found.language)
         return next((one.agents for one in doors if one.queue.id == queue_id), 0)
 
     def _departement(self, session: Session) -> str | None:

@@ -27,7 +27,7 @@ from services.public import incidents
 from services.public.incidents import OUTAGE_LEAST
 from services.public.write_state import LANGUAGES, NAME
 from services.store import Store
-from services.supervision.board import iso
+from services.supervision.board_facts import iso
 
 log = structlog.get_logger()
 

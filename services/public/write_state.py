@@ -33,7 +33,7 @@ from services.public import incidents
 from services.public.offered import several
 from services.queue.wait_estimate import read_throughput, wait_seconds
 from services.store import Store
-from services.supervision.board import iso
+from services.supervision.board_facts import iso
 from services.supervision.free_places import Counted, CountFree
 
 NAME: Final = "state"

@@ -18,16 +18,10 @@ from typing import Any
 from flows.agents import AfterQueue, NoPerson, Unavailable
 from flows.session import CallerKind, Session
 from models.database import Connection
-from models.queue import callbacks, handling, queues
-from models.queue.queues import (
-    CALL,
-    CALLBACK,
-    CallQueue,
-    NewQueueEntry,
-    QueueEntry,
-    QueuePosition,
-    QueueStatus,
-)
+from models.queue import call_queues, callbacks, handling, order, queues
+from models.queue.call_queues import CallQueue, QueueStatus
+from models.queue.order import QueuePosition
+from models.queue.queues import CALL, CALLBACK, NewQueueEntry, QueueEntry
 from services.campaign.campaign import Campaign
 from services.campaign.opening_hours import OpeningHours
 from services.centres.towns import regions_of
@@ -169,7 +163,7 @@ def why_closed(
     queue = status.queue
     if queue.state in _SHUT:
         return Unavailable(_SHUT[queue.state])
-    if queue.state == queues.HOURS and not hours.is_open(now):
+    if queue.state == call_queues.HOURS and not hours.is_open(now):
         why = NoPerson.HOLIDAY if hours.is_holiday(now) else NoPerson.HOURS
         return Unavailable(why, opens_at=hours.next_opening(now))
     if not status.agents:
@@ -184,7 +178,7 @@ def why_closed(
 
 def _longest(state: str, hours: OpeningHours, now: datetime) -> timedelta:
     """How long a caller may wait on the line: at most until the agents go home."""
-    closes = hours.closes_at(now) if state == queues.HOURS else None
+    closes = hours.closes_at(now) if state == call_queues.HOURS else None
     return LONGEST_WAIT if closes is None else min(LONGEST_WAIT, closes - now)
 
 
@@ -442,7 +436,7 @@ def listen(
     """
     lease = campaign.hold_lease if renews else None
     with store.database.statement() as connection:
-        place = queues.queue_position(connection, store.clock, call_id, by_call=True, lease=lease)
+        place = order.queue_position(connection, store.clock, call_id, by_call=True, lease=lease)
         if place is None:
             return None
         estimate = wait_estimates.read(connection, store, campaign, place.language)
@@ -459,7 +453,7 @@ def wish_callback(
     caller no longer has counts as done, so that a copy of this request has no second effect.
     """
     with store.database.transaction() as connection:
-        place = queues.queue_position(connection, store.clock, call_id, by_call=True)
+        place = order.queue_position(connection, store.clock, call_id, by_call=True)
         if place is None or place.entry_id != place_id:
             return True
         estimate = wait_estimates.read(connection, store, campaign, place.language)
@@ -477,7 +471,7 @@ def wish_callback(
 def wish_machine(store: Store, call_id: str, place_id: str) -> bool:
     """The caller chose to go on with the machine; False, and a copy, as in `wish_callback`."""
     with store.database.transaction() as connection:
-        place = queues.queue_position(connection, store.clock, call_id, by_call=True)
+        place = order.queue_position(connection, store.clock, call_id, by_call=True)
         if place is None or place.entry_id != place_id:
             return True
         return leave(connection, store, place_id)
@@ -501,7 +495,9 @@ def make_queues(
     they are taken by their call where the queue's id is not known.
     """
     with store.database.statement() as connection:
-        wanted = [one for one in queues.all_queues(connection) if anew or one.provider_sid is None]
+        wanted = [
+            one for one in call_queues.all_queues(connection) if anew or one.provider_sid is None
+        ]
     made, failed = [], []
     for one in wanted:
         try:
@@ -510,7 +506,7 @@ def make_queues(
             failed.append(one.id)
             continue
         with store.database.transaction() as connection:
-            queues.set_queue(connection, store.clock, one.id, provider_sid=sid)
+            call_queues.set_queue(connection, store.clock, one.id, provider_sid=sid)
         made.append(one.id)
     return made, failed
 

@@ -14,8 +14,9 @@ from typing import Any
 
 from flows.steps.line import is_later_day, told_at
 from models.database import Connection
-from models.queue import callbacks, queues
-from models.queue.queues import CALLBACK, CallQueue, NewQueueEntry, QueueEntry
+from models.queue import call_queues, callbacks, queues
+from models.queue.call_queues import CallQueue
+from models.queue.queues import CALLBACK, NewQueueEntry, QueueEntry
 from services.campaign.call_hours import next_call_at, zone_of
 from services.campaign.campaign import Campaign
 from services.centres.towns import regions_of
@@ -203,7 +204,7 @@ def queue_for(
 
     That of French where the language has no national queue.
     """
-    known, regions = queues.all_queues(connection), regions_of(departement)
+    known, regions = call_queues.all_queues(connection), regions_of(departement)
     nationals = {one.language: one for one in known if not one.region}
     national = nationals.get(language) or nationals["fr"]
     if called is not None:

@@ -19,7 +19,7 @@ from models.supervision.alerts import Alert
 from services.messages import spend
 from services.store import Store
 from services.supervision import cancel_freeze
-from services.supervision.board import iso
+from services.supervision.board_facts import iso
 from services.supervision.counts import BoardFigures
 
 # The usual one, and the least and the most that a supervisor may set: seconds, people, per cent,

@@ -17,7 +17,8 @@ from models.database import Connection
 from models.supervision import tallies
 from models.supervision.tallies import QUARTER, TallyCount
 from services.store import Store
-from services.supervision.board import iso, sums
+from services.supervision.board import sums
+from services.supervision.board_facts import iso
 from services.supervision.counts import (
     ZONE,
     begins,

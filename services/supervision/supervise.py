@@ -18,9 +18,9 @@ from models.booking import freezes
 from models.database import Connection
 from models.messages import messages, outbox
 from models.messages.messages import HeldMessage
-from models.queue import queues
+from models.queue import call_queues, queues
+from models.queue.call_queues import STATES, CallQueue
 from models.queue.handling import PUTS_DOWN
-from models.queue.queues import STATES, CallQueue
 from models.supervision import alerts, board, settings
 from services.accounts.staff import record_act
 from services.agents import (
@@ -39,7 +39,7 @@ from services.queue.promise_callback import BY_MACHINE
 from services.store import Store
 from services.supervision import cancel_freeze
 from services.supervision.alerts import DEFAULTS, RANGES, SETTING
-from services.supervision.board import UNANSWERED
+from services.supervision.board_queues import UNANSWERED
 
 __all__ = ["STATES", "HeldMessage"]
 
@@ -196,14 +196,14 @@ def _set_queues(
                 before = getattr(queue, _COLUMNS[what])
                 if before == value:
                     continue
-                queues.set_queue(connection, store.clock, queue_id, **{_COLUMNS[what]: value})
+                call_queues.set_queue(connection, store.clock, queue_id, **{_COLUMNS[what]: value})
                 _record(connection, store, who, what, queue_id, (before, value))
                 changed.add(queue_id)
     return len(changed)
 
 
 def _queue(connection: Connection, queue_id: str) -> CallQueue:
-    found = queues.find_queue(connection, queue_id)
+    found = call_queues.find_queue(connection, queue_id)
     if found is None:
         raise ActRefused("queue")
     return found
@@ -229,7 +229,7 @@ def move_agents(
             before = staff_rows.queues_of(connection, staff_id)
             if before == wanted:
                 continue
-            queues.set_memberships(connection, staff_id, wanted)
+            call_queues.set_memberships(connection, staff_id, wanted)
             _record(connection, store, who, AGENT_QUEUES, staff_id, (before, wanted))
             changed += 1
     return changed
@@ -371,7 +371,7 @@ def lift_freeze(store: Store, who: Staff, reason: str) -> None:
 def look_at(store: Store, *, queue_ids: Sequence[str], staff_ids: Sequence[str]) -> ActScope:
     """What an act would concern at this moment; nothing is changed."""
     with store.database.statement() as connection:
-        known = {one.id for one in queues.all_queues(connection)} & set(queue_ids)
+        known = {one.id for one in call_queues.all_queues(connection)} & set(queue_ids)
         line = board.in_line(connection, store.clock, PUTS_DOWN)
         working = {one.staff_id: one.state for one in board.agents(connection)}
     concerned = [working[one] for one in set(staff_ids) if one in working]
@@ -420,10 +420,10 @@ def _set_back(
     connection: Connection, store: Store, who: Staff, *, what: str, subject: str, value: Any
 ) -> None:
     if what in _COLUMNS:
-        queues.set_queue(connection, store.clock, subject, **{_COLUMNS[what]: value})
+        call_queues.set_queue(connection, store.clock, subject, **{_COLUMNS[what]: value})
     elif what == AGENT_QUEUES:
         _agent(connection, store, subject)
-        queues.set_memberships(connection, subject, value)
+        call_queues.set_memberships(connection, subject, value)
     else:
         _put(connection, store, who, subject, value)
 

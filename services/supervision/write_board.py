@@ -15,9 +15,9 @@ import structlog
 from models.database import STORE_ERRORS, first_line
 from models.desk import cases
 from models.messages import budgets, freezes, messages
-from models.queue import queues
+from models.queue import call_queues
+from models.queue.call_queues import CallQueue
 from models.queue.handling import PUTS_DOWN
-from models.queue.queues import CallQueue
 from models.supervision import alerts, board, snapshots, tallies
 from models.supervision import settings as board_settings
 from models.supervision.board import CampaignCounts, QueueCounts
@@ -30,7 +30,8 @@ from services.numbers.numbers import Numbers
 from services.queue.wait_estimate import ASSUMED_AGENTS, Throughput, read_throughput, when
 from services.store import Store
 from services.supervision import alerts as board_alerts
-from services.supervision.board import Facts, MessageFacts, PlacesCounted, put_together
+from services.supervision.board import put_together
+from services.supervision.board_facts import Facts, MessageFacts, PlacesCounted
 from services.supervision.counting import Counting
 from services.supervision.counts import BoardFigures
 from services.supervision.free_places import CountFree
@@ -95,7 +96,7 @@ class WriteBoard:
         with store.database.statement() as connection:
             settings = board_settings.read(connection)
             limits = board_alerts.thresholds(settings)
-            all_queues = queues.all_queues(connection)
+            all_queues = call_queues.all_queues(connection)
             lasting = alerts.raised(connection)
             line = board.in_line(connection, store.clock, PUTS_DOWN)
             paces = {
@@ -119,7 +120,7 @@ class WriteBoard:
                 promised=board.together(list(owed.values())),
                 promised_for=owed,
                 agents=board.agents(connection),
-                members=queues.memberships(connection),
+                members=call_queues.memberships(connection),
                 texts=board.texts(connection, store.clock, self._counting.day),
                 messages=told,
                 places=places,
@@ -291,7 +292,7 @@ def _rung_by(
 
 
 def _is_open(queue: CallQueue, campaign: Campaign, store: Store) -> bool:
-    if queue.state == queues.HOURS:
+    if queue.state == call_queues.HOURS:
         return campaign.hours.is_open(store.clock.now())
     return queue.state == "open"
 

@@ -16,7 +16,7 @@ from jobs import dispatcher, timed
 from jobs.timed import Task
 from models.agents import conversations
 from models.agents.tables import agent
-from models.queue import queues
+from models.queue import call_queues
 from models.queue.tables import queue_entry
 from services.agents import presence
 from services.agents.call_back import CallBack
@@ -40,7 +40,7 @@ def planned(floor: Floor) -> dict[str, Task]:
 
 def sids(floor: Floor) -> dict[str, str | None]:
     with floor.house.database.statement() as connection:
-        return {one.id: one.provider_sid for one in queues.all_queues(connection)}
+        return {one.id: one.provider_sid for one in call_queues.all_queues(connection)}
 
 
 def test_every_task_can_be_done_in_an_empty_house(floor: Floor) -> None:

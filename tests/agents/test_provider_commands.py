@@ -14,7 +14,7 @@ from flows import steps as conversation
 from flows.agents import AfterAgent
 from models.agents import legs, stored_commands
 from models.agents.stored_commands import NewCommand
-from models.queue import queues
+from models.queue import call_queues
 from services.accounts.staff import read_acts
 from services.agents import command_store, connect_agent, presence, provider_commands, transfer
 from services.agents import conversation as talk
@@ -255,7 +255,7 @@ def test_a_caller_who_is_in_no_queue_is_brought_by_their_call(floor: Floor) -> N
     entry_id = floor.waits()
     call_id = floor.entry(entry_id).call_id or ""
     with floor.house.database.transaction() as connection:
-        queues.set_queue(connection, floor.house.clock, "fr", provider_sid="QU" + "1" * 32)
+        call_queues.set_queue(connection, floor.house.clock, "fr", provider_sid="QU" + "1" * 32)
     floor.control.out_of_queue.add(call_id)
     who = floor.agent()
     floor.reserves()

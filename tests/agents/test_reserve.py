@@ -13,7 +13,7 @@ import pytest
 
 from models.accounts import staff as staff_rows
 from models.agents import agents
-from models.queue import queues
+from models.queue import call_queues, order, queues
 from services.agents import presence, provider_commands, reserve
 from services.agents.reserve import Reserved
 from tests.support.floor import Floor
@@ -28,13 +28,13 @@ def floor(service: House) -> Floor:
 
 def region(floor: Floor, name: str = "fr-bretagne") -> str:
     with floor.house.database.transaction() as connection:
-        queues.add_queue(connection, floor.house.clock, name, name[:2], "Bretagne")
+        call_queues.add_queue(connection, floor.house.clock, name, name[:2], "Bretagne")
     return name
 
 
 def member(floor: Floor, staff_id: str, *names: str) -> None:
     with floor.house.database.transaction() as connection:
-        queues.set_memberships(connection, staff_id, names)
+        call_queues.set_memberships(connection, staff_id, names)
 
 
 def test_the_oldest_place_gets_the_agent_who_is_idle_longest(floor: Floor) -> None:
@@ -226,17 +226,17 @@ def test_whoever_looks_while_another_reserves_passes_nobody_over(
 ) -> None:
     staff = [floor.agent() for _ in range(2)]
     oldest, next_, last = (floor.waits(number="") for _ in range(3))
-    real = queues.candidates
+    real = order.candidates
     first_look = iter((True,))
 
-    def candidates(*arguments: Any, **named: Any) -> list[queues.QueueCandidate]:
+    def candidates(*arguments: Any, **named: Any) -> list[order.QueueCandidate]:
         if next(first_look, False):
             # Another dispatcher is quicker: here, between the two looks of the slower one.
             with floor.house.database.transaction() as connection:
                 assert reserve.reserve_entry(connection, floor.store, staff[0], oldest)
         return real(*arguments, **named)
 
-    monkeypatch.setattr(queues, "candidates", candidates)
+    monkeypatch.setattr(order, "candidates", candidates)
     floor.reserves()
     assert floor.entry(oldest).staff_id == staff[0]
     assert floor.entry(next_).staff_id == staff[1]

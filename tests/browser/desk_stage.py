@@ -30,7 +30,7 @@ from models.desk import cases
 from models.desk.cases import NewCase
 from models.messages import outbox
 from models.messages.tables import message
-from models.queue import queues
+from models.queue import call_queues
 from services.accounts.staff import set_phone
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
@@ -251,8 +251,8 @@ def desk_stage(
         )
         # A queue is made at the provider as at a release, before anybody waits in it.
         with made.database.transaction() as connection:
-            queues.add_queue(connection, made.store.clock, "fr", "fr")
-            queues.set_queue(connection, made.store.clock, "fr", state="open")
+            call_queues.add_queue(connection, made.store.clock, "fr", "fr")
+            call_queues.set_queue(connection, made.store.clock, "fr", state="open")
         dispatching = threading.Thread(target=run_beside, args=(tasks, stop))
         dispatching.start()
         staged = DeskStage(

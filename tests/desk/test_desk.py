@@ -19,7 +19,7 @@ from models.agents import agents as agent_rows
 from models.agents.tables import leg
 from models.centres.tables import centre
 from models.desk import desk as rows
-from models.queue import queues
+from models.queue import call_queues, queues
 from models.queue.queues import NewQueueEntry
 from models.queue.tables import queue_entry
 from models.supervision import alerts, snapshots
@@ -106,7 +106,7 @@ class Desk:
         call_id = phone.sid if phone else None
         with made.database.transaction() as connection:
             clock = made.store.clock
-            queues.add_queue(connection, clock, "fr", "fr")
+            call_queues.add_queue(connection, clock, "fr", "fr")
             new = NewQueueEntry(
                 entry.pop("id", ENTRY), "fr", entry.pop("kind", "call"), "fr", call_id=call_id,
                 origin_call_id=call_id, number=entry.pop("number", MOBILE), reason="offers",
@@ -809,7 +809,7 @@ def test_a_number_that_costs_or_is_abroad_is_not_rung(busy):
 def test_a_call_of_the_menu_is_taken(desk):
     phone = desk.made.phone("+33612000001").goes_to("postcode")
     with desk.made.database.transaction() as connection:
-        queues.add_queue(connection, desk.made.store.clock, "fr", "fr")
+        call_queues.add_queue(connection, desk.made.store.clock, "fr", "fr")
     desk.posts("/pret", voice="browser")
     # It goes on by itself: knowing its id is not enough.
     assert desk.posts("/prendre", call_id=phone.sid).json["why"] == "not_struggling"

@@ -19,7 +19,7 @@ from models.call import turns
 from models.call.turns import Body
 from models.database import Connection
 from models.desk import desk as rows
-from models.queue import queues
+from models.queue import call_queues, queues
 from models.queue.queues import NewQueueEntry
 from services.accounts.staff import read_acts
 from services.booking.changed import Became, Cancelled, Moved, Restored, Unchanged, WhyNot
@@ -516,7 +516,7 @@ def test_somebody_is_put_on_the_waiting_list_once(at):
 
 def in_line(made: House, call_id: str, number: str = MOBILE, entry_id: str = DESK.entry_id):
     with made.database.transaction() as connection:
-        queues.add_queue(connection, made.store.clock, "fr", "fr")
+        call_queues.add_queue(connection, made.store.clock, "fr", "fr")
         new = NewQueueEntry(
             entry_id, "fr", "call", "fr", call_id=call_id, origin_call_id=call_id, number=number,
             known=made.session(call_id).known,

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from exchange.twiml import Verb
 from ivr.addresses import Addresses
 from ivr.agent_lines import bring
-from models.queue import queues
+from models.queue import call_queues, order, queues
 from models.queue.queues import QueueEntry
 from models.queue.tables import callback_request
 from models.supervision import snapshots
@@ -174,7 +174,7 @@ def test_the_wait_is_told_when_it_is_shorter_and_never_when_it_is_longer(floor: 
 def test_what_a_supervisor_says_is_heard_by_who_waits(floor: Floor):
     with floor.house.database.transaction() as connection:
         words = "Le centre de Brest est <fermé> aujourd'hui."
-        assert queues.set_queue(connection, floor.house.clock, "fr", announcement=words)
+        assert call_queues.set_queue(connection, floor.house.clock, "fr", announcement=words)
     line = waits(floor)
     assert words in line.listens(1).said
     assert words not in line.listens(2).said
@@ -186,7 +186,7 @@ def announces(floor: Floor, french: str, english: str = "") -> None:
     texts = {"announcement": french, "translations": {"en": english} if english else {}}
     with floor.house.database.transaction() as connection:
         for queue in ("fr", "en"):
-            assert queues.set_queue(connection, floor.house.clock, queue, **texts)
+            assert call_queues.set_queue(connection, floor.house.clock, queue, **texts)
 
 
 def waits_in_english(floor: Floor) -> Waits:
@@ -232,7 +232,7 @@ def test_what_was_chosen_is_kept_while_its_caller_waits(floor: Floor):
     with floor.house.database.statement() as connection:
         assert (
             entries.why_closed(
-                queues.queue_statuses(connection, floor.house.clock, "fr")[0],
+                call_queues.queue_statuses(connection, floor.house.clock, "fr")[0],
                 floor.house.campaign.hours,
                 floor.house.clock.now(),
                 wait_estimate.Throughput(),
@@ -439,7 +439,7 @@ def test_without_the_database_there_is_music_and_another_try(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("the store is away")
 
-    monkeypatch.setattr(queues, "queue_position", broken)
+    monkeypatch.setattr(order, "queue_position", broken)
     document = line.listens()
     assert document.names == ["Say", "Play", "Redirect"]
     pressed = line.presses(listened, "1")

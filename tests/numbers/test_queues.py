@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import select
 
 from models.accounts.tables import staff_act
-from models.queue import queues
-from models.queue.queues import QueuePosition
+from models.queue import call_queues, order, queues
+from models.queue.order import QueuePosition
 from services.accounts import staff as accounts
 from services.numbers.file import load
 from tests.numbers.files import BRETAGNE, ENGLISH, EXAMPLE, KNOWN, NATIONAL
@@ -33,13 +33,13 @@ def floor(database_url: str) -> Iterator[Floor]:
     with house(database_url, numbers=(national, own, english)) as made:
         with made.database.transaction() as connection:
             for name, region in (("fr-bretagne", "Bretagne"), ("fr-nuit", "Nuit")):
-                queues.add_queue(connection, made.clock, name, "fr", region)
+                call_queues.add_queue(connection, made.clock, name, "fr", region)
         yield Floor(made)
 
 
 def takes(floor: Floor, staff_id: str, *names: str, in_order: bool = False) -> None:
     with floor.house.database.transaction() as connection:
-        queues.set_memberships(connection, staff_id, names, in_order=in_order)
+        call_queues.set_memberships(connection, staff_id, names, in_order=in_order)
 
 
 def taken_by(floor: Floor, staff_id: str) -> str:
@@ -48,7 +48,7 @@ def taken_by(floor: Floor, staff_id: str) -> str:
 
 def position(house: House, entry_id: str) -> QueuePosition:
     with house.database.statement() as connection:
-        found = queues.queue_position(connection, house.clock, entry_id)
+        found = order.queue_position(connection, house.clock, entry_id)
     assert found is not None
     return found
 
@@ -167,7 +167,7 @@ def test_a_queue_that_is_closed_leaves_its_callers_to_the_next(floor: Floor):
     floor.later(seconds=MONDAY.total_seconds())
     floor.agent()
     with floor.house.database.transaction() as connection:
-        queues.set_queue(connection, floor.house.clock, "fr-bretagne", state="closed")
+        call_queues.set_queue(connection, floor.house.clock, "fr-bretagne", state="closed")
     caller = floor.house.phone(MOBILE, recipient=BRETAGNE).dials().presses("0")
     assert only_place(floor.house, caller.sid).queue_id == "fr"
 

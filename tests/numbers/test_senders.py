@@ -12,7 +12,7 @@ from sqlalchemy import Table, select
 
 from models.booking.tables import booking
 from models.desk import cases
-from models.queue import queues
+from models.queue import call_queues
 from models.waiting_list.tables import waiting_entry
 from services.booking.confirm_booking import Booked
 from services.centre_day import secretary
@@ -47,7 +47,7 @@ def several(database_url: str) -> Iterator[House]:
         made.settings.sms_reply_number = INBOX
         made.app = made.application()
         with made.database.transaction() as connection:
-            queues.add_queue(connection, made.clock, "fr-bretagne", "fr", "Bretagne")
+            call_queues.add_queue(connection, made.clock, "fr-bretagne", "fr", "Bretagne")
         yield made
 
 

@@ -17,7 +17,7 @@ from models.agents.tables import leg
 from models.messages import outbox
 from models.messages.outbox import NewMessage
 from models.messages.tables import message
-from models.queue import queues
+from models.queue import order, queues
 from models.queue.queues import NewQueueEntry
 from models.queue.tables import queue_entry
 from services.agents import call_back
@@ -154,7 +154,7 @@ def test_who_is_rung_again_has_kept_the_place(office: Office):
     office.passes(QUARTER)
     office.ready(staff_id)
     with office.store.database.statement() as connection:
-        next_ones = queues.candidates(connection, office.store.clock, ["fr"])
+        next_ones = order.candidates(connection, office.store.clock, ["fr"])
     assert next_ones[0].id == first
 
 

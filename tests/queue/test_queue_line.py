@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from flows.agents import AfterQueue, NoPerson
-from models.queue import queues
-from models.queue.queues import CallQueue, NewQueueEntry, QueueEntry, QueuePosition, QueueStatus
+from models.queue import call_queues, order, queues
+from models.queue.call_queues import CallQueue, QueueStatus
+from models.queue.order import QueuePosition
+from models.queue.queues import NewQueueEntry, QueueEntry
 from models.queue.tables import queue_entry
 from services.campaign.opening_hours import USUAL
 from services.queue import entries
@@ -38,7 +40,7 @@ class Line:
     def door(self, language: str = "fr", departement: str | None = None) -> QueueStatus:
         with self.house.database.statement() as connection:
             found = entries.choose(
-                queues.queue_statuses(connection, self.house.clock, language), departement
+                call_queues.queue_statuses(connection, self.house.clock, language), departement
             )
         assert found is not None
         return found
@@ -78,7 +80,7 @@ class Line:
 
     def standing(self, entry_id: str) -> QueuePosition:
         with self.house.database.statement() as connection:
-            found = queues.queue_position(connection, self.house.clock, entry_id)
+            found = order.queue_position(connection, self.house.clock, entry_id)
         assert found is not None
         return found
 
@@ -91,7 +93,7 @@ class Line:
 
     def makes_queue(self, queue_id: str, region: str, language: str = "fr") -> None:
         with self.house.database.transaction() as connection:
-            assert queues.add_queue(connection, self.house.clock, queue_id, language, region)
+            assert call_queues.add_queue(connection, self.house.clock, queue_id, language, region)
 
 
 @pytest.fixture
@@ -292,7 +294,7 @@ def test_the_order_is_by_the_place_and_by_nothing_that_happened_since(line: Line
     assert line.joins("CA14", a_mobile(4)) == ids[4]
     line.later(minutes=2)
     with line.house.database.statement() as connection:
-        found = queues.candidates(connection, line.house.clock, ["fr"])
+        found = order.candidates(connection, line.house.clock, ["fr"])
     assert [one.id for one in found] == ids
     assert [line.standing(one).ahead for one in ids] == [0, 1, 2, 3, 4, 5]
 
@@ -322,7 +324,7 @@ def test_regions_are_counted_apart_until_they_overflow(line: Line):
     assert line.standing(in_rennes).ahead == int(in_paris < in_rennes)
     assert line.standing(later_in_paris).ahead == 2
     with line.house.database.statement() as connection:
-        found = queues.candidates(connection, line.house.clock, ["fr"], ["fr"])
+        found = order.candidates(connection, line.house.clock, ["fr"], ["fr"])
     assert {one.id for one in found} == {in_paris, in_rennes, later_in_paris}
 
 
@@ -341,7 +343,7 @@ def test_a_region_has_its_queue_only_where_an_operator_made_one(line: Line):
 def test_a_region_that_is_closed_sends_its_callers_to_the_national_queue(line: Line):
     line.makes_queue("fr-bretagne", "Bretagne")
     with line.house.database.transaction() as connection:
-        assert queues.set_queue(connection, line.house.clock, "fr-bretagne", state="closed")
+        assert call_queues.set_queue(connection, line.house.clock, "fr-bretagne", state="closed")
     assert line.door(departement="35").queue.id == "fr"
 
 
@@ -353,7 +355,7 @@ def test_agents_are_counted_who_answer_this_queue(service: House):
     floor.agent(ready=False)
     breton = floor.agent(languages=("fr",))
     with service.database.transaction() as connection:
-        queues.set_memberships(connection, breton, ["fr-bretagne"])
+        call_queues.set_memberships(connection, breton, ["fr-bretagne"])
     assert line.door().agents == 2
     assert line.door("en").agents == 1
     # Whoever takes all of France takes this region's, too, when it overflows.

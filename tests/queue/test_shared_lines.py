@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import select, text, update
 
 from models.database import Connection
-from models.queue import queues
+from models.queue import call_queues, queues
 from models.queue.tables import queue_entry
 from services.call.end_call import record_call_status
 from services.queue import entries
@@ -305,7 +305,7 @@ def promises_from(office: Office, number: str, departement: str | None, reason: 
 
 def takes_for(office: Office, staff_id: str, queue_id: str) -> None:
     with office.store.database.transaction() as connection:
-        queues.set_memberships(connection, staff_id, [queue_id])
+        call_queues.set_memberships(connection, staff_id, [queue_id])
 
 
 def test_a_region_rings_its_own_people_back(office: Office, line: Line):
@@ -336,7 +336,7 @@ def test_where_no_region_answers_it_is_the_national_queue(
 ):
     line.makes_queue("fr-bretagne", "Bretagne")
     with office.store.database.transaction() as connection:
-        queues.set_queue(connection, office.store.clock, "fr-bretagne", state="closed")
+        call_queues.set_queue(connection, office.store.clock, "fr-bretagne", state="closed")
     assert office.entry(promises_from(office, LANDLINE, departement)).queue_id == "fr"
 
 

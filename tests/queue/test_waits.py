@@ -30,9 +30,9 @@ from sqlalchemy import event, func, select
 
 from models.agents import agents
 from models.agents.tables import leg
-from models.queue import handling, queues
+from models.queue import call_queues, handling, order, queues
 from models.queue.handling import PUTS_DOWN
-from models.queue.queues import QueuePosition
+from models.queue.order import QueuePosition
 from models.queue.tables import queue_entry
 from models.supervision import snapshots
 from services.agents import call_back, presence
@@ -247,14 +247,14 @@ def test_the_wait_that_is_told_in_the_queue_is_the_wait_that_is(service: House):
     over = begins + 2.5 * HOUR
     day.measures(15 * SECOND, over)
     with store.database.statement() as connection:
-        door = queues.queue_statuses(connection, clock, "fr")[0]
+        door = call_queues.queue_statuses(connection, clock, "fr")[0]
 
     def rings(number: int) -> None:
         call_id = f"CA{number:032x}"
         with store.database.transaction() as connection:
             caller = QueueCaller(call_id, a_mobile(number), "fr")
             entry_id = join(connection, store, CAMPAIGN, caller, door)
-            place = queues.queue_position(connection, clock, entry_id)
+            place = order.queue_position(connection, clock, entry_id)
             assert place is not None
             wait = wait_seconds(place.ahead, read_throughput(connection))
             assert wait is not None
@@ -535,7 +535,7 @@ def test_a_place_on_the_line_counts_who_is_put_off_until_the_morning(service: Ho
     forget_throughput()
     with service.database.statement() as connection:
         estimate = WaitEstimates(fresh_seconds=0).read(connection, service.store, CAMPAIGN, "fr")
-        queue = queues.find_queue(connection, "fr")
+        queue = call_queues.find_queue(connection, "fr")
     assert queue
     place = QueuePosition(
         "E", "call", "waiting", now, "fr", "", rings=True, queue=queue, ahead=0, agents=1

@@ -18,7 +18,7 @@ import pytest
 from exchange.sip.parts import RATE, Sound, coded, pcm_of
 from models.accounts.staff import Staff
 from models.desk import desk as rows
-from models.queue import queues
+from models.queue import order, queues
 from tests.sip.loudness import loudness
 from tests.sip.town import NATIONAL, PASSWORD, PATIENCE_S, Town, eventually, speaks, town
 from tests.support.house import MOBILE, StaffClient
@@ -249,7 +249,7 @@ class Hall:
         """The numbers of those who wait, in the order in which they are taken."""
         made = self.place.house
         with made.database.statement() as connection:
-            found = queues.candidates(connection, made.store.clock, ("fr",))
+            found = order.candidates(connection, made.store.clock, ("fr",))
             entries = [queues.load(connection, made.store.vault, one.id) for one in found]
         return [one.number for one in entries if one is not None]
 

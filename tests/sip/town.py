@@ -32,7 +32,7 @@ from ivr.messenger import TwilioMessenger
 from jobs import dispatcher
 from jobs.timed import run_beside
 from models.call.tables import turn
-from models.queue import queues
+from models.queue import call_queues
 from services.centres.directory import Directory
 from services.messages.deliver_message import deliver_message
 from services.service import Service
@@ -236,8 +236,8 @@ def town(database_url: str, folder: Path, *, agents: bool = False) -> Iterator[T
                 make_call_back(settings, service, made.woken),
             )
             with made.database.transaction() as connection:
-                queues.add_queue(connection, made.store.clock, "fr", "fr")
-                queues.set_queue(connection, made.store.clock, "fr", state="open")
+                call_queues.add_queue(connection, made.store.clock, "fr", "fr")
+                call_queues.set_queue(connection, made.store.clock, "fr", state="open")
             dispatching = threading.Thread(target=run_beside, args=(tasks, stop))
             dispatching.start()
             stack.callback(dispatching.join)

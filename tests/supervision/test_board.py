@@ -21,7 +21,7 @@ from app.web import make_app
 from models.accounts.tables import staff_act
 from models.agents import agents as agent_rows
 from models.agents.tables import agent
-from models.queue import queues
+from models.queue import call_queues, queues
 from models.queue.queues import NewQueueEntry
 from models.queue.tables import agent_queue, queue_entry
 from models.supervision import tallies
@@ -34,7 +34,7 @@ from services.centres.directory import Directory
 from services.service import Service
 from services.slots.allocate import Channel
 from services.supervision.alerts import DEFAULTS, RANGES
-from services.supervision.board import served
+from services.supervision.board_queues import served
 from services.supervision.counts import BoardFigures
 from services.supervision.supervise import ACTS, CAN_BE_UNDONE
 from services.supervision.write_board import WriteBoard
@@ -326,7 +326,7 @@ def test_agents_are_moved_paused_and_sent_home_each_with_a_line(board: Board):
     ]
     board.does("/annuler", act=moved["undo"][0])
     with made.database.statement() as connection:
-        assert queues.memberships(connection) == {"anna": ["en"]}
+        assert call_queues.memberships(connection) == {"anna": ["en"]}
     assert (
         board.does("/agents", 409, what="pause", agent="nobody", reason="lunch")["why"] == "agent"
     )

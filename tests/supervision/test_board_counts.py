@@ -22,7 +22,7 @@ from models.queue.tables import agent_queue, queue_entry
 from models.supervision import tallies
 from models.supervision.tables import alert, snapshot, tally
 from services.campaign.campaigns import Campaigns
-from services.supervision.board import iso
+from services.supervision.board_facts import iso
 from services.supervision.counts import day_before, day_begins, quarter_of, same_time_yesterday
 from services.supervision.recounts import recount as recount_quarters
 from services.supervision.snapshots import Snapshots

@@ -10,7 +10,7 @@ import pytest
 from models.queue.tables import queue_entry
 from models.supervision import snapshots
 from services.queue.wait_estimate import forget_throughput
-from services.supervision.board import served
+from services.supervision.board_queues import served
 from services.supervision.counts import BoardFigures
 from tests.supervision.board_day import SECOND, body_of, works
 from tests.supervision.test_board_counts import waits_in_line, writer
