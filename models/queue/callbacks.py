@@ -7,10 +7,7 @@ transaction that changes both locks the entry first, then the agent, then the le
 
 from __future__ import annotations
 
-import json
-
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -32,11 +29,10 @@ from models.call.calls import FIRST_FINAL_RANK
 from models.call.tables import call
 from models.clock import Clock
 from models.crypto import Vault
-from models.messages.tables import FROZEN, message
+from models.messages.tables import FROZEN
 from models.queue import queues
 from models.queue.queues import QueueEntry
 from models.queue.tables import queue_entry
-from models.rows import from_row
 
 OVER = ("done", "left", "lost")
 # The outcome of a message's place that gave way to the person's own promise of a call.
@@ -47,18 +43,6 @@ _CALLBACK = queues.CALLBACK
 _WAITS = (queue_entry.c.kind == _CALLBACK, queue_entry.c.state == "waiting")
 # The outcome of a lost promise whose caller rang again, and of the place that they have.
 CAME_BACK = "came_back"
-_OLD_KEY = "callback:"
-
-
-@dataclass(frozen=True)
-class OldPromise:
-    """A promise as an earlier version kept it, in the outbox."""
-
-    id: str
-    number: str
-    known: dict[str, Any] = field(repr=False)
-    call_id: str | None
-    created_at: datetime
 
 
 # ---------------------------------------------------------------- promises
@@ -467,44 +451,3 @@ def undialled(connection: Connection, clock: Clock, older_than: timedelta) -> li
         leg.c.updated_at < clock.at(-older_than),
     )
     return queues.ids_of(connection, *_RESERVED, there, ~_TRYING, ~_TRIED)
-
-
-# ---------------------------------------------------------------- as they were kept before
-
-
-def old_promises(connection: Connection, vault: Vault, *, limit: int) -> list[OldPromise]:
-    """Promises to ring back that wait in the outbox, oldest first; locked for the transaction."""
-    statement = (
-        select(message)
-        .where(_is_old_promise())
-        .order_by(message.c.created_at, message.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return [
-        from_row(
-            OldPromise,
-            row,
-            number=vault.open_text(row.recipient_enc, f"message.recipient:{row.id}") or "",
-            known=json.loads(vault.open_text(row.payload_enc, f"message.payload:{row.id}") or "{}"),
-        )
-        for row in connection.execute(statement)
-    ]
-
-
-def old_promise_taken(connection: Connection, clock: Clock, message_id: str) -> bool:
-    """The outbox has no more to do with it: an entry of the queue has it now."""
-    statement = (
-        update(message)
-        .where(message.c.id == message_id, _is_old_promise())
-        .values(state="sent", updated_at=clock.at(), sent_at=clock.at())
-    )
-    return connection.execute(statement).rowcount == 1
-
-
-def _is_old_promise() -> ColumnElement[bool]:
-    return and_(
-        message.c.kind == _CALLBACK,
-        message.c.state == "pending",
-        message.c.dedupe_key.startswith(_OLD_KEY),
-    )

@@ -43,7 +43,6 @@ from services.queue import voice_messages
 from services.queue.promise_callback import (
     MACHINE,
     UNLESS_BOOKED,
-    adopt_old_promises,
     end_where_needless,
 )
 from services.queue.typed_callback import give_to_agents
@@ -413,7 +412,7 @@ class CallBack:
                 if promise is not None:
                     self._dial(connection, store, promise)
                     done += 1
-        done += adopt_old_promises(store) + end_where_needless(store)
+        done += end_where_needless(store)
         done += voice_messages.resume_displaced(store) + give_to_agents(store)
         return done + self._put_off(store) + self._tell_late(store)
 

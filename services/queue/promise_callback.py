@@ -39,8 +39,6 @@ _FOR_AGENT = frozenset({
 RING_AFTER = timedelta(seconds=20)
 # A caller who was rung in vain and rings again has their old place for so long.
 LOST_KEPT = timedelta(days=7)
-# Old promises taken over in one transaction.
-_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -219,42 +217,6 @@ def queue_for(
         and one.state != "closed"
     )
     return next(theirs, national)
-
-
-# ---------------------------------------------------------------- promises of earlier versions
-
-
-def adopt_old_promises(store: Store) -> int:
-    """Take over promises that an earlier version left in the outbox; returns how many.
-
-    Their place is the one of the day on which they were made. Safe to repeat.
-    """
-    with store.database.transaction() as connection:
-        found = callbacks.old_promises(connection, store.vault, limit=_AT_ONCE)
-        for old in found:
-            if not callbacks.old_promise_taken(connection, store.clock, old.id) or not old.number:
-                continue
-            language = str(old.known.get("language", "fr"))
-            queue, reason = queue_for(connection, language), _reason(old.known)
-            queues.add(
-                connection,
-                store.clock,
-                store.vault,
-                NewQueueEntry(
-                    id=store.chance.identifier(),
-                    queue_id=queue.id,
-                    kind=CALLBACK,
-                    number=old.number,
-                    language=language,
-                    reason=reason,
-                    mode=_mode(reason),
-                    origin_call_id=old.call_id,
-                    known=old.known,
-                    joined_at=old.created_at,
-                    promised_at=old.created_at,
-                ),
-            )
-    return len(found)
 
 
 def end_where_needless(store: Store) -> int:

@@ -14,9 +14,6 @@ from sqlalchemy import func, select, update
 
 from flows.agents import RungPerson
 from models.agents.tables import leg
-from models.messages import outbox
-from models.messages.outbox import NewMessage
-from models.messages.tables import message
 from models.queue import order, queues
 from models.queue.queues import NewQueueEntry
 from models.queue.tables import queue_entry
@@ -25,7 +22,7 @@ from services.campaign.call_hours import next_call_at
 from services.campaign.opening_hours import OpeningHours
 from services.ports import Busy, NoAnswer, ProviderRefused
 from services.privacy.erase_data import AFTER_PLACE, erase_data
-from services.queue.promise_callback import adopt_old_promises, end_where_needless, promise
+from services.queue.promise_callback import end_where_needless, promise
 from tests.agents.rings import Office, Ring
 from tests.booking.test_changes import books
 from tests.support.house import CAMPAIGN, LANDLINE, MOBILE, NOON, House, a_mobile, mornings
@@ -847,57 +844,3 @@ def test_numbers_and_notes_are_erased_after_a_month_and_counts_stay(office: Offi
     kept = office.entry(entry)
     assert (kept.phone_enc, kept.phone_idx, kept.known_enc, kept.note_enc) == (None,) * 4
     assert (kept.state, kept.tries) == ("lost", 1)
-
-
-# ---------------------------------------------------------------- as they were kept before
-
-
-def old_promise(office: Office, number: str, key: str = "callback", **known: str) -> None:
-    """A row of the outbox as an earlier version wrote it."""
-    store = office.store
-    index = store.vault.index("phone", number) or b""
-    row = NewMessage(
-        id=store.chance.identifier(),
-        kind="callback",
-        dedupe_key=f"{key}:{index.hex()}",
-        recipient=number,
-        payload=known,
-        call_id="CA0",
-    )
-    with store.database.transaction() as connection:
-        assert outbox.add(connection, store.clock, store.vault, row)
-
-
-def test_old_promises_come_into_the_line_with_their_place(office: Office):
-    old_promise(office, MOBILE, reason="unfinished", born="1942-03-12", language="en")
-    office.passes(QUARTER)
-    old_promise(office, LANDLINE, reason="postcode")
-    assert adopt_old_promises(office.store) == 2
-    assert adopt_old_promises(office.store) == 0
-    first, second = rows_of(
-        office.store.database, select(queue_entry).order_by(queue_entry.c.joined_at)
-    )
-    assert (first.reason, first.mode, first.joined_at) == ("unfinished", "machine", NOON)
-    assert (first.queue_id, first.origin_call_id) == ("en", "CA0")
-    assert (second.reason, second.mode) == ("asked", "agent")
-    assert {row.state for row in rows_of(office.store.database, select(message))} == {"sent"}
-
-
-def test_news_that_are_called_for_stay_in_the_outbox(office: Office):
-    old_promise(office, MOBILE, key="call", reason="opening")
-    assert adopt_old_promises(office.store) == 0
-
-
-def test_a_number_with_a_promise_in_the_line_has_no_second_one_from_before(office: Office):
-    old_promise(office, MOBILE, reason="postcode")
-    office.promises(MOBILE)
-    assert adopt_old_promises(office.store) == 1
-    assert len(rows_of(office.store.database, select(queue_entry))) == 1
-
-
-def test_two_who_adopt_at_once_adopt_once(office: Office):
-    for number in range(20):
-        old_promise(office, a_mobile(number), reason="postcode")
-    with ThreadPoolExecutor(4) as threads:
-        list(threads.map(lambda _: adopt_old_promises(office.store), range(8)))
-    assert len(rows_of(office.store.database, select(queue_entry))) == 20
