@@ -113,7 +113,7 @@ def _change(store: Store, queue_id: str, login: str, *, there: bool) -> None:
     with refusals(accounts.StaffRefused):
         with store.database.statement() as connection:
             found = accounts.find(connection, store, login)
-            theirs = set(call_queues.memberships(connection).get(found.id, ()))
+            theirs = set(call_queues.of_member(connection, found.id))
         wanted = theirs | {queue_id} if there else theirs - {queue_id}
         accounts.set_queues(store, login, sorted(wanted))
     click.echo(f"{login}: {', '.join(sorted(wanted)) or 'the queues of their languages'}")

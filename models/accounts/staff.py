@@ -35,7 +35,6 @@ from models.agents.tables import agent
 from models.clock import Clock, DatabaseClock
 from models.crypto import Vault
 from models.prepared import Asked, Prepared, ask
-from models.queue.tables import agent_queue, agent_queue_member
 from models.rows import columns_of, from_row, values_of
 from models.writes import insert_new
 
@@ -236,20 +235,6 @@ def for_demonstration(connection: Connection) -> list[str]:
         staff.c.demonstration.is_(True), staff.c.disabled_at.is_(None)
     )
     return list(connection.execute(statement.order_by(staff.c.login)).scalars())
-
-
-# ---------------------------------------------------------------- queues
-
-
-def queues_of(connection: Connection, staff_id: str) -> list[str]:
-    statement = select(agent_queue_member.c.queue_id).where(
-        agent_queue_member.c.staff_id == staff_id
-    )
-    return list(connection.execute(statement.order_by(agent_queue_member.c.queue_id)).scalars())
-
-
-def known_queues(connection: Connection) -> list[str]:
-    return list(connection.execute(select(agent_queue.c.id).order_by(agent_queue.c.id)).scalars())
 
 
 # ---------------------------------------------------------------- sessions

@@ -120,6 +120,11 @@ def memberships(connection: Connection) -> dict[str, list[str]]:
     return found
 
 
+def of_member(connection: Connection, staff_id: str) -> list[str]:
+    """The queues that an agent is a member of, by their ids."""
+    return memberships(connection).get(staff_id, [])
+
+
 def set_memberships(
     connection: Connection, staff_id: str, queue_ids: Sequence[str], *, in_order: bool = False
 ) -> None:

@@ -25,7 +25,7 @@ from models.messages.tables import FROZEN
 from models.prepared import Prepared
 from models.queue import call_queues, tables
 from models.queue.call_queues import QUEUE_COLUMNS, CallQueue
-from models.queue.queues import CALL, CALLBACK
+from models.queue.queues import CALL
 from models.queue.tables import IN_LINE, agent_queue, queue_entry
 from models.rows import columns_of, from_row
 from models.slots.places import renewal
@@ -48,7 +48,6 @@ def candidates(
     overflow_languages: Collection[str] = (),
     *,
     limit: int = 10,
-    kinds: Collection[str] = (CALL, CALLBACK),
 ) -> list[QueueCandidate]:
     """The entries that wait and are due for a member of these queues, oldest place first.
 
@@ -65,7 +64,7 @@ def candidates(
     mine = or_(queue_entry.c.queue_id.in_(queue_ids), overflown)
     statement = (
         select(*columns_of(QueueCandidate, queue_entry))
-        .where(IN_LINE, mine, queue_entry.c.due_at <= clock.at(), queue_entry.c.kind.in_(kinds))
+        .where(IN_LINE, mine, queue_entry.c.due_at <= clock.at())
         # Some promises are kept by the machine, and none while nothing leaves after a restore.
         .where(queue_entry.c.mode == "agent", or_(queue_entry.c.kind == CALL, ~FROZEN))
         .order_by(queue_entry.c.joined_at, queue_entry.c.id)

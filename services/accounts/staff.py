@@ -21,7 +21,7 @@ from models.centres import centres, directory
 from models.centres.geography import distance_km
 from models.database import Connection
 from models.prepared import Asked
-from models.queue.call_queues import set_memberships
+from models.queue import call_queues
 from services.accounts import passwords, second_factor
 from services.store import Store
 
@@ -33,7 +33,6 @@ OPERATOR = "operator"
 LONGEST_NAME = 80
 LONGEST_WHY = 120
 READ_FILE = "read_file"
-# Roles of those who may answer for what one person alone must not do.
 DEMONSTRATION_PASSWORD = "poste-demonstration-1"  # noqa: S105 (for a machine that talks to itself)
 # 20 bytes in base 32; public, like the password.
 DEMONSTRATION_SECRET = "POSTEDEMONSTRATIONALLORENDEZVOUS"  # noqa: S105
@@ -118,9 +117,10 @@ def add(
 def lines(store: Store) -> list[AccountListEntry]:
     """All accounts by login."""
     with store.database.statement() as connection:
+        queues = call_queues.memberships(connection)
         return [
-            AccountListEntry(one, disabled, strong, tuple(rows.queues_of(connection, one.id)))
-            for one, disabled, strong in rows.everybody(connection)
+            AccountListEntry(staff, disabled, strong, tuple(queues.get(staff.id, ())))
+            for staff, disabled, strong in rows.everybody(connection)
         ]
 
 
@@ -144,40 +144,37 @@ def _change(  # noqa: PLR0917
     connection: Connection,
     store: Store,
     staff_id: str,
-    by: str,
     what: str,
     columns: Mapping[str, Any],
     details: dict[str, Any] | None = None,
 ) -> None:
-    """Change an account under lock, end its sessions and record the act."""
+    """Change an account under lock for the operator, end its sessions and record the act."""
     rows.by_id(connection, store.vault, staff_id, lock=True)
     rows.change(connection, store.clock, staff_id, **columns)
     rows.end_sessions(connection, store.clock, staff_id)
-    record_act(connection, store, by, what, staff_id, details=details)
+    record_act(connection, store, OPERATOR, what, staff_id, details=details)
 
 
-def change_role(
-    store: Store, login: str, role: str, *, centre_id: str | None = None, by: str = OPERATOR
-) -> None:
+def change_role(store: Store, login: str, role: str, *, centre_id: str | None = None) -> None:
     """Raises StaffRefused. Their sessions end."""
     _check_role(role, centre_id)
     with store.database.transaction() as connection:
         who = find(connection, store, login)
         details = {"from": who.role, "to": role}
         columns = {"role": role, "centre_id": centre_id}
-        _change(connection, store, who.id, by, "staff_role", columns, details)
+        _change(connection, store, who.id, "staff_role", columns, details)
 
 
-def disable(store: Store, login: str, *, disabled: bool = True, by: str = OPERATOR) -> None:
+def disable(store: Store, login: str, *, disabled: bool = True) -> None:
     """Close an account, or open it again. Raises StaffRefused. Its sessions end."""
     with store.database.transaction() as connection:
         who = find(connection, store, login)
         what = "staff_disabled" if disabled else "staff_enabled"
         columns = {"disabled_at": store.clock.at() if disabled else None}
-        _change(connection, store, who.id, by, what, columns)
+        _change(connection, store, who.id, what, columns)
 
 
-def give_password(store: Store, login: str, password: str, *, by: str = OPERATOR) -> None:
+def give_password(store: Store, login: str, password: str) -> None:
     """A password that its owner changes at the next sign-in; their sessions end.
 
     The second factor stays, so that a person who obtained this reset by deceit is not signed in by
@@ -189,10 +186,10 @@ def give_password(store: Store, login: str, password: str, *, by: str = OPERATOR
     hashed = passwords.hash_of(password)
     with store.database.transaction() as connection:
         columns = {"password_hash": hashed, "password_temporary": True, "demonstration": False}
-        _change(connection, store, who.id, by, "staff_password", columns)
+        _change(connection, store, who.id, "staff_password", columns)
 
 
-def give_second_factor(store: Store, login: str, *, by: str = OPERATOR) -> str:
+def give_second_factor(store: Store, login: str) -> str:
     """A first second factor, as the address for an authenticator; their sessions end.
 
     Raises StaffRefused where there is one: no operator alone replaces it.
@@ -206,7 +203,7 @@ def give_second_factor(store: Store, login: str, *, by: str = OPERATOR) -> str:
                 f"{who.login} has a second factor; where it is lost: flask staff lost {who.login}"
             )
         rows.change_secret(connection, store.clock, store.vault, who.id, secret)
-        _change(connection, store, who.id, by, "staff_totp", {})
+        _change(connection, store, who.id, "staff_totp", {})
     return second_factor.address(secret, who.login)
 
 
@@ -221,12 +218,7 @@ def sign_out_everywhere(store: Store, staff_id: str, *, by: str) -> int:
 
 
 def set_queues(
-    store: Store,
-    login: str,
-    queues: Collection[str],
-    *,
-    by: str = OPERATOR,
-    in_order: bool = False,
+    store: Store, login: str, queues: Collection[str], *, in_order: bool = False
 ) -> tuple[str, ...]:
     """The queues an agent takes callers from; none: the national ones of the agent's languages.
 
@@ -235,17 +227,17 @@ def set_queues(
     wanted = tuple(dict.fromkeys(queues)) if in_order else tuple(sorted(set(queues)))
     with store.database.transaction() as connection:
         who = find(connection, store, login)
-        known = rows.known_queues(connection)
+        known = sorted(queue.id for queue in call_queues.all_queues(connection))
         unknown = sorted(set(queues) - set(known))
         if unknown:
             raise StaffRefused(
                 f"there is no queue {', '.join(unknown)}; there are {', '.join(known) or 'none'}"
             )
-        set_memberships(connection, who.id, wanted, in_order=in_order)
+        call_queues.set_memberships(connection, who.id, wanted, in_order=in_order)
         details: dict[str, object] = {"queues": list(wanted)}
         if in_order:
             details["in_order"] = True
-        record_act(connection, store, by, "staff_queues", who.id, details=details)
+        record_act(connection, store, OPERATOR, "staff_queues", who.id, details=details)
     return wanted
 
 

@@ -48,30 +48,19 @@ def put_together(facts: Facts) -> dict[str, Any]:
     """The body of the snapshot."""
     expected = board_queues.forecast(facts)
     return {
+        **_of_people(facts, expected),
         "day": facts.now.astimezone(ZONE).date().isoformat(),
         # Where the day is not counted up to now: up to when it is.
         "counted_to": board_facts.iso(facts.seen.counted_to),
         "campaign": facts.campaign,
-        "backlog": board_queues.backlog(facts),
         "forecast": expected,
-        "curve": board_queues.curve(facts),
-        "sums": sums(facts.seen.today),
-        "calls": board_facts.compared(facts.seen, "calls"),
-        "finished": board_facts.compared(facts.seen, "finished"),
-        "menu": menu(facts.seen.live),
-        "line": board_queues.line(facts),
         "numbers": board_queues.numbers(facts),
         "services": services(facts),
         "of": {name: of_service(facts, name, expected) for name in _looked_at(facts)},
-        "service": board_queues.served(facts.seen, expected["breaks"]),
         "agents": board_queues.agents(facts.agents, facts.members),
-        "entries": [board_facts.shown(entry) for entry in facts.entries],
-        "callbacks": board_queues.callbacks(facts),
-        "told": board_queues.told(facts.seen.errors),
-        "bookings": bookings(facts.seen, facts.now),
         "places": {
             "free": dict(sorted(facts.places.free.items())),
-            # Nobody is told "none" of what was not counted.
+            # No caller is told "none" of what was not counted.
             "total": sum(facts.places.free.values()) if facts.places.at else None,
             # To the minute: the same text from one count to the next.
             "counted_at": board_facts.to_the_minute(facts.places.at),
@@ -93,7 +82,6 @@ def put_together(facts: Facts) -> dict[str, Any]:
         "spent": _spent(facts.messages.budgets, DAY, "parts"),
         "calls_spent": _spent(facts.messages.budgets, CALL_DAY, "calls"),
         "held": held(facts.messages),
-        "funnel": funnel(facts.seen),
         "alerts": [
             {
                 "id": alert.id,
@@ -110,45 +98,50 @@ def put_together(facts: Facts) -> dict[str, Any]:
     }
 
 
+def _of_people(facts: Facts, expected: Mapping[str, Any]) -> dict[str, Any]:
+    """What the whole board and that of one service show alike: callers, visitors, bookings."""
+    return {
+        "backlog": board_queues.backlog(facts),
+        "curve": board_queues.curve(facts),
+        "sums": sums(facts.seen.today),
+        "calls": board_facts.compared(facts.seen, "calls"),
+        "finished": board_facts.compared(facts.seen, "finished"),
+        "menu": menu(facts.seen.live),
+        "line": board_queues.line(facts),
+        "service": board_queues.served(facts.seen, expected["breaks"]),
+        "entries": [board_facts.shown(entry) for entry in facts.entries],
+        "callbacks": board_queues.callbacks(facts),
+        "told": board_queues.told(facts.seen.errors),
+        "bookings": bookings(facts.seen, facts.now),
+        "funnel": funnel(facts.seen),
+    }
+
+
 def _looked_at(facts: Facts) -> list[str]:
     """The services that the board can be looked at for; none where there is one."""
-    names = [one.service for one in facts.services if one.service]
+    names = [campaign.service for campaign in facts.services if campaign.service]
     return [*names, UNSAID] if names else []
 
 
 def of_service(facts: Facts, service: str, expected: Mapping[str, Any]) -> dict[str, Any]:
     """What the board shows of one service alone, or UNSAID, in the shape of the whole.
 
-    Whoever comes for several services is in each of them, and `shared` says how often that was.
-    Agents are everybody's, and so is `expected`, how long a caller who rings now waits.
+    A caller who comes for several services is in each of them, and `shared` says how often that
+    was. Agents are those of all services, and so is `expected`, how long a caller who rings now
+    waits.
     """
-    promised = [one for about, one in facts.promised_for.items() if is_of(about, service)]
+    promised = [owed for about, owed in facts.promised_for.items() if is_of(about, service)]
     mine = replace(
         facts,
         seen=facts.seen.of(service),
-        line=[one for one in facts.line if is_of(one.about, service)],
-        entries=[one for one in facts.entries if is_of(one.about, service)],
+        line=[row for row in facts.line if is_of(row.about, service)],
+        entries=[entry for entry in facts.entries if is_of(entry.about, service)],
         promised=together(promised),
     )
-    of_day = sums(mine.seen.today)
+    found = _of_people(mine, expected)
     # Texts name no service.
-    del of_day["undelivered"]
-    return {
-        "backlog": board_queues.backlog(mine),
-        "curve": board_queues.curve(mine),
-        "sums": of_day,
-        "calls": board_facts.compared(mine.seen, "calls"),
-        "finished": board_facts.compared(mine.seen, "finished"),
-        "menu": menu(mine.seen.live),
-        "line": board_queues.line(mine),
-        "service": board_queues.served(mine.seen, expected["breaks"]),
-        "entries": [board_facts.shown(one) for one in mine.entries],
-        "callbacks": board_queues.callbacks(mine),
-        "told": board_queues.told(mine.seen.errors),
-        "bookings": bookings(mine.seen, mine.now),
-        "funnel": funnel(mine.seen),
-        "shared": shared(facts.seen, service),
-    }
+    del found["sums"]["undelivered"]
+    return {**found, "shared": shared(facts.seen, service)}
 
 
 def shared(seen: BoardFigures, service: str) -> dict[str, int]:

@@ -226,7 +226,7 @@ def move_agents(
             _queue(connection, queue_id)
         for staff_id in sorted(set(staff_ids)):
             _agent(connection, store, staff_id)
-            before = staff_rows.queues_of(connection, staff_id)
+            before = call_queues.of_member(connection, staff_id)
             if before == wanted:
                 continue
             call_queues.set_memberships(connection, staff_id, wanted)
@@ -412,7 +412,7 @@ def _value(connection: Connection, what: str, subject: str) -> Any:
     if what in _COLUMNS:
         return getattr(_queue(connection, subject), _COLUMNS[what])
     if what == AGENT_QUEUES:
-        return staff_rows.queues_of(connection, subject)
+        return call_queues.of_member(connection, subject)
     return settings.value(connection, subject)
 
 
