@@ -108,9 +108,9 @@ def _touched(connection: Connection, centre_id: str, asked_at: datetime) -> set[
         partner_booking.c.centre_id == centre_id, partner_booking.c.updated_at >= asked_at
     )
     return {
-        one.slot_id
+        dose.slot_id
         for refs in connection.execute(statement).scalars()
-        for one in orders.read_doses(refs)
+        for dose in orders.read_doses(refs)
     }
 
 

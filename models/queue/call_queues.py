@@ -146,14 +146,14 @@ def set_memberships(
 def staffed(connection: Connection) -> set[str]:
     """The queues that somebody answers who may work: as a member, or by their languages."""
     members = memberships(connection)
-    nationals = {one.language: one.id for one in all_queues(connection) if not one.region}
+    nationals = {queue.language: queue.id for queue in all_queues(connection) if not queue.region}
     workers = select(staff.c.id, staff.c.languages).where(
         staff.c.disabled_at.is_(None), staff.c.role.in_(("agent", "supervisor"))
     )
     found = set[str]()
-    for one in connection.execute(workers):
-        spoken = (nationals[name] for name in one.languages.split() if name in nationals)
-        found.update(members.get(one.id) or spoken)
+    for row in connection.execute(workers):
+        spoken = (nationals[name] for name in row.languages.split() if name in nationals)
+        found.update(members.get(row.id) or spoken)
     return found
 
 

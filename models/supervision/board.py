@@ -225,7 +225,7 @@ def by_campaign(connection: Connection, since: datetime) -> list[CampaignCounts]
         channels.setdefault(campaign, {})[channel] = number
     waiting = {row[0]: row[1] for row in connection.execute(waits)}
     names = sorted(channels.keys() | waiting.keys())
-    return [CampaignCounts(one, channels.get(one, {}), waiting.get(one, 0)) for one in names]
+    return [CampaignCounts(name, channels.get(name, {}), waiting.get(name, 0)) for name in names]
 
 
 # ---------------------------------------------------------------- the line of people
@@ -388,10 +388,10 @@ class OwedCallbacks:
 def together(parts: Sequence[OwedCallbacks]) -> OwedCallbacks:
     """What is owed by several parts of them."""
     return OwedCallbacks(
-        sum(one.promised for one in parts),
-        sum(one.overdue for one in parts),
-        min((one.first for one in parts if one.first), default=None),
-        max((one.last for one in parts if one.last), default=None),
+        sum(part.promised for part in parts),
+        sum(part.overdue for part in parts),
+        min((part.first for part in parts if part.first), default=None),
+        max((part.last for part in parts if part.last), default=None),
     )
 
 

@@ -345,7 +345,7 @@ class SignIn:
             raise Unproved
         store, staff = self._store, visit.staff
         codes = second_factor.new_recovery_codes()
-        indexes = [second_factor.recovery_index(store.vault, staff.id, one) for one in codes]
+        indexes = [second_factor.recovery_index(store.vault, staff.id, code) for code in codes]
         with store.database.transaction() as connection:
             rows.by_id(connection, store.vault, staff.id, lock=True)
             factors.replace_codes(connection, store.clock, staff.id, indexes)

@@ -278,7 +278,9 @@ def _demonstration_centre(store: Store) -> str | None:
     with_hours = {one.id for one in centres.hours_of(store.database) if one.hours}
     with store.database.statement() as connection:
         town = directory.find_postcode(connection, _DEMONSTRATION_POSTCODE)
-        near = [one for one in directory.bookable_centres(connection) if one.id in with_hours]
+        near = [
+            centre for centre in directory.bookable_centres(connection) if centre.id in with_hours
+        ]
     if town is None or town.latitude is None or town.longitude is None or not near:
         return None
     here = (town.latitude, town.longitude)

@@ -123,8 +123,8 @@ def sweep(store: Store, control: CallControl, workers: Executor | None = None) -
         together.setdefault(entry_id or one, []).append(one)
 
     def in_order(ids: list[str]) -> None:
-        for one in ids:
-            carry_out(store, control, one)
+        for command_id in ids:
+            carry_out(store, control, command_id)
 
     if workers is None:
         for ids in together.values():

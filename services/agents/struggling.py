@@ -103,12 +103,12 @@ def as_written(body: str) -> list[Struggling]:
     return [
         Struggling(
             **{
-                **one,
-                "since": datetime.fromisoformat(one["since"]),
-                "at": datetime.fromisoformat(one["at"]),
+                **row,
+                "since": datetime.fromisoformat(row["since"]),
+                "at": datetime.fromisoformat(row["at"]),
             }
         )
-        for one in json.loads(body)["calls"]
+        for row in json.loads(body)["calls"]
     ]
 
 

@@ -275,7 +275,7 @@ def _where(
         raise _NotAsked(Why.NOT_OFFERED)
     where = centre_states(connection, [order.centre_id]).get(order.centre_id)
     found = changes.slot_starts(connection, slot_ids)
-    there = [(one, found[one][1]) for one in slot_ids if one in found]
+    there = [(slot_id, found[slot_id][1]) for slot_id in slot_ids if slot_id in found]
     away = any(found[one][0] != order.centre_id for one in found)
     if where is None or away or not rows.is_mirrored(connection, order.centre_id):
         raise _NotAsked(Why.NOT_OFFERED)

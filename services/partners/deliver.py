@@ -246,8 +246,8 @@ class _Attempt:
         order, number = self.order, visitor.number
         campaign = self.service.campaigns.by_name(order.campaign) or self.service.campaign
         places = [
-            HeldPlace(one.place_id, one.slot_id, order.centre_id, one.start_at)
-            for one in order.doses
+            HeldPlace(dose.place_id, dose.slot_id, order.centre_id, dose.start_at)
+            for dose in order.doses
         ]
         request = Request(
             holder=Holder(Channel(order.channel), order.holder),

@@ -81,19 +81,19 @@ class Matcher:
 
     def __init__(self, centres: Sequence[OurCentre], read_link: ReadLink) -> None:
         self._read_link = read_link
-        self._by_id = {one.id: one for one in centres}
+        self._by_id = {centre.id: centre for centre in centres}
         self._by_page: dict[tuple[str, str], list[tuple[OurCentre, PartnerLink]]] = defaultdict(
             list
         )
         self._by_cell: dict[tuple[int, int], list[OurCentre]] = defaultdict(list)
         self._by_postcode: dict[str, list[OurCentre]] = defaultdict(list)
-        for one in centres:
-            link = read_link(one.booking_link)
+        for centre in centres:
+            link = read_link(centre.booking_link)
             if link:
-                self._by_page[link.platform, link.page].append((one, link))
-            if one.latitude is not None and one.longitude is not None:
-                self._by_cell[_cell(one.latitude, one.longitude)].append(one)
-            self._by_postcode[one.postcode].append(one)
+                self._by_page[link.platform, link.page].append((centre, link))
+            if centre.latitude is not None and centre.longitude is not None:
+                self._by_cell[_cell(centre.latitude, centre.longitude)].append(centre)
+            self._by_postcode[centre.postcode].append(centre)
 
     def find(self, told: PartnerCentreRow, gid: str = "") -> CentreMatch:
         """What a partner's centre is; `gid` is what the operator's file says it is."""

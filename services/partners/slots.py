@@ -64,8 +64,8 @@ def gone(database: Database, clock: Clock, platform: str, page: str) -> int:
     """The partner says that a page is no more; gives how many centres stood on it."""
     with database.transaction() as connection:
         ids = rows.ids_of_page(connection, platform, page)
-        for one in ids:
-            rows.mark_gone(connection, clock, one)
+        for partner_centre_id in ids:
+            rows.mark_gone(connection, clock, partner_centre_id)
     return len(ids)
 
 
@@ -115,7 +115,7 @@ def forget_others(store: Store, centre_ids: Collection[str]) -> int:
     """
     with store.database.transaction() as connection:
         others = [one for one in bookings.mirrored(connection) if one not in centre_ids]
-        for one in others:
-            rows.mark_gone(connection, store.clock, f"{bookings.MIRROR}{one}")
-            mirror.block_all(connection, store.clock, one)
+        for centre_id in others:
+            rows.mark_gone(connection, store.clock, f"{bookings.MIRROR}{centre_id}")
+            mirror.block_all(connection, store.clock, centre_id)
     return len(others)

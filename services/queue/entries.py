@@ -145,7 +145,7 @@ def choose(
 
     `doors` are the queues of one language; None where it has none.
     """
-    open_doors = {one.queue.id: one for one in doors if one.queue.state != "closed"}
+    open_doors = {door.queue.id: door for door in doors if door.queue.state != "closed"}
     wanted = next((open_doors[name] for name in named if name in open_doors), None)
     if wanted is not None:
         return wanted
@@ -496,7 +496,9 @@ def make_queues(
     """
     with store.database.statement() as connection:
         wanted = [
-            one for one in call_queues.all_queues(connection) if anew or one.provider_sid is None
+            queue
+            for queue in call_queues.all_queues(connection)
+            if anew or queue.provider_sid is None
         ]
     made, failed = [], []
     for one in wanted:

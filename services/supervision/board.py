@@ -174,7 +174,7 @@ def messages(facts: MessageFacts) -> list[dict[str, Any]]:
 
 def _spent(budgets: Sequence[SpentBudget], kind: str, units: str) -> dict[str, Any] | None:
     """What all texts, or all calls, of today have cost; None where there was none. In euros."""
-    found = next((one for one in budgets if one.kind == kind), None)
+    found = next((budget for budget in budgets if budget.kind == kind), None)
     if found is None:
         return None
     return {
@@ -191,7 +191,9 @@ def held(facts: MessageFacts) -> dict[str, Any]:
     Of a prefix the digits are told, which a hundred thousand numbers share; of a number or a client
     only how many there are.
     """
-    shut = [one for one in facts.budgets if one.refused and (one.subject or one.over)]
+    shut = [
+        budget for budget in facts.budgets if budget.refused and (budget.subject or budget.over)
+    ]
     return {
         "count": facts.held.count,
         "oldest": board_facts.iso(facts.held.oldest),

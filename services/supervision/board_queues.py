@@ -34,18 +34,18 @@ def _unserved(rows: Iterable[QueueCounts], queue: str = "") -> dict[str, Any]:
 
     A caller for whom an agent is being rung still waits, and so does one who is being rung.
     """
-    here = [one for one in rows if queue in {"", one.queue_id}]
+    here = [row for row in rows if queue in {"", row.queue_id}]
     calls = [one for one in here if one.kind == "call" and one.state in UNANSWERED]
     callbacks = [one for one in here if one.kind == "callback" and one.state in UNANSWERED]
     kept = [one for one in here if one.state == KEPT]
     everybody = [*calls, *callbacks, *kept]
     return {
         "people": sum(one.count for one in everybody),
-        "calls": sum(one.count for one in calls),
-        "callbacks": sum(one.count for one in callbacks),
+        "calls": sum(call.count for call in calls),
+        "callbacks": sum(callback.count for callback in callbacks),
         "kept": sum(one.count for one in kept),
         "oldest": board_facts.iso(min((one.since for one in everybody), default=None)),
-        "longest": board_facts.iso(min((one.since for one in calls), default=None)),
+        "longest": board_facts.iso(min((call.since for call in calls), default=None)),
     }
 
 
@@ -58,7 +58,7 @@ def backlog(facts: Facts) -> dict[str, Any]:
     del found["longest"]
     return {
         **found,
-        "at_work": sum(one.state in AT_WORK for one in facts.agents),
+        "at_work": sum(agent.state in AT_WORK for agent in facts.agents),
         "open": any(facts.doors.values()),
     }
 
@@ -87,7 +87,7 @@ def forecast(facts: Facts) -> dict[str, Any]:
         for language, seconds in waits.items()
     )
     breaks = ""
-    if not any(one.state in AT_WORK for one in facts.agents):
+    if not any(agent.state in AT_WORK for agent in facts.agents):
         if any(facts.doors.values()) or on_the_line.total():
             breaks = NOBODY
     elif slow:

@@ -205,7 +205,7 @@ class Counting:
         self._minutes = {
             one: kept for one, kept in self._minutes.items() if one >= now - HOUR - MINUTE
         }
-        self._pieces = [one for one in self._pieces if one.since >= self._cut]
+        self._pieces = [piece for piece in self._pieces if piece.since >= self._cut]
         self._sum(now)
         self._compare(now)
         self._store_kept()
@@ -293,7 +293,11 @@ class Counting:
                 today.update(piece.span.counts)
                 errors.update(piece.span.errors())
         self._count_levels(down(now, MINUTE))
-        found = [one for one in self._recounts.corrections if now - one.found_at < CORRECTED_FOR]
+        found = [
+            correction
+            for correction in self._recounts.corrections
+            if now - correction.found_at < CORRECTED_FOR
+        ]
         return BoardFigures(
             today=today,
             yesterday=self._yesterday,

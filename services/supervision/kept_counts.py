@@ -58,8 +58,13 @@ def write(connection: Connection, clock: Clock, kept: KeptCounts) -> None:
         "minutes": _rows(kept.minutes),
         "errors": [[about, error, many] for (about, error), many in sorted(kept.errors.items())],
         "corrections": [
-            [one.quarter.isoformat(), one.found_at.isoformat(), one.stored, one.counted]
-            for one in kept.corrections[-_MOST_TOLD:]
+            [
+                correction.quarter.isoformat(),
+                correction.found_at.isoformat(),
+                correction.stored,
+                correction.counted,
+            ]
+            for correction in kept.corrections[-_MOST_TOLD:]
         ],
     }
     snapshots.put(connection, clock, NAME, body)

@@ -371,10 +371,10 @@ def lift_freeze(store: Store, who: Staff, reason: str) -> None:
 def look_at(store: Store, *, queue_ids: Sequence[str], staff_ids: Sequence[str]) -> ActScope:
     """What an act would concern at this moment; nothing is changed."""
     with store.database.statement() as connection:
-        known = {one.id for one in call_queues.all_queues(connection)} & set(queue_ids)
+        known = {queue.id for queue in call_queues.all_queues(connection)} & set(queue_ids)
         line = board.in_line(connection, store.clock, PUTS_DOWN)
-        working = {one.staff_id: one.state for one in board.agents(connection)}
-    concerned = [working[one] for one in set(staff_ids) if one in working]
+        working = {agent.staff_id: agent.state for agent in board.agents(connection)}
+    concerned = [working[staff_id] for staff_id in set(staff_ids) if staff_id in working]
     return ActScope(
         queues=len(known),
         waiting=sum(one.count for one in line if one.state in UNANSWERED and one.queue_id in known),
@@ -402,9 +402,9 @@ def undo(store: Store, who: Staff, number: int) -> None:
 
 
 def _written(connection: Connection, store: Store, number: int) -> RecordedAct:
-    for one in staff_rows.acts(connection, store.vault, limit=1, before=number + 1):
-        if one.number == number:
-            return one
+    for act in staff_rows.acts(connection, store.vault, limit=1, before=number + 1):
+        if act.number == number:
+            return act
     raise ActRefused("gone")
 
 

@@ -101,7 +101,7 @@ class WriteBoard:
             line = board.in_line(connection, store.clock, PUTS_DOWN)
             paces = {
                 one: read_throughput(connection, one)
-                for one in sorted({one.language for one in all_queues})
+                for one in sorted({queue.language for queue in all_queues})
             }
             before = snapshots.get(connection, NAME) if self._first else None
             freeze = freezes.current(connection)
