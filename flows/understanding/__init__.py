@@ -151,7 +151,7 @@ def telephone(typed: str) -> tuple[str, CallerKind]:
     # An international number says itself where it belongs.
     regions: Iterable[str] = REGIONS if is_digits(typed) else REGIONS[-1:]
     if _NATIONAL.fullmatch(typed):
-        regions = (one for one in regions if _may_be_of(one, typed))
+        regions = (region for region in regions if _may_be_of(region, typed))
     for region in regions:
         try:
             parsed = phonenumbers.parse(typed, region)

@@ -450,7 +450,11 @@ class _Sentence(SentenceForWhom, Generic[P_co]):
     ) -> tuple[P_co | None, str]:
         codes = [island for island in islands if self._is_code(island)]
         said = {island.codes for island in codes}
-        if len(said) > 1 or any(len(one) > 1 for one in said) or any(i.denied for i in codes):
+        if (
+            len(said) > 1
+            or any(len(readings) > 1 for readings in said)
+            or any(island.denied for island in codes)
+        ):
             return None, ""
         named = [place for home in homes for place in home.places]
         if any(not home.sure or not self._is_theirs(home, who) for home in homes):

@@ -323,7 +323,7 @@ _LISTED: Mapping[str, Callable[[_Table, str], Any]] = {
 
 def phrases_of(spoken: Iterable[str]) -> Phrases:
     """Words as they are written in a file, with the brackets that stand for several, as phrases."""
-    forms = (form for one in spoken for form in _forms(one))
+    forms = (form for phrase in spoken for form in _forms(phrase))
     return frozenset(phrase for form in forms if (phrase := tuple(plain(form).split())))
 
 

@@ -275,8 +275,10 @@ def _number(text: str, vocabulary: Vocabulary) -> int | None:
     if not words or len(words) > MOST_WORDS:
         return None
     found = [
-        (one.start, one.end, int(one.value), one.is_ordinal)
-        for one in find_numbers([Token(word) for word in words], vocabulary.language, threshold=0)
+        (number.start, number.end, int(number.value), number.is_ordinal)
+        for number in find_numbers(
+            [Token(word) for word in words], vocabulary.language, threshold=0
+        )
     ]
     inside = {at for start, end, _, _ in found for at in range(start, end)}
     for at, word in enumerate(words):
