@@ -22,7 +22,7 @@ from sqlalchemy import text
 from bench.load import p99
 from bench.servers import CannotMeasure, opened, store_of
 from bench.store import CAMPAIGN, found_centres
-from models.messages import outbox
+from models.messages import claims, outbox
 from services.centres.directory import Directory
 from services.messages.deliver_message import KINDS, LEASE
 from services.slots.allocate import Channel, Holder
@@ -134,9 +134,9 @@ def looks(url: str) -> Ask:
     def look(_number: int) -> float:
         started = time.perf_counter()
         with store.database.statement() as connection:
-            due = outbox.due(connection, store.clock, KINDS, limit=200)
+            due = claims.due(connection, store.clock, KINDS, limit=200)
         with store.database.transaction() as connection:
-            claimed = outbox.claim(connection, store.clock, store.vault, due[0], LEASE)
+            claimed = claims.claim(connection, store.clock, store.vault, due[0], LEASE)
         taken = time.perf_counter() - started
         if claimed is None:
             raise CannotMeasure("a message that was due could not be claimed")

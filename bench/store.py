@@ -24,7 +24,7 @@ from models.booking import bookings
 from models.booking.reach import Proof
 from models.centres.centres import CentreState, insert_new
 from models.database import Database
-from models.messages.outbox import any_since
+from models.messages.look_ups import any_since
 from models.migrations.runner import upgrade
 from models.slots.slots import SlotsToOpen, open_slots
 from prompts.catalogue import load as load_words

@@ -13,20 +13,17 @@ from typing import Final
 
 import structlog
 
-from services.messages.deliver_message import (
-    FIRST_KINDS,
-    KINDS,
+from services.messages.deliver_message import FIRST_KINDS, KINDS, PACED, DeliveryDependencies
+from services.messages.provider_pace import REST, ProviderPace
+from services.messages.take_messages import (
     LAST_KINDS,
     NEXT_KINDS,
-    PACED,
     UNPACED_KINDS,
-    DeliveryDependencies,
     InHand,
     deliver_taken,
     leave,
     take_due,
 )
-from services.messages.provider_pace import REST, ProviderPace
 from services.ports import Messenger
 from services.store import Store
 

@@ -18,7 +18,8 @@ import structlog
 from jobs.relay import Relay
 from services import tracing
 from services.health.process_counts import SIGN_EVERY, JobCounts
-from services.messages.deliver_message import LAST_KINDS, DeliveryDependencies
+from services.messages.deliver_message import DeliveryDependencies
+from services.messages.take_messages import LAST_KINDS
 from services.ports import Messenger
 from services.store import Store
 from services.telemetry import JOBS

@@ -11,9 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -22,42 +21,34 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     Connection,
-    Integer,
     String,
-    Update,
     and_,
     bindparam,
     case,
     delete,
-    exists,
     func,
     literal,
     literal_column,
     not_,
     or_,
     select,
-    union_all,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.sql.dml import ReturningUpdate
 
-from models.call.tables import call
 from models.called import BY_BOOKING
 from models.clock import Clock
-from models.crypto import CannotOpen, Vault
-from models.messages.phone_lines import REMEMBERED, Remembered
-from models.messages.tables import FROZEN, message, phone_line
-from models.online.tables import visit
+from models.crypto import Vault
+from models.messages.phone_lines import Remembered
+from models.messages.tables import FROZEN, message
 from models.prepared import Prepared
-from models.rows import columns_of, from_row, record, values_of
-from models.tables import nothing_personal
+from models.rows import from_row, record, values_of
 from models.writes import insert_new
 
 # Ids in one statement.
-_MOST_IDS = 1000
+MOST_IDS = 1000
 _AT_ONCE = timedelta()
-_UNSENT = ("pending", "sending")
+UNSENT = ("pending", "sending")
 # Totally ordered, the last ones too: what is kept must not depend on the order of arrival.
 # `dropped` comes before `sent`: what a report says of a message that we thought better of is the
 # truth, for it had left.
@@ -213,297 +204,25 @@ _TAKE_BACK = Prepared(
 )
 
 
-def any_since(  # noqa: PLR0917
-    connection: Connection,
-    clock: Clock,
-    vault: Vault,
-    recipient: str,
-    key: str,
-    within: timedelta,
-) -> bool:
-    """Whether a message to this number, whose dedupe key begins so, was stored in that time."""
-    values = {"the_recipient": vault.index("phone", recipient)}
-    return bool(_any_since(clock, key, within).rows(connection, values))
-
-
-@lru_cache
-def _any_since(clock: Clock, key: str, within: timedelta) -> Prepared:
-    return Prepared(
-        select(message.c.id)
-        .where(
-            message.c.recipient_idx == bindparam("the_recipient"),
-            message.c.dedupe_key.startswith(key),
-            message.c.created_at > clock.at(-within),
-        )
-        .limit(1)
-    )
-
-
-def count_pending(connection: Connection, vault: Vault, kind: str, recipient: str) -> int:
-    """How many messages of a kind wait for this number (E.164)."""
-    statement = select(func.count()).where(
-        message.c.recipient_idx == vault.index("phone", recipient),
-        message.c.kind == kind,
-        message.c.state == "pending",
-    )
-    return connection.execute(statement).scalar_one()
-
-
-def due(
-    connection: Connection, clock: Clock, kinds: Sequence[str], *, limit: int, latest: bool = True
-) -> list[str]:
-    """Ids of messages to deliver now: what became due first of each kind, and last of all kinds.
-
-    So a confirmation that was just written does not wait behind ten thousand reminders. Without
-    `latest`: in the order in which they became due.
-    """
-    found = _due_ids(clock, tuple(kinds), limit, latest=False).rows(connection)
-    if len(found) < limit or not latest:
-        return [row.id for row in found]
-    # Half as many of what became due last.
-    newest = _due_ids(clock, tuple(kinds), max(1, limit // 2), latest=True).rows(connection)
-    return list(dict.fromkeys(row.id for row in [*newest, *found]))[:limit]
-
-
-@lru_cache
-def _due_ids(clock: Clock, kinds: tuple[str, ...], limit: int, *, latest: bool) -> Prepared:
-    """What became due first, or `latest`."""
-
-    def in_order(moment: ColumnElement[Any]) -> ColumnElement[Any]:
-        return moment.desc() if latest else moment
-
-    # Each kind by itself, so that the index gives them in order and no more is read.
-    each = [
-        select(message.c.id, message.c.due_at)
-        .where(message.c.kind == kind, _is_due(clock))
-        .order_by(in_order(message.c.due_at))
-        .limit(limit)
-        .subquery(f"kind_{number}")
-        for number, kind in enumerate(kinds)
-    ]
-    together = union_all(*(select(one.c.id, one.c.due_at) for one in each)).subquery()
-    return Prepared(select(together.c.id).order_by(in_order(together.c.due_at)).limit(limit))
-
-
-def claim(
-    connection: Connection, clock: Clock, vault: Vault, message_id: str, lease: timedelta
-) -> ClaimedMessage | None:
-    """Take a message that is due, for `lease`; None when another relay has it or it is done."""
-    look, take = _claiming(clock, lease)
-    found = look.rows(connection, {"of_id": message_id})
-    if not found:
-        return None
-    taken = take.rows(connection, {"of_id": message_id})
-    if not taken:
-        return None
-    (before,) = found
-    line = None
-    if before.kind is not None:
-        line = Remembered(*before[2:])
-    client = bytes(before.client) if before.client else None
-    claimed = _opened(taken[0], vault)
-    return replace(claimed, ambiguous=before.state == "sending", line=line, client=client)
-
-
-@dataclass(frozen=True)
-class TakenMessages:
-    """What a relay took at once; those `unreadable`, by their ids, are put aside."""
-
-    claimed: list[ClaimedMessage]
-    unreadable: list[str]
-
-
-def take(  # noqa: PLR0917
-    connection: Connection,
-    clock: Clock,
-    vault: Vault,
-    kinds: Sequence[str],
-    lease: timedelta,
-    put_aside_for: timedelta,
-    *,
-    limit: int,
-    latest: bool = True,
-) -> TakenMessages:
-    """Claim about so many messages that are due, in one transaction; others skip them meanwhile.
-
-    In the order of `due`: each kind has its part of them, what became due first, and with `latest`
-    half of it what became due last. One that cannot be opened is not due for `put_aside_for`.
-    """
-    kinds = tuple(kinds)
-    waiting = _waiting_kinds(clock, kinds).rows(connection)
-    if not waiting:
-        return TakenMessages([], [])
-    share = -(-limit // len(waiting))
-    first = share - share // 2 if latest else share
-    found = _taking(clock, kinds, latest=False).rows(connection, {"share": first})
-    if latest and share > first and len(found) >= first:
-        newest = _taking(clock, kinds, latest=True).rows(connection, {"share": share})
-        found = [*_others(newest, found, share - first), *found]
-    opened: dict[str, ClaimedMessage] = {}
-    unreadable = []
-    for row in found:
-        try:
-            opened[row.id] = _taken(row, vault)
-        except CannotOpen:
-            unreadable.append(row.id)
-    for message_id in unreadable:
-        put_aside(connection, clock, message_id, put_aside_for)
-    if not opened:
-        return TakenMessages([], unreadable)
-    # Locked, so that no other relay has changed them: asked once more all the same.
-    taken = connection.execute(_take(clock, lease), {"of_ids": list(opened)}).scalars()
-    ours = set(taken)
-    return TakenMessages([one for one in opened.values() if one.id in ours], unreadable)
-
-
-def _others(newest: Sequence[Any], found: Sequence[Any], most: int) -> list[Any]:
-    """So many of each kind that are not among those that were found.
-
-    Of many that became due in one moment, as a day's reminders do, which are the first and which
-    the last is whatever order the database reads them in: both may be the same.
-    """
-    there, counted = {row.id for row in found}, Counter[str]()
-    others = []
-    for row in newest:
-        if row.id not in there and counted[row.kind] < most:
-            counted[row.kind] += 1
-            others.append(row)
-    return others
-
-
-def _taken(row: Any, vault: Vault) -> ClaimedMessage:
-    return replace(
-        _opened(row, vault),
-        attempts=row.attempts + 1,
-        ambiguous=row.state == "sending",
-        line=None if row.line_kind is None else Remembered(*row[-len(REMEMBERED) :]),
-        client=bytes(row.client) if row.client else None,
-    )
-
-
-@lru_cache
-def _waiting_kinds(clock: Clock, kinds: tuple[str, ...]) -> Prepared:
-    """Those kinds of which something is due: one look at the index for each."""
-    each = [
-        select(literal(kind, String).label("kind")).where(
-            exists().where(message.c.kind == kind, _is_due(clock))
-        )
-        for kind in kinds
-    ]
-    return Prepared(union_all(*each))
-
-
-@lru_cache
-def _taking(clock: Clock, kinds: tuple[str, ...], *, latest: bool) -> Prepared:
-    """Lock so many of each kind that no other relay has locked, with what is known beside them."""
-    moment = message.c.due_at.desc() if latest else message.c.due_at
-    names = dict.fromkeys([*(one.name for one in _CLAIMED), "state", "recipient_idx", "due_at"])
-    columns = [message.c[name] for name in names]
-    each = [
-        select(*columns)
-        .where(message.c.kind == kind, _is_due(clock))
-        .order_by(moment)
-        .limit(bindparam("share", type_=Integer))
-        .with_for_update(skip_locked=True)
-        .subquery(f"kind_{number}")
-        for number, kind in enumerate(kinds)
-    ]
-    rows = union_all(*(select(one) for one in each)).subquery("taken")
-    known = [column.label(f"line_{column.name}") for column in REMEMBERED]
-    return Prepared(
-        select(
-            *(rows.c[name] for name in names),
-            func.coalesce(call.c.caller_idx, visit.c.place_idx).label("client"),
-            *known,
-        )
-        .select_from(rows)
-        .outerjoin(phone_line, phone_line.c.phone_idx == rows.c.recipient_idx)
-        .outerjoin(call, call.c.id == rows.c.call_id)
-        .outerjoin(visit, visit.c.id == rows.c.call_id)
-        .order_by(rows.c.due_at.desc() if latest else rows.c.due_at)
-    )
-
-
-@lru_cache
-def _take(clock: Clock, lease: timedelta) -> ReturningUpdate[Any]:
-    return (
-        update(message)
-        .where(message.c.id.in_(bindparam("of_ids", expanding=True)), _is_due(clock))
-        .values(
-            state="sending",
-            attempts=message.c.attempts + 1,
-            lease_until=clock.at(lease),
-            updated_at=clock.at(),
-        )
-        .returning(message.c.id)
-    )
-
-
-def leave(connection: Connection, clock: Clock, claimed: Sequence[ClaimedMessage]) -> None:
-    """Put back what was taken and not begun: it is due as before, and no try is counted."""
-    for one in claimed:
-        values: dict[str, Any] = {"attempts": message.c.attempts - 1}
-        if one.ambiguous:
-            values["lease_until"] = clock.at()
-        else:
-            values |= {"state": "pending", "lease_until": None}
-        _write(connection, clock, one, **values)
-
-
-_CLAIMED = (
-    *columns_of(ClaimedMessage, message), message.c.recipient_enc, message.c.payload_enc,
-)  # fmt: skip
-
-
-@lru_cache
-def _claiming(clock: Clock, lease: timedelta) -> tuple[Prepared, Prepared]:
-    this = message.c.id == bindparam("of_id")
-    look = (
-        select(
-            message.c.state,
-            func.coalesce(call.c.caller_idx, visit.c.place_idx).label("client"),
-            *REMEMBERED,
-        )
-        .select_from(message)
-        .outerjoin(phone_line, phone_line.c.phone_idx == message.c.recipient_idx)
-        .outerjoin(call, call.c.id == message.c.call_id)
-        .outerjoin(visit, visit.c.id == message.c.call_id)
-        .where(this, _is_due(clock))
-        .with_for_update(skip_locked=True, of=message)
-    )
-    take = (
-        update(message)
-        .where(this, _is_due(clock))
-        .values(
-            state="sending",
-            attempts=message.c.attempts + 1,
-            lease_until=clock.at(lease),
-            updated_at=clock.at(),
-        )
-        .returning(*_CLAIMED)
-    )
-    return Prepared(look), Prepared(take)
-
-
 def load(
     connection: Connection, vault: Vault, message_id: str, *, lock: bool = False
 ) -> StoredMessage | None:
     """A message as it is kept, whatever its state; None where there is none."""
     statement = select(message).where(message.c.id == message_id)
     row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
-    return None if row is None else from_row(StoredMessage, row, claimed=_opened(row, vault))
+    return None if row is None else from_row(StoredMessage, row, claimed=opened(row, vault))
 
 
 def unsent(
     connection: Connection, vault: Vault, which: ColumnElement[bool]
 ) -> list[ClaimedMessage]:
     """Those that wait, due or not, the longest due first; nothing of them is claimed."""
-    unsent = message.c.state.in_([literal_column(f"'{one}'") for one in _UNSENT])
+    unsent = message.c.state.in_([literal_column(f"'{one}'") for one in UNSENT])
     statement = select(message).where(unsent, which).order_by(message.c.due_at, message.c.id)
-    return [_opened(row, vault) for row in connection.execute(statement)]
+    return [opened(row, vault) for row in connection.execute(statement)]
 
 
-def _opened(row: Any, vault: Vault) -> ClaimedMessage:
+def opened(row: Any, vault: Vault) -> ClaimedMessage:
     """Open a row. Recipient and payload are empty where they are made at sending, or erased."""
     return from_row(
         ClaimedMessage,
@@ -531,7 +250,7 @@ def about_to_text(
     Should the answer be lost, it is these words that are looked for at the provider.
     """
     payload = _as_json({**claimed.payload, SENT_BODY: body})
-    return _write(
+    return write_claimed(
         connection,
         clock,
         claimed,
@@ -547,7 +266,7 @@ def told_by_call(
     connection: Connection, clock: Clock, vault: Vault, claimed: ClaimedMessage
 ) -> bool:
     """A call is promised that tells it; False when another relay has taken it over."""
-    return _write(
+    return write_claimed(
         connection,
         clock,
         claimed,
@@ -562,7 +281,7 @@ def told_by_call(
 def drop(connection: Connection, clock: Clock, claimed: ClaimedMessage, why: str) -> bool:
     """A message need not be delivered any more; `why` is a word of 12 letters at most."""
     over = {"state": "dropped", "error_code": why, "lease_until": None}
-    return _write(connection, clock, claimed, **over)
+    return write_claimed(connection, clock, claimed, **over)
 
 
 def put_off(
@@ -582,7 +301,7 @@ def await_permit(
 
     Unlike `put_off` it goes on ageing: it could leave, and does not.
     """
-    return _write(
+    return write_claimed(
         connection,
         clock,
         claimed,
@@ -623,11 +342,11 @@ def let_go(
 ) -> list[str]:
     """Send what a budget held back all the same, by a supervisor's word; gives the ids of those."""
     gone: list[str] = []
-    for start in range(0, len(message_ids), _MOST_IDS):
+    for start in range(0, len(message_ids), MOST_IDS):
         statement = (
             update(message)
             .where(
-                message.c.id.in_(message_ids[start : start + _MOST_IDS]),
+                message.c.id.in_(message_ids[start : start + MOST_IDS]),
                 message.c.held_at.is_not(None),
                 message.c.state == "pending",
                 message.c.let_go_by.is_(None),
@@ -642,7 +361,7 @@ def _wait_until(
     connection: Connection, clock: Clock, claimed: ClaimedMessage, at: datetime, **values: Any
 ) -> bool:
     """Put a message back that is not to go before `at` (UTC); its try does not count."""
-    return _write(
+    return write_claimed(
         connection,
         clock,
         claimed,
@@ -655,7 +374,9 @@ def _wait_until(
     )
 
 
-def _write(connection: Connection, clock: Clock, claimed: ClaimedMessage, **values: Any) -> bool:
+def write_claimed(
+    connection: Connection, clock: Clock, claimed: ClaimedMessage, **values: Any
+) -> bool:
     """Change a message that this relay has claimed; False when another has taken it over."""
     ours = (
         message.c.id == claimed.id,
@@ -716,7 +437,7 @@ def _sent(clock: Clock) -> Prepared:
 
 def keep(connection: Connection, clock: Clock, claimed: ClaimedMessage, lease: timedelta) -> bool:
     """Prolong a claim before sending; False when another relay has taken it over meanwhile."""
-    return _write(connection, clock, claimed, lease_until=clock.at(lease))
+    return write_claimed(connection, clock, claimed, lease_until=clock.at(lease))
 
 
 def put_back(connection: Connection, clock: Clock, claimed: ClaimedMessage, again: Retry) -> None:
@@ -726,23 +447,7 @@ def put_back(connection: Connection, clock: Clock, claimed: ClaimedMessage, agai
         values["lease_until"] = clock.at(again.after)
     else:
         values |= {"state": "pending", "due_at": clock.at(again.after), "lease_until": None}
-    _write(connection, clock, claimed, **values)
-
-
-def put_aside(connection: Connection, clock: Clock, message_id: str, after: timedelta) -> None:
-    """One that cannot be opened, and so not be claimed, is not due again before `after`."""
-    waits = message.c.state == "pending"
-    statement = (
-        update(message)
-        .where(message.c.id == message_id, _is_due(clock))
-        .values(
-            due_at=case((waits, clock.at(after)), else_=message.c.due_at),
-            lease_until=case((waits, None), else_=clock.at(after)),
-            error_code="unreadable",
-            updated_at=clock.at(),
-        )
-    )
-    connection.execute(statement)
+    write_claimed(connection, clock, claimed, **values)
 
 
 def move_state(
@@ -822,93 +527,19 @@ def follow(
     return connection.execute(new.returning(message.c.id)).first() is not None
 
 
-def texts_since(
-    connection: Connection, clock: Clock, phone_idx: bytes, within: timedelta, but: Sequence[str]
-) -> int:
-    """How many texts went to a number in that time, those about the topics `but` left out."""
-    statement = select(func.count()).where(
-        message.c.recipient_idx == phone_idx,
-        message.c.way == "text",
-        message.c.sent_at > clock.at(-within),
-        message.c.topic.not_in(but),
-    )
-    return connection.execute(statement).scalar_one()
-
-
 def note_parts(connection: Connection, message_id: str, parts: int) -> None:
     """Note the parts of a text whose answer was lost and whose fate the provider reported later."""
     statement = update(message).where(message.c.id == message_id, message.c.way.is_(None))
     connection.execute(statement.values(way="text", parts=parts))
 
 
-def find_by_sid(connection: Connection, provider_sid: str) -> str | None:
-    statement = select(message.c.id).where(message.c.provider_sid == provider_sid)
-    return connection.execute(statement).scalars().first()
-
-
-def oldest_unsent(
-    connection: Connection, clock: Clock, kinds: Sequence[str]
-) -> tuple[int, datetime | None]:
-    """How many messages of these kinds wait, and since when the oldest does (UTC).
-
-    What is promised for a later moment does not wait before it.
-    """
-    statement = select(func.count(), func.min(message.c.created_at)).where(
-        message.c.kind.in_(kinds),
-        message.c.state.in_(_UNSENT),
-        message.c.created_at <= clock.at(),
-    )
-    row = connection.execute(statement).one()
-    return row[0], row[1]
-
-
-def erase_due(
-    connection: Connection, clock: Clock, booking_ids: Sequence[str], after: timedelta
-) -> int:
-    """Erase recipients and texts of erased bookings, and of other messages older than `after`."""
-    old = and_(message.c.booking_id.is_(None), message.c.created_at < clock.at(-after))
-    erased: int = connection.execute(_erasing(old)).rowcount
-    return erased + erase_of_bookings(connection, booking_ids)
-
-
-def erase_of_bookings(connection: Connection, booking_ids: Sequence[str]) -> int:
-    """Erase recipients and texts of erased bookings; gives how many."""
-    erased = 0
-    # A statement has only so many parameters.
-    for start in range(0, len(booking_ids), _MOST_IDS):
-        some = booking_ids[start : start + _MOST_IDS]
-        erased += connection.execute(_erasing(message.c.booking_id.in_(some))).rowcount
-    return erased
-
-
-def erase_some(connection: Connection, ids: Sequence[str]) -> None:
-    """Erase recipients and texts of these messages, and what the provider calls them."""
-    for start in range(0, len(ids), _MOST_IDS):
-        some = message.c.id.in_(ids[start : start + _MOST_IDS])
-        connection.execute(_erasing(some))
-        connection.execute(update(message).where(some).values(provider_sid=None))
-
-
-def _erasing(which: ColumnElement[bool]) -> Update:
-    return (
-        update(message)
-        .where(which, message.c.recipient_enc.is_not(None))
-        .values(
-            **nothing_personal(message),
-            # What was not delivered by now cannot be any more, and no longer stands in the way of
-            # a new message to the same person.
-            dedupe_key=literal("erased:") + message.c.id,
-            state=case((message.c.state.in_(_UNSENT), "failed"), else_=message.c.state),
-        )
-    )
-
-
-def _is_due(clock: Clock) -> Any:
+def is_due(clock: Clock) -> Any:
+    """Whether a message may be claimed now: it waits, or its lease ran out."""
     # Whatever is being sent was due before that: the index is read up to now, and no further.
     return and_(
         message.c.due_at <= clock.at(),
         # As the index of what has not left is written, or it would not be used.
-        message.c.state.in_([literal_column(f"'{one}'") for one in _UNSENT]),
+        message.c.state.in_([literal_column(f"'{one}'") for one in UNSENT]),
         or_(message.c.state == "pending", message.c.lease_until <= clock.at()),
         # After a restore nothing is due: it may have left before.
         ~FROZEN,

@@ -45,7 +45,7 @@ from models.centre_day.tables import attendance
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
 from models.desk.tables import agent_case, lost_text
-from models.messages import outbox
+from models.messages import erase_messages
 from models.messages.tables import budget, message, phone_line
 from models.online.tables import reach_code, visit
 from models.partners.bookings import nothing_to_ask
@@ -705,7 +705,7 @@ def erase(connection: Connection, clock: Clock, trail: Trail) -> None:
         history.c.booking_id.in_(trail.bookings), history.c.why == TYPED
     )
     connection.execute(delete(history_reason).where(history_reason.c.id.in_(typed)))
-    outbox.erase_some(connection, trail.messages)
+    erase_messages.erase_some(connection, trail.messages)
     now = clock.at()
     connection.execute(
         update(agent_case)

@@ -12,7 +12,7 @@ from models.booking import changes
 from models.booking.changes import NOBODY, BookedAppointment, BookingDetails
 from models.centres.centres import CentreState, centre_state
 from models.database import Connection
-from models.messages import freezes, outbox
+from models.messages import freezes, look_ups, outbox
 from prompts.catalogue import Catalogue
 from services.attempts import count_text
 from services.messages.texts import text_of_booking
@@ -88,7 +88,7 @@ def text_or_not(
     ahead = file.ahead(store.clock.now())
     shown = ahead or [_NEVER]
     where = centre_state(connection, shown[0].centre_id) or _NOWHERE
-    recent = outbox.any_since(connection, store.clock, store.vault, to, key, ONE_IN)
+    recent = look_ups.any_since(connection, store.clock, store.vault, to, key, ONE_IN)
     body = text_of_booking(
         store,
         catalogue,

@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from models.clock import Clock
 from models.database import Connection
-from models.messages import freezes, outbox
+from models.messages import freezes, look_ups
 from models.operations import gauges, processes, provider_records, traces
 from models.operations.traces import CHAINS
 from models.queue import callbacks
@@ -48,7 +48,7 @@ class StoreCollector(Collector):
         )
         with store.database.statement() as connection:
             for kind in KINDS:
-                count, oldest = outbox.oldest_unsent(connection, clock, (kind,))
+                count, oldest = look_ups.oldest_unsent(connection, clock, (kind,))
                 waiting.add_metric([kind], count)
                 age.add_metric([kind], _age(clock, oldest))
             promised, oldest = callbacks.waiting(connection, clock)

@@ -18,7 +18,7 @@ from services.campaign.campaign import Campaign
 from services.messages import text_names, texts
 from services.messages.notices import CallPlan, ReadyNotice, Render, appointment_call
 from services.messages.phone_capabilities import ContactWay, way_of
-from services.messages.topics import Topic, topic_of_change
+from services.messages.topics import Topic, manner_of, topic_of, topic_of_change
 from services.messages.whose import of_booking
 from services.store import Store
 
@@ -98,3 +98,12 @@ def _ahead(payload: Mapping[str, Any], now: datetime) -> list[datetime]:
 def _text_name(payload: Mapping[str, Any]) -> str:
     moved = "closed" if "operation" in payload else "changed"
     return _TEXTS.get(str(payload["what"]), moved)
+
+
+def as_written(connection: Connection, store: Store, claimed: ClaimedMessage) -> ReadyNotice | None:
+    """A finished text as it was stored; None where it was erased."""
+    call = None
+    if claimed.booking_id and manner_of(claimed).by_call:
+        call = call_about(connection, store, claimed.booking_id, topic_of(claimed))
+    body = str(claimed.payload.get("body", ""))
+    return ReadyNotice(claimed.recipient, body, call) if body and claimed.recipient else None

@@ -10,7 +10,7 @@ have reached the provider already is looked up there before anything is sent aga
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -18,7 +18,7 @@ import structlog
 
 from models.crypto import CannotOpen
 from models.database import Connection
-from models.messages import outbox
+from models.messages import claims, look_ups, outbox
 from models.messages.outbox import FOLLOW_UP, MAIL, RESEND, SENT_BODY, ClaimedMessage
 from models.supervision import alerts
 from models.waiting_list.offers import TOO_LATE
@@ -26,7 +26,7 @@ from services import tracing
 from services.campaign.call_hours import next_call_at, next_text_at
 from services.campaign.campaign import Campaign
 from services.messages import delivery_failures, spend
-from services.messages.change_notices import call_about
+from services.messages.change_notices import as_written
 from services.messages.delivery_failures import ForSomebody
 from services.messages.mails import Mails
 from services.messages.notices import PARTNER, Arrange, CallPlan, Later, ReadyNotice, Render
@@ -44,7 +44,7 @@ from services.messages.provider_pace import ProviderPace
 from services.messages.retry_plan import LONGEST_RETRY, next_try
 from services.messages.sms_parts import parts
 from services.messages.spend import Budgets, Charge, Over
-from services.messages.topics import MANNERS, Manner, Topic
+from services.messages.topics import OF_THE_DAY, UNCAPPED, Manner, Topic, manner_of, topic_of
 from services.messages.write_message import open_case
 from services.numbers.numbers import Numbers
 from services.ports import Busy, LineTypes, Messenger, NoAnswer, ProviderRefused
@@ -71,22 +71,9 @@ KINDS = (
     PARTNER,
     MAIL,
 )
-# The topics of messages written by an earlier version, by their kind.
-_TOPICS = {
-    SMS: Topic.CONFIRMATION,
-    "booking_changed": Topic.CHANGE,
-    "booking_cancelled": Topic.CANCELLATION,
-    "case": Topic.CLOSED,
-    "waiting_offer": Topic.OFFER,
-    "reminder": Topic.REMINDER,
-    "evening": Topic.EVENING,
-    "callback": Topic.NEWS,
-}
 # Longer than the provider's client waits (8 s to connect, 8 s for an answer), short enough for a
 # lost worker's message to be sent by another within a minute.
 LEASE = timedelta(seconds=25)
-# One that was claimed among others and is begun later than this claims anew for as long.
-BEGUN_WITHIN = timedelta(seconds=5)
 # A message about a booking that did not leave within this is written anew: it may have changed.
 STALE = timedelta(minutes=1)
 # A number to which another promise is live is tried again after this long.
@@ -95,20 +82,10 @@ LINE_TAKEN = timedelta(minutes=15)
 _DAY = timedelta(days=1)
 # What is delivered first where texts are paced: finished texts, whose people wait for them.
 FIRST_KINDS = (SMS, "booked_already")
-# And last of all: what many people are told at one moment, and what is about another day.
-LAST_KINDS = ("reminder", "callback")
-# What never goes by text waits for nobody.
-UNPACED_KINDS = ("evening", VOICE, PARTNER, MAIL)
-NEXT_KINDS = tuple(
-    kind for kind in KINDS if kind not in {*FIRST_KINDS, *LAST_KINDS, *UNPACED_KINDS}
-)
 # What became of a message that got no permit at the provider's pace.
 PACED = "pace"
-UNCAPPED = ("", *(str(topic) for topic, manner in MANNERS.items() if not manner.capped))
-# What was held back yesterday is of no use today: a reply, news of a call that was to come, a place
-# that was kept for minutes. The others say what is true when they go.
+# Why a message of OF_THE_DAY is dropped that was held back.
 NO_USE = "of no use"
-OF_THE_DAY = frozenset({Topic.REPLY, Topic.CALLBACK, Topic.UNFINISHED, Topic.CALL_CONSENT})
 # The kind of the case that an undeliverable message leaves.
 UNDELIVERED = "undelivered"
 # The kind of the case that a message leaves for which there are no words, and the alert.
@@ -166,35 +143,14 @@ class DeliveryDependencies:
         return root is not None and isinstance(self.render(connection, store, root), ReadyNotice)
 
 
-_NO_MEANS = DeliveryDependencies()
-
-
-def as_written(connection: Connection, store: Store, claimed: ClaimedMessage) -> ReadyNotice | None:
-    """A finished text as it was stored; None where it was erased."""
-    call = None
-    if claimed.booking_id and manner_of(claimed).by_call:
-        call = call_about(connection, store, claimed.booking_id, topic_of(claimed))
-    body = str(claimed.payload.get("body", ""))
-    return ReadyNotice(claimed.recipient, body, call) if body and claimed.recipient else None
-
-
-def topic_of(claimed: ClaimedMessage) -> Topic:
-    """What a message tells of."""
-    if claimed.topic:
-        return Topic(claimed.topic)
-    return _TOPICS.get(claimed.kind, Topic.CHANGE)
-
-
-def manner_of(claimed: ClaimedMessage) -> Manner:
-    """How a message may go."""
-    return MANNERS[topic_of(claimed)]
+NO_MEANS = DeliveryDependencies()
 
 
 def deliver_message(
     store: Store,
     messenger: Messenger,
     message_id: str,
-    means: DeliveryDependencies = _NO_MEANS,
+    means: DeliveryDependencies = NO_MEANS,
     *,
     late: bool = False,
 ) -> str:
@@ -207,7 +163,7 @@ def deliver_message(
     """
     try:
         with store.database.transaction() as connection:
-            claimed = outbox.claim(connection, store.clock, store.vault, message_id, LEASE)
+            claimed = claims.claim(connection, store.clock, store.vault, message_id, LEASE)
     except CannotOpen:
         return _put_aside(store, message_id)
     if claimed is None:
@@ -215,69 +171,11 @@ def deliver_message(
     return deliver_claimed(store, messenger, claimed, means, late=late)
 
 
-@dataclass(frozen=True)
-class InHand:
-    """A message that a sweep took, and when (UTC)."""
-
-    message: ClaimedMessage
-    at: datetime
-
-
-def take_due(
-    store: Store,
-    kinds: Sequence[str],
-    *,
-    limit: int,
-    latest: bool = True,
-    unreadable: list[str] | None = None,
-) -> list[InHand]:
-    """Claim about so many messages that are due, for LEASE; no other relay has any of them.
-
-    The ids of those that cannot be opened, and are put aside, are added to `unreadable`.
-    """
-    with store.database.transaction() as connection:
-        taken = outbox.take(
-            connection,
-            store.clock,
-            store.vault,
-            kinds,
-            LEASE,
-            LONGEST_RETRY,
-            limit=limit,
-            latest=latest,
-        )
-    for message_id in taken.unreadable:
-        log.error("message cannot be opened", message=message_id)
-    if unreadable is not None:
-        unreadable += taken.unreadable
-    now = store.clock.now()
-    return [InHand(one, now) for one in taken.claimed]
-
-
-def leave(store: Store, taken: Sequence[InHand]) -> None:
-    """Put back what was taken and not begun, so that another relay need not wait for its lease."""
-    if taken:
-        with store.database.transaction() as connection:
-            outbox.leave(connection, store.clock, [one.message for one in taken])
-
-
-def deliver_taken(
-    store: Store, messenger: Messenger, taken: InHand, means: DeliveryDependencies = _NO_MEANS
-) -> str:
-    """Deliver a message that `take_due` gave; as `deliver_message`."""
-    # Behind others that took long, its lease may be over before it is sent.
-    if not timedelta() <= store.clock.now() - taken.at < BEGUN_WITHIN:
-        with store.database.transaction() as connection:
-            if not outbox.keep(connection, store.clock, taken.message, LEASE):
-                return "taken over"
-    return deliver_claimed(store, messenger, taken.message, means)
-
-
 def deliver_claimed(
     store: Store,
     messenger: Messenger,
     claimed: ClaimedMessage,
-    means: DeliveryDependencies = _NO_MEANS,
+    means: DeliveryDependencies = NO_MEANS,
     *,
     late: bool = False,
 ) -> str:
@@ -502,7 +400,7 @@ class _Delivery:
             return False
         store = self.store
         index = store.vault.index("phone", self.claimed.recipient) or b""
-        texts = outbox.texts_since(connection, store.clock, index, _DAY, UNCAPPED)
+        texts = look_ups.texts_since(connection, store.clock, index, _DAY, UNCAPPED)
         return texts >= campaign.texts_per_number
 
     # ------------------------------------------------------------ what it may cost
@@ -675,7 +573,7 @@ def _put_aside(store: Store, message_id: str) -> str:
     """A message under an unknown key is kept: a key that was forgotten may be set again."""
     log.error("message cannot be opened", message=message_id)
     with store.database.transaction() as connection:
-        outbox.put_aside(connection, store.clock, message_id, LONGEST_RETRY)
+        claims.put_aside(connection, store.clock, message_id, LONGEST_RETRY)
     return "unreadable"
 
 

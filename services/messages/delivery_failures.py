@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from models.database import Connection
-from models.messages import outbox
+from models.messages import look_ups, outbox
 from models.messages.outbox import FAILING, ClaimedMessage, StoredMessage
 from services.messages import phone_capabilities
 from services.messages.notices import Later, ReadyNotice
@@ -47,7 +47,7 @@ def record_delivery(
     """
 
     def record(connection: Connection) -> bool:
-        found = message_id or outbox.find_by_sid(connection, provider_sid)
+        found = message_id or look_ups.find_by_sid(connection, provider_sid)
         if found is None:
             return False
         moved = outbox.move_state(

@@ -15,15 +15,10 @@ import structlog
 
 from models.messages import reminders, send_rate
 from services.messages import spend
-from services.messages.deliver_message import (
-    FIRST_KINDS,
-    LAST_KINDS,
-    NEXT_KINDS,
-    DeliveryDependencies,
-    deliver_message,
-)
+from services.messages.deliver_message import FIRST_KINDS, DeliveryDependencies, deliver_message
 from services.messages.provider_pace import ProviderPace
 from services.messages.reminders import TOO_LATE
+from services.messages.take_messages import LAST_KINDS, NEXT_KINDS
 from services.ports import Messenger
 from services.store import Store
 

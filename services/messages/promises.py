@@ -12,7 +12,7 @@ from typing import Any
 
 from flows.world import News
 from models.database import Connection
-from models.messages import outbox
+from models.messages import look_ups
 from services.messages.topics import Topic
 from services.messages.write_message import write_message
 from services.store import Store
@@ -51,7 +51,7 @@ def promise_news(
     person = promise.known.get("born", "") if promise.news is News.TURN else ""
     about = f"{promise.campaign}|{promise.news}|{person}|{promise.number}"
     key = store.vault.index("promise", about) or b""
-    if outbox.count_pending(connection, store.vault, KIND, promise.number) >= MOST_NEWS:
+    if look_ups.count_pending(connection, store.vault, KIND, promise.number) >= MOST_NEWS:
         return False
     payload = {
         **promise.known,

@@ -18,8 +18,8 @@ from models.messages.messages import CONFIRMATIONS
 from models.messages.outbox import FAILING, RESEND, ClaimedMessage
 from prompts.catalogue import load
 from services.messages import delivery_failures
-from services.messages.change_notices import call_about
-from services.messages.deliver_message import SMS, VOICE, as_written
+from services.messages.change_notices import as_written, call_about
+from services.messages.deliver_message import SMS, VOICE
 from services.messages.notices import Later, ReadyNotice, Render
 from services.messages.texts import text_of_what_comes
 from services.messages.topics import Topic

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from models.messages.outbox import ClaimedMessage
+
 
 class Topic(StrEnum):
     """What a message tells of."""
@@ -66,6 +68,36 @@ MANNERS: dict[Topic, Manner] = {
     Topic.CALL_CONSENT: Manner(any_hour=False, capped=True, by_call=False, case=False),
     Topic.VOICE: Manner(any_hour=False, capped=False, by_call=True, case=True),
 }
+
+
+# The topics of messages written by an earlier version, by their kind.
+_TOPICS = {
+    "sms": Topic.CONFIRMATION,
+    "booking_changed": Topic.CHANGE,
+    "booking_cancelled": Topic.CANCELLATION,
+    "case": Topic.CLOSED,
+    "waiting_offer": Topic.OFFER,
+    "reminder": Topic.REMINDER,
+    "evening": Topic.EVENING,
+    "callback": Topic.NEWS,
+}
+# Topics that count for no cap of a number.
+UNCAPPED = ("", *(str(topic) for topic, manner in MANNERS.items() if not manner.capped))
+# What was held back yesterday is of no use today: a reply, news of a call that was to come, a place
+# that was kept for minutes. The others say what is true when they go.
+OF_THE_DAY = frozenset({Topic.REPLY, Topic.CALLBACK, Topic.UNFINISHED, Topic.CALL_CONSENT})
+
+
+def topic_of(claimed: ClaimedMessage) -> Topic:
+    """What a message tells of."""
+    if claimed.topic:
+        return Topic(claimed.topic)
+    return _TOPICS.get(claimed.kind, Topic.CHANGE)
+
+
+def manner_of(claimed: ClaimedMessage) -> Manner:
+    """How a message may go."""
+    return MANNERS[topic_of(claimed)]
 
 
 def topic_of_change(what: str, *, by_us: bool = False) -> Topic:

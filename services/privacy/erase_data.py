@@ -22,7 +22,7 @@ from models.call import calls, pace, resume, text_conversations, turns
 from models.centre_day import attendance, operations
 from models.clock import Clock
 from models.database import Connection, unhurried
-from models.messages import budgets, outbox, phone_lines
+from models.messages import budgets, erase_messages, phone_lines
 from models.online import reach_codes, web_sessions
 from models.operations import person_requests, provider_records
 from models.partners import bookings as partner_bookings
@@ -118,7 +118,7 @@ def erase_campaign(store: Store, campaign: str, *, by: str) -> ErasedCampaign:
         erased = bookings.erase_due(connection, store.clock, timedelta(), campaign)
         found = {
             "bookings": len(erased),
-            "messages": outbox.erase_of_bookings(connection, erased),
+            "messages": erase_messages.erase_of_bookings(connection, erased),
             "waiting": waiting.erase_of_campaign(connection, campaign),
         }
         ahead = bookings.count_ahead(connection, store.clock, campaign)
@@ -130,7 +130,7 @@ def erase_campaign(store: Store, campaign: str, *, by: str) -> ErasedCampaign:
 def _bookings(connection: Connection, clock: Clock, after: timedelta) -> dict[str, int]:
     # With its booking, a message loses its text in the same transaction.
     erased = bookings.erase_due(connection, clock, after)
-    messages = outbox.erase_due(connection, clock, erased, after)
+    messages = erase_messages.erase_due(connection, clock, erased, after)
     return {"bookings": len(erased), "messages": messages}
 
 

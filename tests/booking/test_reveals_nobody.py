@@ -442,9 +442,9 @@ def test_the_text_says_what_is_booked_and_nothing_of_what_was_asked(town: House)
 
 
 def claim(connection: Any, store: Store, message_id: str) -> Any:
-    from models.messages import outbox  # noqa: PLC0415 (of this test alone)
+    from models.messages import claims  # noqa: PLC0415 (of this test alone)
 
-    claimed = outbox.claim(connection, store.clock, store.vault, message_id, timedelta(minutes=1))
+    claimed = claims.claim(connection, store.clock, store.vault, message_id, timedelta(minutes=1))
     assert claimed is not None
     return claimed
 

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select, update
 
 from models.centres.tables import centre, postcode
-from models.messages import outbox
+from models.messages import erase_messages, look_ups
 from models.messages.tables import message
 from models.slots.tables import place
 from models.waiting_list.tables import waiting_entry
@@ -214,7 +214,7 @@ def test_before_the_opening_a_text_is_promised_for_that_moment_and_leaves_then(e
     means = DeliveryDependencies(notices=notices.renders())
     assert deliver_message(early.store, provider, text.id, means) == "not due"
     with early.database.statement() as connection:
-        assert outbox.oldest_unsent(connection, early.clock, ("callback",)) == (0, None)
+        assert look_ups.oldest_unsent(connection, early.clock, ("callback",)) == (0, None)
     early.clock.advance(OPENING - NOON)  # type: ignore[attr-defined]
     assert deliver_message(early.store, provider, text.id, means) == "sent"
     ((recipient, body),) = provider.sent
@@ -237,7 +237,7 @@ def test_a_promise_for_later_is_not_erased_before_it_is_kept(early: House):
     for days, kept in ((4, True), (96, False)):
         early.clock.moment = NOON + timedelta(days=days)  # type: ignore[attr-defined]
         with early.database.transaction() as connection:
-            outbox.erase_due(connection, early.clock, [], timedelta(days=89))
+            erase_messages.erase_due(connection, early.clock, [], timedelta(days=89))
             recipient = connection.execute(select(message.c.recipient_enc)).scalar_one()
         assert (recipient is not None) is kept
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from models.booking.tables import booking
 from models.clock import FixedClock
 from models.desk import cases
-from models.messages import outbox
+from models.messages import claims
 from models.queue.tables import queue_entry
 from models.supervision import alerts
 from services.booking.change_booking import cancel, undo_cancel
@@ -155,7 +155,7 @@ def test_whom_we_move_is_rung_where_the_campaign_does_without_that_text(whole_of
     render = renders(lambda _: campaign_with(texts=("confirmation",)), NUMBER)["booking_changed"]
     with house.database.transaction() as connection:
         lease = timedelta(seconds=25)
-        claimed = outbox.claim(connection, house.clock, house.store.vault, row.id, lease)
+        claimed = claims.claim(connection, house.clock, house.store.vault, row.id, lease)
         assert claimed is not None
         ready = render(connection, house.store, claimed)
     assert isinstance(ready, ReadyNotice)

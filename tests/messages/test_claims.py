@@ -13,7 +13,7 @@ import pytest
 
 from sqlalchemy import update
 
-from models.messages import outbox
+from models.messages import claims, outbox
 from models.messages.outbox import STATE_RANK, Retry
 from models.messages.tables import message
 from services.messages.deliver_message import LEASE
@@ -34,7 +34,7 @@ def test_sixteen_relays_claim_one_message_and_one_gets_it(quiet_office):
         mine = []
         for message_id in ids:
             with office.house.database.transaction() as connection:
-                claimed = outbox.claim(
+                claimed = claims.claim(
                     connection, office.house.clock, office.house.store.vault, message_id, LEASE
                 )
             if claimed:
@@ -54,7 +54,7 @@ def test_a_claim_lasts_as_long_as_its_lease_and_then_is_in_doubt(quiet_office):
 
     def claim() -> Any:
         with office.house.database.transaction() as connection:
-            return outbox.claim(
+            return claims.claim(
                 connection, office.house.clock, office.house.store.vault, message_id, LEASE
             )
 
@@ -73,7 +73,7 @@ def test_a_claim_that_is_rolled_back_was_never_made(quiet_office):
 
     def dies() -> None:
         with office.house.database.transaction() as connection:
-            assert outbox.claim(
+            assert claims.claim(
                 connection, office.house.clock, office.house.store.vault, message_id, LEASE
             )
             raise ZeroDivisionError
@@ -161,7 +161,7 @@ def test_a_report_without_our_id_finds_its_text_by_the_providers(quiet_office):
     office = quiet_office
     message_id = office.writes()
     with office.house.database.transaction() as connection:
-        outbox.claim(connection, office.house.clock, office.house.store.vault, message_id, LEASE)
+        claims.claim(connection, office.house.clock, office.house.store.vault, message_id, LEASE)
         outbox.sent(connection, office.house.clock, message_id, SID)
     assert record_delivery(office.house.store, SID, "delivered")
     assert office.state(message_id) == "delivered"
@@ -173,7 +173,7 @@ def test_a_report_that_is_quicker_than_our_own_note_is_kept(quiet_office, report
     office = quiet_office
     message_id = office.writes()
     with office.house.database.transaction() as connection:
-        outbox.claim(connection, office.house.clock, office.house.store.vault, message_id, LEASE)
+        claims.claim(connection, office.house.clock, office.house.store.vault, message_id, LEASE)
     assert record_delivery(office.house.store, SID, report, message_id=message_id)
     with office.house.database.transaction() as connection:
         outbox.sent(connection, office.house.clock, message_id, SID)
@@ -181,7 +181,7 @@ def test_a_report_that_is_quicker_than_our_own_note_is_kept(quiet_office, report
     assert (row.state, row.provider_sid) == (report, SID)
     office.later(minutes=5)
     with office.house.database.statement() as connection:
-        assert outbox.due(connection, office.house.clock, ("sms",), limit=9) == []
+        assert claims.due(connection, office.house.clock, ("sms",), limit=9) == []
 
 
 @pytest.mark.parametrize("report", ["delivered", "failed"])
@@ -189,7 +189,7 @@ def test_a_late_put_back_does_not_wake_a_text_whose_end_is_known(quiet_office, r
     office = quiet_office
     message_id = office.writes()
     with office.house.database.transaction() as connection:
-        claimed = outbox.claim(
+        claimed = claims.claim(
             connection, office.house.clock, office.house.store.vault, message_id, LEASE
         )
     assert claimed is not None

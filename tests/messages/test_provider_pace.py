@@ -31,16 +31,12 @@ from models.messages.tables import message
 from models.prepared import Prepared
 from models.supervision import alerts
 from services.messages import late_texts, spend
-from services.messages.deliver_message import (
-    DeliveryDependencies,
-    InHand,
-    deliver_message,
-    deliver_taken,
-)
+from services.messages.deliver_message import DeliveryDependencies, deliver_message
 from services.messages.notices import ReadyNotice
 from services.messages.provider_pace import PaceSettings, ProviderPace
 from services.messages.reminders import plan
 from services.messages.spend import Budgets, BudgetSettings
+from services.messages.take_messages import InHand, deliver_taken
 from services.messages.topics import Topic
 from services.ports import Busy
 from services.store import Store

@@ -19,15 +19,16 @@ from jobs import scheduler
 from jobs.relay import sweep
 from jobs.timed import Task
 from models.clock import FixedClock
-from models.messages import outbox
+from models.messages import claims, outbox
 from models.messages import reminders as rows
 from models.messages.reminders import ReminderDay
 from models.messages.tables import message, reminder_part, reminder_plan
 from models.prepared import Prepared
-from services.messages import deliver_message, reminders
-from services.messages.deliver_message import KINDS, LEASE, deliver_taken, leave, take_due
+from services.messages import deliver_message, reminders, take_messages
+from services.messages.deliver_message import KINDS, LEASE
 from services.messages.provider_pace import PaceSettings, ProviderPace
 from services.messages.reminders import plan
+from services.messages.take_messages import deliver_taken, leave, take_due
 from tests.messages.test_delivery import Killed
 from tests.messages.test_reminders import books, local, opens
 from tests.support.house import NOON, House, a_mobile, campaign_with, house
@@ -70,7 +71,7 @@ def texts_wait(made: House, count: int = WAITING) -> Office:
 def taken_by(made: House, connection: Any, limit: int) -> set[str]:
     store = made.store
     args = (connection, store.clock, store.vault, KINDS, LEASE, LEASE)
-    return {one.id for one in outbox.take(*args, limit=limit, latest=False).claimed}
+    return {one.id for one in claims.take(*args, limit=limit, latest=False).claimed}
 
 
 # ---------------------------------------------------------------- messages
@@ -87,29 +88,29 @@ def test_what_one_process_takes_another_does_not_even_read(service: House):
 def test_without_the_lock_both_read_the_same(service: House, monkeypatch: pytest.MonkeyPatch):
     """The test above would see it. The condition of the claim alone lets none leave twice."""
     texts_wait(service)
-    locking = outbox._taking
+    locking = claims._taking
 
     def unlocked(*args: Any, **named: Any) -> Prepared:
         sql = locking(*args, **named)._statement
         return Prepared(without_locks(sql))
 
-    monkeypatch.setattr(outbox, "_taking", unlocked)
+    monkeypatch.setattr(claims, "_taking", unlocked)
     clock, read = service.clock, []
     with service.database.transaction() as one, service.database.transaction() as other:
         for connection in (one, other):
-            found = outbox._taking(clock, KINDS, latest=False).rows(connection, {"share": 20})
+            found = claims._taking(clock, KINDS, latest=False).rows(connection, {"share": 20})
             read.append({row.id for row in found})
     assert read[0] == read[1]
     # Both have read them, and the second waits for what the first does with them.
     has_read = threading.Event()
-    opened = outbox._taken
+    opened = claims._taken
 
     def notes(row: Any, vault: Any) -> Any:
         if threading.current_thread() is not threading.main_thread():
             has_read.set()
         return opened(row, vault)
 
-    monkeypatch.setattr(outbox, "_taken", notes)
+    monkeypatch.setattr(claims, "_taken", notes)
 
     def takes() -> set[str]:
         with service.database.transaction() as connection:
@@ -131,7 +132,7 @@ def test_of_many_that_became_due_at_once_as_many_are_taken_as_were_asked_for(ser
     with service.database.transaction() as connection:
         for way in ("indexscan", "indexonlyscan", "bitmapscan"):
             connection.exec_driver_sql(f"SET LOCAL enable_{way} = off")
-        taken = [len(outbox.take(connection, *args, limit=6).claimed) for _ in range(3)]
+        taken = [len(claims.take(connection, *args, limit=6).claimed) for _ in range(3)]
     assert taken == [6, 3, 0]
 
 
@@ -254,7 +255,7 @@ def test_one_that_is_begun_late_is_claimed_anew(service: House):
 
 
 def test_without_that_it_leaves_twice(service: House, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(deliver_message, "BEGUN_WITHIN", timedelta(days=1))
+    monkeypatch.setattr(take_messages, "BEGUN_WITHIN", timedelta(days=1))
     assert len(sends_late(service)) == 2
 
 

@@ -24,7 +24,7 @@ from sqlalchemy import select
 from exchange.clock import WallClock
 from jobs.queues import RedisWakeUp
 from models.clock import DatabaseClock
-from models.messages import outbox
+from models.messages import claims, look_ups, outbox
 from models.messages.tables import message
 from services.messages.deliver_message import KINDS
 from tests.messages.test_delivery import Killed
@@ -76,8 +76,8 @@ def delivers_all(service: House, office: Office, relay: Mortal) -> Counter[str]:
     with ThreadPoolExecutor(4) as relays:
         for _ in range(200):
             with service.database.statement() as connection:
-                due = outbox.due(connection, service.clock, KINDS, limit=1000)
-                waiting, _since = outbox.oldest_unsent(connection, service.clock, KINDS)
+                due = claims.due(connection, service.clock, KINDS, limit=1000)
+                waiting, _since = look_ups.oldest_unsent(connection, service.clock, KINDS)
             if not waiting:
                 break
             results.update(relays.map(deliver, due))
@@ -219,7 +219,7 @@ class Storm:
 
         def has_left() -> bool:
             with self.house.database.statement() as connection:
-                waiting, _ = outbox.oldest_unsent(connection, self.house.clock, KINDS)
+                waiting, _ = look_ups.oldest_unsent(connection, self.house.clock, KINDS)
             return not waiting
 
         wait_for(has_left, "every message has left", seconds)

@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 
 from flows.agents import RungPerson
 from models.agents.tables import leg
-from models.messages import outbox
+from models.messages import claims, outbox
 from models.messages.outbox import FOLLOW_UP, ClaimedMessage, NewMessage
 from models.messages.tables import message
 from models.queue import callbacks
@@ -64,7 +64,7 @@ def tells(office: Office, number: str = LANDLINE, **plan: Any) -> str:
     )
     with store.database.transaction() as connection:
         assert outbox.add(connection, store.clock, store.vault, new)
-        claimed = outbox.claim(connection, store.clock, store.vault, new.id, LEASE)
+        claimed = claims.claim(connection, store.clock, store.vault, new.id, LEASE)
         assert claimed
         wanted = CallPlan(APPOINTMENT, "fr", {"booking_id": "b" * 32}, **plan)
         assert voice_messages.arrange(connection, store, claimed, wanted)

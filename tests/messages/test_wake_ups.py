@@ -29,7 +29,7 @@ from jobs.queues import DELIVER, AwayNotice, WaitingWakeUps, connect, outbox_que
 from jobs.relay import sweep
 from models.clock import FixedClock
 from models.messages import outbox as rows
-from services.messages import deliver_message
+from services.messages import deliver_message, take_messages
 from services.messages.deliver_message import DeliveryDependencies
 from services.messages.provider_pace import PaceSettings, ProviderPace
 from tests.messages.test_shared import Takes
@@ -202,7 +202,7 @@ def test_a_wake_up_is_taken_before_the_look_and_not_after_it(
 ):
     """A text that is stored between a look and what comes after it, where one waits already."""
     late = list[str]()
-    take_due = deliver_message.take_due
+    take_due = take_messages.take_due
 
     def looks(*args: Any, **named: Any) -> Any:
         found = take_due(*args, **named)

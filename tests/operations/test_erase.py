@@ -96,7 +96,7 @@ def test_what_was_cut_off_in_the_middle_is_finished_the_next_time(
 ):
     clock_of(booked).advance(200 * DAY)
     with monkeypatch.context() as broken:
-        broken.setattr("models.messages.outbox.erase_due", _dies)
+        broken.setattr("models.messages.erase_messages.erase_due", _dies)
         with pytest.raises(NotAllErased, match=r"^bookings$"):
             erase_data(booked.store)
     with monkeypatch.context() as broken:
@@ -218,7 +218,7 @@ def _dies(*_: object) -> list[str]:
 def test_a_step_that_fails_holds_up_no_other(booked: House, monkeypatch: pytest.MonkeyPatch):
     clock_of(booked).advance(200 * DAY)
     with monkeypatch.context() as broken:
-        broken.setattr("models.messages.outbox.erase_due", _dies)
+        broken.setattr("models.messages.erase_messages.erase_due", _dies)
         with pytest.raises(NotAllErased):
             erase_data(booked.store)
     # Its own is undone as a whole; the turns of the call were another's to erase.

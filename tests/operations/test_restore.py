@@ -25,7 +25,7 @@ from models.desk import cases, lost_texts
 from models.desk.cases import NewCase
 from models.desk.lost_texts import LostText
 from models.desk.tables import agent_case, lost_text
-from models.messages import freezes, outbox
+from models.messages import claims, freezes
 from models.messages.tables import message, reminder_plan
 from models.operations import people, processes
 from models.operations.provider_records import provider_record
@@ -219,7 +219,7 @@ def test_what_a_relay_had_claimed_is_waited_for(night: Night):
     message_id = night.office.writes()
     store = night.house.store
     with night.house.database.transaction() as connection:
-        assert outbox.claim(connection, store.clock, store.vault, message_id, LEASE)
+        assert claims.claim(connection, store.clock, store.vault, message_id, LEASE)
     assert night.begins().being_sent == 1
     with pytest.raises(RestoreRefused, match="half a minute"):
         night.compares()
@@ -239,15 +239,15 @@ def test_a_claim_that_has_begun_is_seen_by_the_freeze(
         monkeypatch.setattr(freezes, "wait_for_claims", lambda database: None)
     looked, goes_on = threading.Event(), threading.Event()
 
-    def claims() -> Any:
+    def takes_it() -> Any:
         with made.database.transaction() as connection:
-            claimed = outbox.claim(connection, store.clock, store.vault, message_id, LEASE)
+            claimed = claims.claim(connection, store.clock, store.vault, message_id, LEASE)
             looked.set()
             assert goes_on.wait(30)
             return claimed
 
     with ThreadPoolExecutor(2) as people:
-        relay = people.submit(claims)
+        relay = people.submit(takes_it)
         assert looked.wait(30)
         operator = people.submit(restore.begin, store, OPERATOR, NOON)
         if guarded:

@@ -16,7 +16,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from jobs.partner_mirror import mirror_all
 from models.desk.tables import agent_case
-from models.messages import outbox
+from models.messages import claims
 from models.messages.tables import message
 from models.partners import bookings
 from models.partners.bookings import OrderRow
@@ -154,7 +154,7 @@ class Beside:
         store = self.house.store
         means = DeliveryDependencies(partner=by or self.attendant())
         with self.house.database.statement() as connection:
-            due = outbox.due(connection, store.clock, ["partner"], limit=10)
+            due = claims.due(connection, store.clock, ["partner"], limit=10)
         return [deliver_message(store, NoMessenger(), one, means) for one in due]
 
     def attendant(self) -> OrderProcessor:

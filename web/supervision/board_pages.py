@@ -23,7 +23,7 @@ from services.campaign.campaigns import Campaigns
 from services.csv_cells import write_rows
 from services.desk import watched
 from services.desk.search import SEARCHED, TOO_MANY
-from services.messages.deliver_message import OF_THE_DAY
+from services.messages.topics import OF_THE_DAY
 from services.numbers.numbers import CalledNumber, Numbers
 from services.public.offered import shown
 from services.store import Store
