@@ -1,1 +1,1 @@
-"""How processes are put together, from what each package registers: nothing imports this room."""
+"""How processes are put together, from what each package registers: no package imports this."""

@@ -8,8 +8,7 @@ import config  # (first: it says where counters are not kept)
 import gc
 import sys
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,85 +16,40 @@ from typing import Any
 import click
 import structlog
 
-from flask import Blueprint, Flask
+from flask import Flask
 from flask.cli import AppGroup, FlaskGroup
 from sqlalchemy import Engine, event
 
 import commands.assets
-import ivr.agent_lines
-import ivr.callback_lines
-import ivr.crowded
-import ivr.signature
-import ivr.sms
-import ivr.voice
-import ivr.waiting
-import web.accounts.sign_in
+import ivr.routes
 import web.admission.gate
 import web.admission.parts
-import web.admission.waiting_room
-import web.centre_day.secretary
-import web.desk.desk_page
-import web.desk.pages
-import web.desk.person
-import web.desk.voice_token
-import web.error_pages
 import web.marks
-import web.online.booking
-import web.online.my_appointment
 import web.operations.assets
-import web.operations.health
 import web.operations.metrics
-import web.operations.recordings
 import web.operations.spans
-import web.operations.telephone
 import web.pages
-import web.public.centres
-import web.public.pages
-import web.public.services
-import web.public.smart_feed
-import web.public.state
 import web.public.unanswered
-import web.staff_only
-import web.supervision.board
-import web.supervision.clusters
+import web.routes
 
-from app.delivery import make_delivery_dependencies
-from app.parts import (
-    Parts,
-    let_go_of_connections,
-    make_around,
-    make_control,
-    make_parts,
-    refuse_wrong_keys,
-)
-from ivr.addresses import Addresses
-from ivr.conversation import Conversation
-from ivr.voice_token import VoiceAccount, make_token
-from jobs.queues import redis_answers
+from app.parts import make_parts
+from ivr.provider import make_control, make_voice_token
+from jobs.queues import redis_problem
 from models.database import Database, NotDurable
 from prompts.catalogue import COUNTRY_LANGUAGE
 from services import logs
-from services.accounts.passkeys import Passkeys, PasskeySite
-from services.accounts.sign_in import SignIn
 from services.accounts.staff import demonstration_accounts
 from services.admission.load_shedder import LoadShedder
 from services.admission.store_answers import StoreAnswers
 from services.agents.call_back import CallBack
-from services.call.text_conversation import TextConversations, TextLimits
 from services.campaign.campaign import BadCampaign
-from services.health.doctor import Remembered, checks
-from services.health.shared_assets import OtherVersions
+from services.delivery import make_call_back
 from services.health.watch_processes import KINDS as PROCESSES
 from services.keys.check_keys import WrongKeys
 from services.numbers.numbers import BadNumbers
-from services.ports import WakeUp
-from services.public.feed_copy import FeedCopy
-from services.public.state import Latest
-from services.service import Service
+from services.parts import Parts, let_go_of_connections, refuse_wrong_keys
 from services.store import Store
 from services.vocabulary import vocabulary
-from web.browser_session import Cookies
-from web.online.cookies import MyCookie, WebSessionCookie
 from web_server import Draining, WholeRequests
 
 # Commands that make the store or its role, or tell in their own words how it is.
@@ -141,89 +95,28 @@ def make_app(parts: Parts) -> Flask:
     settings, store = parts.settings, parts.store
     load_shedder = LoadShedder(settings.web_threads, queue=settings.web_queue)
     draining = Draining(settings.drain_seconds or 0.0)
-    templates = str(config.ROOT / "web" / "templates")
-    app = Application("allo", static_folder=None, template_folder=templates)
-    app.config["MAX_CONTENT_LENGTH"] = ivr.signature.MOST_BYTES
+    app = Application("allo", static_folder=None, template_folder=str(web.routes.TEMPLATES))
     if settings.otel_exporter_otlp_endpoint:
         web.operations.spans.register_first(app)
-    check = ivr.signature.SignatureCheck(
-        settings.public_base_url,
-        settings.twilio_account_sid,
-        (settings.twilio_auth_token, settings.twilio_auth_token_previous),
-    )
-    ivr.signature.guard(app, check)
+    ivr.routes.guard(app, settings)
     if settings.otel_exporter_otlp_endpoint:
         web.operations.spans.register_signed(app)
-    _add_pages(app, settings, store)
+    control = parts.control or make_control(settings)
+    redis = partial(redis_problem, settings.redis_url)
+    web.routes.register(
+        app,
+        parts,
+        control,
+        redis,
+        make_voice_token(settings),
+        commands.assets.FILES,
+        goes=lambda: draining.has_begun,
+    )
     # Read now, and not while the first caller who speaks is waiting. The words of another language
     # are read for the first caller who chooses it: a twentieth of a second, and three megabytes.
     vocabulary(COUNTRY_LANGUAGE)
-    addresses = Addresses(settings.public_base_url)
-    conversation = Conversation(store, parts.service, addresses, parts.wake_up)
-    crowd = ivr.crowded.Crowded(store, addresses, load_shedder.refuses_call)
     call_back = make_call_back(settings, parts.service, parts.wake_up)
-    control = parts.control or make_control(settings)
-    desk = web.desk.desk_page.DeskPage(store, parts.service, control, parts.wake_up)
-    centres = web.public.centres.remembered(store, parts.service)
-    latest = Latest(store)
-    https = settings.public_base_url.startswith("https://")
-    cookie = WebSessionCookie(settings.secret_key, https=https)
-    booking = web.online.booking.BookingPages(store, parts.service, parts.wake_up, cookie, centres)
-    mine = web.online.my_appointment.MyAppointmentPages(
-        store, parts.service, parts.wake_up, MyCookie(settings.secret_key, https=https), cookie
-    )
-    for blueprint in (
-        ivr.voice.blueprint(conversation, addresses, crowd),
-        ivr.waiting.blueprint(store, parts.service, addresses),
-        ivr.callback_lines.blueprint(store, conversation, addresses, call_back),
-        ivr.agent_lines.blueprint(store, addresses, dial_callback=call_back.dial),
-        web.operations.recordings.blueprint(),
-        ivr.sms.blueprint(
-            store,
-            parts.service,
-            reply_number=settings.sms_reply_number,
-            text_number=settings.text_booking_number,
-            conversations=TextConversations(
-                store,
-                parts.service,
-                parts.wake_up,
-                TextLimits(
-                    settings.text_answers_per_number,
-                    timedelta(seconds=settings.text_answer_seconds),
-                ),
-            ),
-        ),
-        web.desk.pages.blueprint(desk),
-        web.desk.person.blueprint(store, parts.service.campaigns.by_name),
-        web.supervision.board.blueprint(
-            store, parts.service.campaigns, control, parts.service.numbers
-        ),
-        web.supervision.clusters.blueprint(store, parts.service.campaigns),
-        web.operations.health.blueprint(
-            measures=_measures(parts).told,
-            readers=web.operations.health.MetricsReaders(
-                settings.metrics_token,
-                everybody=settings.environment == "development",
-                behind_proxy=settings.proxy_hops > 0,
-            ),
-            version=config.version(),
-            look=Remembered(checks(make_around(settings, store, parts.service))),
-            goes=lambda: draining.has_begun,
-        ),
-        # The web channel: pages for citizens, and what stands before them.
-        _feed(settings, store),
-        web.public.pages.blueprint(store, parts.service, latest, contact=settings.security_contact),
-        web.public.centres.blueprint(store, parts.service, centres),
-        web.public.state.blueprint(store, parts.service, latest),
-        web.public.services.blueprint(store, parts.service),
-        web.online.booking.blueprint(booking),
-        web.online.my_appointment.blueprint(mine),
-        web.admission.waiting_room.blueprint(),
-        web.centre_day.secretary.blueprint(store, parts.service),
-    ):
-        app.register_blueprint(blueprint)
-    if settings.environment == "development":
-        app.register_blueprint(web.operations.telephone.blueprint(settings.simulator_port))
+    ivr.routes.register(app, parts, call_back, load_shedder.refuses_call)
     unmarked = web.marks.undeclared(app)
     if unmarked:
         raise RuntimeError(f"routes that do not say whom they are for: {', '.join(unmarked)}")
@@ -234,22 +127,6 @@ def make_app(parts: Parts) -> Flask:
     _put_gate_in_front(app, parts, load_shedder, answers)
     app.extensions["allo_draining"] = draining
     return app
-
-
-def _feed(settings: config.Settings, store: Store) -> Blueprint:
-    folder = Path(settings.feed_folder)
-    return web.public.smart_feed.blueprint(folder, FeedCopy(store, folder))
-
-
-def _measures(parts: Parts) -> web.operations.metrics.Measures:
-    settings = parts.settings
-    return web.operations.metrics.Measures(
-        parts.store,
-        parts.service.campaigns.current,
-        settings.prometheus_multiproc_dir,
-        partial(redis_answers, settings.redis_url),
-        config.VAR,
-    )
 
 
 def _put_gate_in_front(
@@ -275,51 +152,6 @@ def _put_gate_in_front(
     )
     app.wsgi_app = gate  # type: ignore[method-assign]
     app.extensions["allo_gate"] = gate
-
-
-def _add_pages(app: Flask, settings: config.Settings, store: Store) -> None:
-    """What pages for people share: sessions, headers, files. The telephone has none of it."""
-    development = settings.environment == "development"
-    setting = web.pages.Setting(
-        settings.public_base_url,
-        simulator_origin=f"http://127.0.0.1:{settings.simulator_port}" if development else "",
-        voice_sdk=bool(settings.twilio_api_key_sid and settings.twilio_api_key_secret),
-        national_number=settings.national_number,
-        call_cost=settings.call_cost,
-    )
-    app.secret_key = settings.secret_key
-    web.pages.register(app, setting)
-    web.error_pages.register(app)
-    sign_in = SignIn(store, settings.secret_key, demonstration=development)
-    cookies = Cookies(settings.secret_key, https=setting.https)
-    web.staff_only.register(app, sign_in, cookies, hops=settings.proxy_hops)
-    files = frozenset(commands.assets.FILES)
-    app.register_blueprint(
-        web.operations.assets.blueprint(config.VAR / "static", files, OtherVersions(store).find)
-    )
-    passkeys = Passkeys(store, sign_in, PasskeySite.of(settings.public_base_url))
-    app.register_blueprint(web.accounts.sign_in.blueprint(store, sign_in, passkeys, cookies))
-    voice = VoiceAccount(
-        settings.twilio_account_sid,
-        settings.twilio_api_key_sid,
-        settings.twilio_api_key_secret,
-        settings.twilio_twiml_app_sid,
-    )
-    make = partial(make_token, voice) if voice.is_complete else None
-    app.register_blueprint(web.desk.voice_token.blueprint(make))
-
-
-def make_call_back(settings: config.Settings, service: Service, wake_up: WakeUp) -> CallBack:
-    """How promises to ring back are kept, by the campaign of now."""
-    means = make_delivery_dependencies(settings, service)
-    return CallBack(
-        lambda: service.campaign,
-        service.national_number,
-        wake_up,
-        means.still_wanted,
-        means.budgets,
-        service.numbers,
-    )
 
 
 def prepare_workers() -> None:
@@ -453,6 +285,15 @@ def _refuse_known_passwords(store: Store) -> None:
 
 
 def _add_commands(parts: Parts, call_back: CallBack, group: AppGroup) -> None:
-    from app.commands import add_commands  # noqa: PLC0415 (no part of a web worker)
+    # No part of a web worker.
+    from commands.register import add_commands  # noqa: PLC0415
+    from tools.launcher.postgres_keeper import program  # noqa: PLC0415
 
-    add_commands(group, parts, call_back)
+    def page_files() -> Mapping[str, Path]:
+        names = frozenset(commands.assets.FILES)
+        return web.operations.assets.files(config.VAR / "static", names)
+
+    def own_programs() -> str:
+        return str(Path(program("pg_dump")).parent) if parts.settings.own_database() else ""
+
+    add_commands(group, parts, call_back, page_files, own_programs)

@@ -10,7 +10,6 @@ import pytest
 
 from sqlalchemy import update
 
-from app.parts import Parts
 from app.web import make_app
 from jobs import dispatcher, timed
 from jobs.timed import Task
@@ -21,6 +20,7 @@ from models.queue.tables import queue_entry
 from services.agents import presence
 from services.agents.call_back import CallBack
 from services.centres.directory import Directory
+from services.parts import Parts
 from services.queue.entries import make_queues
 from services.service import Service
 from tests.support.floor import Floor

@@ -14,7 +14,6 @@ from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page
 from sqlalchemy import select
 
-from app.parts import Parts
 from app.web import make_app
 from models.agents.tables import agent
 from models.booking.tables import appointment, appointment_for, booking
@@ -28,6 +27,7 @@ from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
 from services.numbers.numbers import CalledNumber
+from services.parts import Parts
 from services.queue.wait_estimate import write_throughput
 from services.service import Service
 from services.supervision.counts import FOR, day_before, day_begins, quarter_of

@@ -12,12 +12,12 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, Page
 from werkzeug.serving import make_server
 
-from app.parts import Parts
 from app.web import make_app
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
 from services.numbers.numbers import CalledNumber
+from services.parts import Parts
 from services.service import Service
 from services.store import NO_LIMITS, ReachLimits
 from tests.browser.stage import PATIENCE_MS, Quiet

@@ -17,12 +17,12 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import update
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from app.parts import Parts, make_control
-from app.web import make_app, make_call_back
+from app.web import make_app
 from exchange.interpreter import Keys
 from exchange.numbers import to_e164
 from exchange.settings import Settings
 from exchange.transport import HttpTransport
+from ivr.provider import make_control
 from jobs import dispatcher
 from jobs.timed import Task, run_beside
 from models.accounts.staff import Staff
@@ -35,7 +35,9 @@ from services.accounts.staff import set_phone
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
+from services.delivery import make_call_back
 from services.numbers.numbers import CalledNumber
+from services.parts import Parts
 from services.service import Service
 from tests.browser.stage import PATIENCE_MS, Quiet, Visitor
 from tests.support.house import ACCOUNT, CAMPAIGN, NOON, TOKEN, House, house, mornings

@@ -11,7 +11,6 @@ from flask import Flask
 from playwright.sync_api import Browser, Page
 from sqlalchemy import select, update
 
-from app.parts import Parts
 from app.web import make_app
 from models.booking import changes
 from models.booking.tables import appointment_for, booking
@@ -23,6 +22,7 @@ from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.centre_day.secretary import AtCentre, AttendanceState, day_of, mark, read_day
 from services.centres.directory import Directory
+from services.parts import Parts
 from services.service import Service
 from services.store import Store
 from services.waiting_list.entries import join

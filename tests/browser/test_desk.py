@@ -14,7 +14,6 @@ import pytest
 
 from playwright.sync_api import Browser, Page, expect
 
-from app.delivery import make_delivery_dependencies
 from exchange.clock import WallClock
 from exchange.orders import Ring
 from exchange.remote import RemoteSwitchboard
@@ -22,6 +21,7 @@ from exchange.settings import Settings
 from exchange.transport import HttpTransport
 from services.accounts.staff import read_acts
 from services.centres.directory import Directory
+from services.delivery import make_delivery_dependencies
 from services.messages.deliver_message import deliver_message
 from services.service import Service
 from tests.browser.desk_stage import (

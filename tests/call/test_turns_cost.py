@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from app.parts import Parts
 from app.web import make_app
 from exchange.transport import WsgiTransport
 from models.centres.directory import PostcodeArea
 from models.database import POOL_SIZE, Connection
 from services.centres.directory import Directory
+from services.parts import Parts
 from services.service import Service
 from tests.ivr.line import Line
 from tests.support.floor import Floor

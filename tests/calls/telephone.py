@@ -8,14 +8,13 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
-from app.delivery import make_delivery_dependencies
-from app.web import make_call_back
 from jobs.partner_files import NAMES
 from jobs.relay import sweep
 from models.messages.outbox import FOLLOW_UP
 from models.messages.tables import message
 from models.queue.tables import queue_entry
 from services.centres.directory import Directory
+from services.delivery import make_call_back, make_delivery_dependencies
 from services.messages.reminders import plan
 from services.ports import Messenger
 from services.service import Service

@@ -20,7 +20,6 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import Client
 
-from app.parts import Parts
 from app.web import make_app
 from exchange.clock import VirtualClock
 from exchange.interpreter import (
@@ -44,6 +43,7 @@ from models.queue.tables import queue_entry
 from services.accounts.staff import DEMONSTRATION_SECRET
 from services.agents import provider_commands, reserve
 from services.centres.directory import Directory
+from services.parts import Parts
 from services.queue.entries import make_queues
 from services.service import Service
 from tests.support.house import ACCOUNT, BASE, MOBILE, NOON, TOKEN, House

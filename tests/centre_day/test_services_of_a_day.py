@@ -10,12 +10,12 @@ import pytest
 
 from sqlalchemy import select
 
-from app.parts import Parts
 from app.web import make_app
 from models.booking.tables import appointment_for
 from services.campaign.campaigns import Campaigns
 from services.centre_day.secretary import ring_next
 from services.centres.directory import Directory
+from services.parts import Parts
 from services.service import Service
 from services.supervision.write_board import CampaignFigures
 from tests.booking.test_services import APART, BOTH, COVID, GRIPPE, books, opens

@@ -26,7 +26,6 @@ import pytest
 
 from sqlalchemy import func, select
 
-from app.delivery import make_delivery_dependencies
 from exchange.calls import CallRecord
 from exchange.clock import WallClock
 from ivr.provider_log import TwilioLog
@@ -39,6 +38,7 @@ from services.backups import backups, restore
 from services.backups.restore import Reconciler
 from services.booking.verify_store import verify_store
 from services.centres.directory import Directory
+from services.delivery import make_delivery_dependencies
 from services.service import Service
 from services.store import CryptographicChance
 from tests.agents.rings import OURS

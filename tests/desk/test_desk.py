@@ -12,7 +12,6 @@ import pytest
 
 from sqlalchemy import event, select
 
-from app.parts import Parts
 from app.web import make_app
 from flows.steps import STEPS
 from models.agents import agents as agent_rows
@@ -40,6 +39,7 @@ from services.messages.deliver_message import UNDELIVERED
 from services.messages.incoming_text import WRONG_NUMBER
 from services.messages.retry_plan import FATES
 from services.messages.topics import Topic
+from services.parts import Parts
 from services.service import Service
 from tests.support.house import MOBILE, House, Phone, StaffClient, a_mobile, mornings
 

@@ -10,7 +10,6 @@ import pytest
 
 from sqlalchemy import select
 
-from app.parts import Parts
 from app.web import make_app
 from models.booking.tables import appointment, appointment_for, booking
 from models.slots.services import bits_of, known
@@ -20,6 +19,7 @@ from services.booking.verify_store import verify_store
 from services.campaign.campaign import TWO_PLACES, Campaign
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
+from services.parts import Parts
 from services.service import Service
 from tests.desk.test_desk import CHOICE, FORM, PLACES, Desk
 from tests.public.services_stage import COVID, FLU

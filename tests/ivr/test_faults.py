@@ -15,7 +15,6 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from app.parts import Parts
 from app.web import make_app
 from exchange.transport import Outgoing, Reply, WsgiTransport
 from exchange.twiml import parse
@@ -26,6 +25,7 @@ from models.messages.tables import message
 from models.slots.tables import place
 from services.call.world import CallWorld
 from services.centres.directory import Directory
+from services.parts import Parts
 from services.service import Service
 from tests.ivr.faults import Faults, FaultyTransport, connection_lost, refused
 from tests.ivr.line import Document, Line, goes_on_or_ends, promises_a_call_back, read

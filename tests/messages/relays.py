@@ -22,7 +22,8 @@ from rq.serializers import JSONSerializer
 
 import config
 
-from app.parts import make_parts, make_ports
+from app.parts import make_parts
+from commands.register import make_ports
 from jobs.queues import connect, outbox_queue
 from jobs.relay import sweep
 from jobs.tasks import Ports, deliver, give

@@ -17,7 +17,6 @@ from sqlalchemy import insert, select, update
 
 import config
 
-from app.delivery import make_pace
 from config import BadSettings
 from exchange.rest.server import RateLimit
 from jobs import relay
@@ -30,6 +29,7 @@ from models.messages.outbox import NOT_WANTED
 from models.messages.tables import message
 from models.prepared import Prepared
 from models.supervision import alerts
+from services.delivery import make_pace
 from services.messages import late_texts, spend
 from services.messages.deliver_message import DeliveryDependencies, deliver_message
 from services.messages.notices import ReadyNotice

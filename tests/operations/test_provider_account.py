@@ -14,13 +14,14 @@ from click.testing import CliRunner
 from sqlalchemy import select
 from twilio.http.response import Response
 
-import app.commands
 import commands.provider
+import commands.register
 
-from app.parts import make_account, make_control, make_parts
+from app.parts import make_parts
 from commands import operator
 from exchange.account import Account, Permission
 from ivr.messenger import RedirectedHttpClient
+from ivr.provider import make_account, make_control
 from models.accounts.tables import staff_act
 from services.setup.provider_account import Level, try_text
 from tests.messages.conftest import INBOX
@@ -410,7 +411,7 @@ def tries(service: House, provider: Provider, connected: Account) -> Callable[..
     """Send a text to try; the stand-in takes it on its way while the command waits."""
 
     def run(number: str = MOBILE) -> tuple[int, str]:
-        wanted = app.commands._wanted(make_parts(service.settings))
+        wanted = commands.register._wanted(make_parts(service.settings))
         account = make_account(service.settings)
         group = commands.provider.make(
             service.store, lambda: account, wanted, wait=lambda _: provider.reports()
@@ -483,7 +484,7 @@ def test_what_is_refused_at_once_is_one_too(
 
 
 def test_one_that_stays_at_the_provider_is_said(provider: Provider, service: House, connected: Any):
-    wanted = app.commands._wanted(make_parts(service.settings))
+    wanted = commands.register._wanted(make_parts(service.settings))
     found = try_text(make_account(service.settings), wanted, MOBILE, wait=lambda _: None)
     assert (found.level, "is still queued" in found.sentence) == (Level.MISSING, True)
 

@@ -19,9 +19,8 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
-import app.commands
-
-from app.parts import Parts
+from ivr.provider import make_records
+from jobs.plan import scheduler_tasks
 from jobs.traces import trace_tasks
 from models.accounts import staff as staff_rows
 from models.booking import history as lines
@@ -34,6 +33,7 @@ from models.operations.traces import ACTS, HISTORY, Anchor, trace_link
 from models.prepared import send
 from services.accounts.staff import record_act
 from services.centres.directory import Directory
+from services.parts import Parts
 from services.privacy import traces as chaining
 from services.privacy.anchor_traces import (
     EVERY,
@@ -838,7 +838,9 @@ def test_the_scheduler_chains_and_anchors(service: House, chainer: Chainer, tmp_
     assert [one.position for one in read_anchors(tmp_path / "anchors")] == [2, 1]
     made = Service(Directory(service.database), service.campaign, "+33974750001")
     parts = Parts(service.settings, service.store, made, service.woken)
-    assert {"chain", "anchor"} <= {task.name for task in app.commands._slow_tasks(parts)}
+    assert {"chain", "anchor"} <= {
+        task.name for task in scheduler_tasks(parts, make_records(parts.settings))
+    }
 
 
 # ---------------------------------------------------------------- the command

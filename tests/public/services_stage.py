@@ -7,11 +7,11 @@ from datetime import timedelta
 
 from flask import Flask
 
-from app.parts import Parts
 from app.web import make_app
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
+from services.parts import Parts
 from services.service import Service
 from tests.support.house import CAMPAIGN, NOON, House, NoSuchAttribute
 from tests.support.service_words import CARD_WORDS, COVID_WORDS, FLU_WORDS

@@ -14,7 +14,6 @@ import pytest
 
 from sqlalchemy import event, update
 
-from app.parts import Parts
 from app.web import make_app
 from jobs.partner_files import NAMES
 from models.centres.tables import centre
@@ -22,6 +21,7 @@ from models.supervision import snapshots
 from services.campaign.campaigns import Campaigns
 from services.campaign.opening_hours import OpeningHours
 from services.centres.directory import Directory
+from services.parts import Parts
 from services.public.write_state import WriteState
 from services.queue.wait_estimate import forget_throughput
 from services.service import Service

@@ -22,19 +22,21 @@ from sqlalchemy import select
 from werkzeug.serving import make_server
 from werkzeug.wsgi import ClosingIterator
 
-from app.parts import Parts, make_control
-from app.web import make_app, make_call_back
+from app.web import make_app
 from exchange.settings import Settings
 from exchange.sip.parts import FRAME, FRAME_S, RATE
 from exchange.testing.ports import free_port
 from exchange.transport import HttpTransport
 from ivr.messenger import TwilioMessenger
+from ivr.provider import make_control
 from jobs import dispatcher
 from jobs.timed import run_beside
 from models.call.tables import turn
 from models.queue import call_queues
 from services.centres.directory import Directory
+from services.delivery import make_call_back
 from services.messages.deliver_message import deliver_message
+from services.parts import Parts
 from services.service import Service
 from tests.browser.stage import Quiet
 from tests.support.house import ACCOUNT, NOON, TOKEN, House, house, mornings

@@ -16,7 +16,6 @@ import pytest
 
 from sqlalchemy import event, select
 
-from app.parts import Parts
 from app.web import make_app
 from models.accounts.tables import staff_act
 from models.agents import agents as agent_rows
@@ -31,6 +30,7 @@ from services.accounts import staff as accounts
 from services.accounts.staff import record_act
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
+from services.parts import Parts
 from services.service import Service
 from services.slots.allocate import Channel
 from services.supervision.alerts import DEFAULTS, RANGES

@@ -25,7 +25,6 @@ from jinja2.utils import missing
 from sqlalchemy import func, select
 from werkzeug.datastructures import Headers
 
-from app.parts import Parts
 from app.web import make_app
 from exchange.interpreter import Call
 from exchange.transport import WsgiTransport
@@ -54,6 +53,7 @@ from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.centres.directory import Directory
 from services.numbers.numbers import CalledNumber, Numbers
+from services.parts import Parts
 from services.service import Service
 from services.short_links import Links
 from services.store import NO_LIMITS, NO_PACE, NO_SHARES, HoldShares, PaceLimits, ReachLimits, Store

@@ -15,7 +15,6 @@ import pytest
 from sqlalchemy import select
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from app.delivery import make_delivery_dependencies
 from exchange.clock import Clock as SimulatorClock
 from exchange.clock import VirtualClock
 from exchange.faults import Faults
@@ -29,6 +28,7 @@ from models.messages import outbox
 from models.messages.outbox import NewMessage
 from models.messages.tables import message
 from services.centres.directory import Directory
+from services.delivery import make_delivery_dependencies
 from services.messages.deliver_message import DeliveryDependencies, deliver_message
 from services.service import Service
 from tests.support.house import ACCOUNT, BASE, MOBILE, NOON, TOKEN, House

@@ -19,7 +19,6 @@ from psycopg import sql
 from psycopg.pq import Trace
 from sqlalchemy import event, func, make_url, select, text
 
-from app.parts import Parts
 from app.web import make_app
 from flows.world import Unbooked
 from models import libpq
@@ -34,6 +33,7 @@ from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.campaign.campaign import Campaign
 from services.centres.directory import Directory, NearbyCentre
+from services.parts import Parts
 from services.queue.entries import WaitEstimates
 from services.service import Service
 from services.slots.allocate import Channel, Holder

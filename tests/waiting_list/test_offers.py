@@ -16,7 +16,6 @@ import pytest
 
 from sqlalchemy import select, update
 
-from app.delivery import make_delivery_dependencies
 from flows.world import News, Unbooked
 from models.messages import outbox
 from models.messages.tables import message
@@ -25,6 +24,7 @@ from models.waiting_list.tables import waiting_entry, waiting_offer
 from services.booking.confirm_booking import Booked
 from services.campaign.campaign import Campaign
 from services.centres.directory import Directory
+from services.delivery import make_delivery_dependencies
 from services.messages import phone_capabilities
 from services.messages.deliver_message import deliver_message
 from services.messages.notices import Later, ReadyNotice

@@ -9,6 +9,7 @@ from functools import lru_cache
 import config
 
 from models.messages.outbox import ClaimedMessage
+from services.agents.call_back import CallBack
 from services.booking import stand_in
 from services.messages import change_notices, reminders, resend
 from services.messages.deliver_message import DeliveryDependencies
@@ -16,11 +17,9 @@ from services.messages.mails import Mails
 from services.messages.notices import Render
 from services.messages.provider_pace import PaceSettings, ProviderPace
 from services.messages.spend import Budgets, BudgetSettings
-from services.partners.deliver import OrderProcessor
-from services.ports import LineTypes
+from services.ports import LineTypes, WakeUp
 from services.queue import voice_messages
 from services.service import Service
-from services.store import Store
 from services.waiting_list.offer_notices import OfferNotices
 
 
@@ -75,16 +74,6 @@ def make_delivery_dependencies(
     )
 
 
-def make_mails(settings: config.Settings, store: Store, service: Service) -> Mails | None:
-    """Who delivers mails; None where an operator set no server for them."""
-    if not settings.smtp_url:
-        return None
-    from jobs.mailer import SmtpMailer  # noqa: PLC0415 (a client that web workers do not need)
-
-    mailer = SmtpMailer(settings.smtp_url, settings.mail_from, store.clock)
-    return Mails(store, mailer, service.numbers)
-
-
 def make_pace(settings: config.Settings) -> ProviderPace:
     """How many texts a second leave, by the operator's settings."""
     given = PaceSettings(
@@ -115,26 +104,14 @@ def make_budgets(settings: config.Settings) -> Budgets:
     )
 
 
-def make_order_processor(
-    settings: config.Settings, store: Store, service: Service
-) -> OrderProcessor:
-    """Who attends to orders at partners, with those that the operator's file says we book at."""
-    from jobs.partner_mirror import make_keldoc  # noqa: PLC0415 (HTTP's client: workers only)
-
-    keldoc = make_keldoc(settings.partners, settings.keldoc_key, settings.keldoc_secret)
-    return OrderProcessor(store, service, keldoc)
-
-
-def make_line_types(settings: config.Settings) -> LineTypes | None:
-    """Who knows what lines are; None where an operator does not want it asked."""
-    if not settings.twilio_lookup:
-        return None
-    from ivr.lookup import TwilioLineTypes  # noqa: PLC0415 (the provider's client: workers only)
-
-    base = settings.twilio_api_base_url
-    return TwilioLineTypes(
-        settings.twilio_account_sid,
-        settings.twilio_auth_token,
-        # The provider's own look-up answers at a host of its own; a stand-in has one for all.
-        base_url=base.replace("https://api.", "https://lookups."),
+def make_call_back(settings: config.Settings, service: Service, wake_up: WakeUp) -> CallBack:
+    """How promises to ring back are kept, by the campaign of now."""
+    means = make_delivery_dependencies(settings, service)
+    return CallBack(
+        lambda: service.campaign,
+        service.national_number,
+        wake_up,
+        means.still_wanted,
+        means.budgets,
+        service.numbers,
     )
