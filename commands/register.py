@@ -51,9 +51,9 @@ from ivr.addresses import TEXT_OVERRIDES, Addresses
 from ivr.provider import (
     make_account,
     make_control,
+    make_eraser,
     make_line_types,
     make_provider_log,
-    make_records,
 )
 from jobs import feeds
 from jobs.partner_mirror import make_keldoc
@@ -174,7 +174,7 @@ def add_commands(
         commands.partners.make(
             store.database, store.clock, settings.partners, partial(services_of, campaigns)
         ),
-        commands.person.make(store, campaigns.by_name, lambda: make_records(settings)),
+        commands.person.make(store, campaigns.by_name, lambda: make_eraser(settings)),
         commands.centres.make_postcodes(store.database),
         commands.processes.make_dispatcher(
             store, control, campaigns.current, call_back, lambda: dispatcher_tasks(parts), signs
@@ -183,7 +183,7 @@ def add_commands(
             ports,
             campaigns.by_name,
             campaigns.all,
-            lambda: scheduler_tasks(parts, make_records(settings)),
+            lambda: scheduler_tasks(parts, make_eraser(settings)),
             signs,
         ),
         commands.processes.make_worker(

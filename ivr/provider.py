@@ -28,7 +28,7 @@ def make_control(settings: config.Settings) -> TwilioCallControl:
     )
 
 
-def make_records(settings: config.Settings) -> ProviderRecords:
+def make_eraser(settings: config.Settings) -> ProviderRecords:
     """What deletes at the provider. Its REST client is loaded here and in no web worker."""
     from ivr.records import TwilioRecords  # noqa: PLC0415 (see above)
 

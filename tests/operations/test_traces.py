@@ -19,7 +19,7 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
-from ivr.provider import make_records
+from ivr.provider import make_eraser
 from jobs.plan import scheduler_tasks
 from jobs.traces import trace_tasks
 from models.accounts import staff as staff_rows
@@ -839,7 +839,7 @@ def test_the_scheduler_chains_and_anchors(service: House, chainer: Chainer, tmp_
     made = Service(Directory(service.database), service.campaign, "+33974750001")
     parts = Parts(service.settings, service.store, made, service.woken)
     assert {"chain", "anchor"} <= {
-        task.name for task in scheduler_tasks(parts, make_records(parts.settings))
+        task.name for task in scheduler_tasks(parts, make_eraser(parts.settings))
     }
 
 
