@@ -10,9 +10,9 @@ from flask import Flask
 import config
 
 from ivr import agent_lines, callback_lines, signature, sms, voice, waiting
+from ivr.addresses import Addresses
 from ivr.conversation import Conversation
 from ivr.crowded import Crowded
-from ivr.twiml import Addresses
 from services.agents.call_back import CallBack
 from services.call.text_conversation import TextConversations, TextLimits
 from services.parts import Parts
