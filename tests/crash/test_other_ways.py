@@ -36,7 +36,6 @@ OWNERS = {
     "tests/bench/test_growth.py": "takes indexes away, and makes them anew",
     "tests/booking/test_history.py": _TRIGGERS,
     "tests/booking/test_services.py": _GUARDS,
-    "tests/booking/test_typed_reasons.py": _OLDER,
     "tests/booking/test_verify.py": _GUARDS,
     "tests/models/test_libpq.py": "makes a table of its own",
     "tests/operations/test_backup.py": "makes a role that may not restore",
