@@ -35,7 +35,7 @@ THE_DOOR = {
     "models/slots/slots.py": "opens slots: new places, which nobody has yet",
     "models/call/turns.py": "renews a live call's holds in the statement that saves its session",
     "models/online/web_sessions.py": "the same for a visit, with the answer that prolongs its hold",
-    "models/queue/queues.py": "renews what a waiting caller had chosen where their place is read",
+    "models/queue/order.py": "renews what a waiting caller had chosen where their place is read",
     "models/partners/mirror.py": "as a partner's agenda shows: nobody gets or loses one by it",
     "models/centre_day/operations.py": "an operator blocks and adds places; nobody gets one by it",
     "jobs/scheduler.py": "tidies up holds that have run out: they were free already",
