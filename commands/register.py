@@ -53,6 +53,7 @@ from ivr.provider import (
     make_control,
     make_eraser,
     make_line_types,
+    make_messenger,
     make_provider_log,
 )
 from jobs import feeds
@@ -73,9 +74,7 @@ from services.delivery import make_delivery_dependencies, make_pace
 from services.health.doctor import Check, checks
 from services.health.process_counts import JobCounts, ProcessSigns
 from services.health.shared_assets import share
-from services.health.watch_processes import (
-    WORKER,
-)
+from services.health.watch_processes import WORKER
 from services.keys.check_keys import WrongKeys
 from services.messages.mails import Mails
 from services.messages.texts import filled
@@ -305,16 +304,7 @@ def _wanted(parts: Parts) -> Wanted:
 
 
 def make_ports(settings: config.Settings, store: Store, service: Service) -> Ports:
-    """What jobs need. The provider's REST client is loaded here and in no web worker."""
-    from ivr.messenger import TwilioMessenger  # noqa: PLC0415 (see above)
-
-    messenger = TwilioMessenger(
-        settings.twilio_account_sid,
-        settings.twilio_auth_token,
-        api_base_url=settings.twilio_api_base_url,
-        public_base_url=settings.public_base_url,
-        sender=settings.sms_sender,
-    )
+    """What jobs need."""
     dependencies = make_delivery_dependencies(
         settings,
         service,
@@ -322,7 +312,7 @@ def make_ports(settings: config.Settings, store: Store, service: Service) -> Por
         partner=make_order_processor(settings, store, service),
         mails=make_mails(settings, store, service),
     )
-    return Ports(store, messenger, dependencies)
+    return Ports(store, make_messenger(settings), dependencies)
 
 
 def make_mails(settings: config.Settings, store: Store, service: Service) -> Mails | None:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 import config
 
 from ivr.call_control import TwilioCallControl
 from ivr.voice_token import VoiceAccount, make_token
-from services.ports import LineTypes, ProviderAccount, ProviderLog, ProviderRecords
+from services.ports import LineTypes, Messenger, ProviderAccount, ProviderLog, ProviderRecords
+
+ClientT = TypeVar("ClientT")
 
 
 def make_control(settings: config.Settings) -> TwilioCallControl:
@@ -28,37 +31,38 @@ def make_control(settings: config.Settings) -> TwilioCallControl:
     )
 
 
+def make_messenger(settings: config.Settings) -> Messenger:
+    """What sends texts and begins calls. Its REST client is loaded here and in no web worker."""
+    from ivr.messenger import TwilioMessenger  # noqa: PLC0415 (see above)
+
+    return TwilioMessenger(
+        settings.twilio_account_sid,
+        settings.twilio_auth_token,
+        api_base_url=settings.twilio_api_base_url,
+        public_base_url=settings.public_base_url,
+        sender=settings.sms_sender,
+    )
+
+
 def make_eraser(settings: config.Settings) -> ProviderRecords:
     """What deletes at the provider. Its REST client is loaded here and in no web worker."""
     from ivr.records import TwilioRecords  # noqa: PLC0415 (see above)
 
-    return TwilioRecords(
-        settings.twilio_account_sid,
-        settings.twilio_auth_token,
-        api_base_url=settings.twilio_api_base_url,
-    )
+    return _client(TwilioRecords, settings)
 
 
 def make_account(settings: config.Settings) -> ProviderAccount:
     """What looks at the account. Its REST client is loaded here and in no web worker."""
     from ivr.provider_account import TwilioAccount  # noqa: PLC0415 (see above)
 
-    return TwilioAccount(
-        settings.twilio_account_sid,
-        settings.twilio_auth_token,
-        api_base_url=settings.twilio_api_base_url,
-    )
+    return _client(TwilioAccount, settings)
 
 
 def make_provider_log(settings: config.Settings) -> ProviderLog:
     """What the provider says that left and came. Its REST client is loaded in no web worker."""
     from ivr.provider_log import TwilioLog  # noqa: PLC0415 (see above)
 
-    return TwilioLog(
-        settings.twilio_account_sid,
-        settings.twilio_auth_token,
-        api_base_url=settings.twilio_api_base_url,
-    )
+    return _client(TwilioLog, settings)
 
 
 def make_line_types(settings: config.Settings) -> LineTypes | None:
@@ -85,3 +89,12 @@ def make_voice_token(settings: config.Settings) -> Callable[[str], str] | None:
         settings.twilio_twiml_app_sid,
     )
     return partial(make_token, account) if account.is_complete else None
+
+
+def _client(kind: Callable[..., ClientT], settings: config.Settings) -> ClientT:
+    """A client that needs nothing beside the operator's account."""
+    return kind(
+        settings.twilio_account_sid,
+        settings.twilio_auth_token,
+        api_base_url=settings.twilio_api_base_url,
+    )

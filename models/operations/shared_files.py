@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, delete, func, not_, or_, select, update
+from sqlalchemy import Connection, and_, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from models.clock import Clock
@@ -72,13 +71,6 @@ def replace(connection: Connection, clock: Clock, folder: str, name: str, body: 
     # What was there before, and is again, is written anew for those who have the other.
     mine = and_(c.folder == folder, c.name == name)
     connection.execute(update(shared_file).where(mine).values(changed_at=clock.at()))
-
-
-def keep_only(connection: Connection, folder: str, names: Iterable[str]) -> int:
-    """Delete the files of other names; gives how many."""
-    c = shared_file.c
-    others = and_(c.folder == folder, not_(or_(*(c.name == name for name in names))))
-    return connection.execute(delete(shared_file).where(others)).rowcount
 
 
 def forget_unwanted(

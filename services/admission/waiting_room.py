@@ -241,6 +241,10 @@ class Room:
         """Whether no rank of a sudden crowd is known yet, so that no ticket lets in."""
         return self.crowded and self.frontier_at(now) <= DRAWN
 
+    def ahead(self, rank: int, frontier: int) -> float:
+        """How many visitors stand before a rank, behind the frontier that holds now."""
+        return max(self.up_to(rank) - self.up_to(frontier), 0.0)
+
     def up_to(self, rank: int) -> float:
         """How many visitors stand up to a rank, of those behind the frontier of `at`."""
         ranks, people = self.ranks, self.people

@@ -23,8 +23,6 @@ STANDING = frozenset({"confirmation", "already", "restored", "kept", "reminder",
 PASSING = frozenset({"code", "reply", "opening", "turn", "finish", "unfinished"})
 # Texts that promise another call to their number.
 PROMISING = frozenset({"callback_missed", "callback_late", "callback_consent"})
-# The last of several tries: nothing was promised by it.
-LOST_CALL = "callback_lost"
 
 _LINK = r"(?: https?://\S+)?"
 _TEN_DIGITS = re.compile(r"(?<!\d)\d(?: ?\d){9}(?!\d)")

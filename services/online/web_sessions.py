@@ -376,7 +376,7 @@ Act = Callable[[WebSession, WebWorld], WebSession]
 
 def for_web(campaign: Campaign) -> Campaign:
     """The campaign, with holds that outlive the reading of a page."""
-    return replace(campaign, hold_lease=max(campaign.hold_lease, LEASE))
+    return campaign if campaign.hold_lease >= LEASE else replace(campaign, hold_lease=LEASE)
 
 
 def new_web_session(  # noqa: PLR0917

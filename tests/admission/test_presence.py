@@ -11,7 +11,7 @@ import pytest
 from services.admission.presence import ABSENT, GROUP, SEES_ALL, Presence, Present
 from services.admission.waiting_room import DRAWN, EACH, MILLI, OpeningCrowd, Ticket
 from tests.admission.test_gate import a_second, ask, come, gate_of, inlet_of, is_let_in
-from tests.admission.test_waiting_room import AT, OPENING, QUIET, Inside, ahead
+from tests.admission.test_waiting_room import AT, OPENING, QUIET, Inside
 from tests.support.house import NOON, campaign_with, house
 
 SOON, SELDOM = EACH
@@ -138,7 +138,7 @@ def test_what_is_told_of_the_line_counts_who_is_there():
     half = dict.fromkeys(range(1000 // GROUP), 5 * GROUP)
     room = inside.passes(1, replace(QUIET, present=[told(half)]))
     assert room.waiting == pytest.approx(5000, abs=30)
-    assert ahead(room, 500 * MILLI, room.at) == pytest.approx(2500, abs=60)
+    assert room.ahead(500 * MILLI, room.frontier_at(room.at)) == pytest.approx(2500, abs=60)
     # The room is gone once nobody is there, whatever tickets there are.
     assert not inside.passes(90, replace(QUIET, present=[told({})])).active
 

@@ -167,19 +167,14 @@ def test_the_frontier_goes_on_by_people_and_not_by_ranks():
     assert crowd.advance(0, 1000, 30_500)[0] == 30_500
 
 
-def ahead(room: Room, rank: int, now: float) -> int:
-    """How many visitors stand before a rank, of those who have not been let in."""
-    return max(round(room.up_to(rank) - room.up_to(room.frontier_at(now))), 0)
-
-
 def test_a_position_is_what_stands_between_and_gets_smaller():
     crowd = OpeningCrowd(range(1000), [10] * 1000)
     ranks, people = crowd.shape(0)
     assert people[-1] == 10_000
     room = Room(at=AT, active=True, opening=AT, speed=MILLI, rate=10.0, ranks=ranks, people=people)
-    assert ahead(room, 500 * MILLI, AT) == pytest.approx(5000, abs=20)
-    assert ahead(room, 500 * MILLI, AT + 2) == pytest.approx(4980, abs=20)
-    assert ahead(room, 0, AT + 5) == 0
+    assert room.ahead(500 * MILLI, room.frontier_at(AT)) == pytest.approx(5000, abs=20)
+    assert room.ahead(500 * MILLI, room.frontier_at(AT + 2)) == pytest.approx(4980, abs=20)
+    assert room.ahead(0, room.frontier_at(AT + 5)) == 0
     assert not room.lets_in(Ticket(b"", AT, 500 * MILLI), AT)
     assert room.lets_in(Ticket(b"", AT, 1500), AT + 2)
     # A ticket of another opening is none.

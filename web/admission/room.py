@@ -266,7 +266,7 @@ class RoomOfWorker:
             people, seconds = about(room.waiting - 1), 0.0
             each = look_again(room.opening - self.now())
         else:
-            people = about(room.up_to(ticket.rank) - room.up_to(view.frontier))
+            people = about(room.ahead(ticket.rank, view.frontier))
             seconds = people / max(room.rate, LEAST)
             each = look_again(seconds)
         self.presence.seen(ticket, each)
