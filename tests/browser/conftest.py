@@ -21,6 +21,8 @@ def browser() -> Iterator[Browser]:
     assert path is not None
     # A fresh copy has none of the files of others yet.
     pages.fetched()
+    # Two processors may have much else to do.
+    expect.set_options(timeout=PATIENCE_MS)
     with chromium(path) as started:
         yield started
 

@@ -188,8 +188,6 @@ def desk_stage(
     numbers: Sequence[CalledNumber] = (),
 ) -> Iterator[DeskStage]:
     nobody = Flask("nobody")
-    # Two processors may have much else to do.
-    expect.set_options(timeout=PATIENCE_MS)
     options: dict[str, Any] = {"threaded": True, "request_handler": Quiet}
     servers = [make_server("127.0.0.1", 0, nobody, **options) for _ in range(2)]
     service_port, simulator_port = map(_port, servers)
