@@ -7,9 +7,9 @@ from functools import partial
 
 import pytest
 
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
-from tests.browser.stage import Stage, Visitor, chromium, stage
+from tests.browser.stage import PATIENCE_MS, Stage, Visitor, chromium, stage
 from tests.support import pages, parts
 
 
