@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import select
 
 from app.web import make_app
@@ -334,7 +334,7 @@ def opens(
     page.goto(staged.url + path)
     if paused_at:
         # The jump below gives up a first answer that is under way, and asks for no second one.
-        page.wait_for_function("typeof Poll === 'undefined' || Poll.heard > 0 || Poll.out")
+        expect(page.locator("#tile-backlog [data-value]")).not_to_have_text("—")
         # Later than any machine takes to open a page; the next answer says what time it is.
         page.clock.pause_at(datetime.fromisoformat(paused_at) + timedelta(minutes=2))
         page.clock.run_for(1100)
