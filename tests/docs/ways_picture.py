@@ -124,6 +124,7 @@ def measured(url: Callable[[], str]) -> dict[str, Counter[str]]:
     """How many files each way passes, by top folder; `url` is an empty store's, anew each time."""
     found = {}
     for name, way in WAYS.items():
+        files: set[str] = set()
         for _ in range(2):
             with house(url()) as made:
                 made.opens_centre("1", starts=mornings(20), capacity=2)
