@@ -26,7 +26,7 @@ from tools.launcher.environment import empty_metrics, exports, inherited
 from tools.launcher.errors import CannotStart
 from tools.launcher.ports import HOST, check_port, check_ports, listens
 from tools.launcher.redis_server import choose_redis, find_redis_server
-from tools.launcher.start import folder_lock, lines_to_start, main
+from tools.launcher.start import check_semaphores, folder_lock, lines_to_start, main
 
 
 @pytest.fixture
@@ -37,6 +37,16 @@ def busy_port():
         server.bind((HOST, free_port()))
         server.listen()
         yield server.getsockname()[1]
+
+
+def test_a_machine_whose_shared_memory_is_closed_hears_how_to_open_it(monkeypatch):
+    def refuses() -> None:
+        raise PermissionError(13, "Permission denied")
+
+    check_semaphores()
+    monkeypatch.setattr("multiprocessing.Lock", refuses)
+    with pytest.raises(CannotStart, match=r"Permission denied.*chmod 1777 /dev/shm"):
+        check_semaphores()
 
 
 @pytest.mark.parametrize("setting", ["PORT", "SIMULATOR_PORT"])

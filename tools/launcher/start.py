@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import multiprocessing
 import os
 import signal
 import sys
@@ -37,6 +38,7 @@ def run(settings: config.Settings) -> None:
     sip_settings = sip.load() if extra.is_installed() else None
     telephones = sip.read(sip_settings) if sip_settings else None
     check_ports(settings, telephones)
+    check_semaphores()
     with ExitStack() as stack:
         stack.enter_context(folder_lock(config.VAR))
         if settings.own_database():
@@ -87,6 +89,17 @@ def run(settings: config.Settings) -> None:
         _wait_until_ready(supervisor, settings, telephones)
         supervisor.announce(f"Ready: {url_of(settings)}")
         supervisor.serve()
+
+
+def check_semaphores() -> None:
+    """Raise CannotStart where this user may make no semaphore, by which the processes are led."""
+    try:
+        multiprocessing.Lock()
+    except OSError as error:
+        raise CannotStart(
+            f"this user may make no semaphore here ({error.strerror}), as where /dev/shm is closed"
+            " to others than root: chmod 1777 /dev/shm, or mount it, as root"
+        ) from None
 
 
 def _wait_until_ready(
