@@ -43,7 +43,7 @@ from bench.visitors import (
     seen_by,
 )
 from exchange.transport import HttpTransport
-from models.admission.tables import arrival
+from models.admission.arrivals import arrival
 from models.booking.tables import booking
 from models.centres.tables import centre, postcode
 from models.slots.tables import place

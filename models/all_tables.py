@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import models.accounts.tables
-import models.admission.tables
+import models.admission.arrivals
 import models.agents.tables
 import models.attempts
 import models.booking.tables

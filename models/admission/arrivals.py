@@ -1,29 +1,38 @@
-"""Visitors in the waiting room, by opening and bucket, and what web workers measured."""
+"""Visitors in the waiting room, by opening and bucket, and what web workers measured last."""
 
 from __future__ import annotations
 
 import json
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, Integer, String, Table, Text, delete, select
 from sqlalchemy.dialects.postgresql import insert
 
-from models.admission.tables import arrival, web_load
 from models.clock import Clock
+from models.tables import key, metadata, must
+from models.types import Instant
 from models.writes import upsert
 
+# How many visitors came to the waiting room in front of the web, by opening and bucket of ranks.
+arrival = Table(
+    "arrival",
+    metadata,
+    key("opening", String(40)),
+    key("bucket", Integer, "of the draw below 1024, then seconds"),
+    must("people", Integer),
+)
 
-@dataclass(frozen=True)
-class WorkerLoad:
-    """What a worker wrote last; `age` is in seconds."""
-
-    worker: str
-    age: float
-    body: Mapping[str, Any]
+# What each web worker measured last: the rate at which visitors are let in follows it.
+web_load = Table(
+    "web_load",
+    metadata,
+    key("worker", String(40)),
+    must("at", Instant),
+    must("body", Text, "JSON of counts and seconds"),
+)
 
 
 def add(connection: Connection, counts: Mapping[tuple[int, int], int]) -> None:
@@ -43,20 +52,14 @@ def add(connection: Connection, counts: Mapping[tuple[int, int], int]) -> None:
     connection.execute(new, rows)
 
 
-def since(connection: Connection, opening: int, bucket: int) -> tuple[list[int], list[int]]:
-    """The buckets of an opening from this one on that have people, and how many are in each."""
+def since(connection: Connection, opening: int, bucket: int) -> dict[int, int]:
+    """How many came in each bucket of an opening from this one on; in order, without empty ones."""
     statement = (
         select(arrival.c.bucket, arrival.c.people)
         .where(arrival.c.opening == str(opening), arrival.c.bucket >= bucket)
         .order_by(arrival.c.bucket)
     )
-    rows = connection.execute(statement).all()
-    return [row.bucket for row in rows], [row.people for row in rows]
-
-
-def forget_others(connection: Connection, opening: int) -> int:
-    """Drop what is of another opening; gives how many rows that were."""
-    return connection.execute(delete(arrival).where(arrival.c.opening != str(opening))).rowcount
+    return dict(map(tuple, connection.execute(statement)))
 
 
 def tell_load(connection: Connection, clock: Clock, worker: str, body: Mapping[str, Any]) -> None:
@@ -65,19 +68,13 @@ def tell_load(connection: Connection, clock: Clock, worker: str, body: Mapping[s
     upsert(connection, web_load, {"worker": worker, "at": clock.at(), "body": text})
 
 
-def loads(connection: Connection, clock: Clock, fresh: timedelta) -> list[WorkerLoad]:
+def loads(connection: Connection, clock: Clock, fresh: timedelta) -> list[Mapping[str, Any]]:
     """What every worker measured that wrote within `fresh`."""
-    statement = select(web_load.c.worker, web_load.c.at, web_load.c.body).where(
-        web_load.c.at > clock.at(-fresh)
-    )
-    now = clock.now()
-    return [
-        WorkerLoad(row.worker, max((now - row.at).total_seconds(), 0.0), json.loads(row.body))
-        for row in connection.execute(statement)
-    ]
+    bodies = select(web_load.c.body).where(web_load.c.at > clock.at(-fresh))
+    return [json.loads(body) for body in connection.execute(bodies).scalars()]
 
 
-def forget_loads(connection: Connection, clock: Clock, older: timedelta) -> int:
-    """Drop what workers wrote that are gone; gives how many."""
-    gone = delete(web_load).where(web_load.c.at < clock.at(-older))
-    return connection.execute(gone).rowcount
+def forget(connection: Connection, clock: Clock, opening: int, older: timedelta) -> None:
+    """Drop visitors of all openings but this one, and what workers wrote that are gone."""
+    connection.execute(delete(arrival).where(arrival.c.opening != str(opening)))
+    connection.execute(delete(web_load).where(web_load.c.at < clock.at(-older)))

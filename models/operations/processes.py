@@ -1,7 +1,7 @@
 """Which processes run, by their signs of life, and what those beside the web have counted.
 
 A process that is killed says nothing: others judge it by how old its last sign is. Web workers give
-theirs with what they measure (`models.admission.tables.web_load`).
+theirs with what they measure (`models.admission.arrivals.web_load`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Float, String, Table, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from models.admission.tables import web_load
+from models.admission.arrivals import web_load
 from models.clock import Clock
 from models.tables import index, key, may, metadata, must
 from models.types import Instant

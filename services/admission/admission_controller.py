@@ -9,23 +9,18 @@ restart it goes on with the same knowledge.
 
 from __future__ import annotations
 
-import json
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any, Final
 
 import structlog
 
 from models.admission import arrivals
-from models.admission.arrivals import WorkerLoad
-from models.database import Connection
 from models.supervision import snapshots
 from services.admission.load_shedder import ASSUMED_CPU, OF_A_WORKER, REQUESTS, ROOM_LEFT, Level
-from services.admission.presence import Present
-from services.admission.waiting_room import BEFORE, DRAWN, EACH, MILLI, NAME, OpeningCrowd, Room
+from services.admission.visitors import DRAWN, EACH, MILLI, all_present
+from services.admission.waiting_room import BEFORE, NAME, OpeningCrowd, Room
 from services.campaign.campaigns import Campaigns
 from services.store import Store
 
@@ -57,10 +52,9 @@ DOWN_EVERY: Final = 2.0
 LEAST_BETWEEN: Final = timedelta(seconds=0.5)
 # The cost of a request is learnt by half from a second of so many of them.
 LEARNT_FROM: Final = 100.0
-# So many web sessions are turned away in a second, this many seconds in a row: then the waiting
-# room opens. A worker lets twenty begin at once, so it takes a crowd for that.
+# So many web sessions are turned away in a second: in the next one the waiting room opens. A worker
+# lets twenty begin at once, so it takes a crowd for that.
 CROWDED: Final = 3
-CROWDED_FOR: Final = 1
 # So many requests of running web sessions find no thread in a second, and this part of all
 # answers: there are too many. A few always meet at the same moment, and come again.
 LOST: Final = 1.0
@@ -80,7 +74,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Loads:
-    """What the workers measured, put together."""
+    """What the workers measured (`LoadShedder.measured`), put together."""
 
     workers: int
     level: int
@@ -93,25 +87,28 @@ class Loads:
     web: float
     # Seconds of a processor that one request takes.
     cpu: float
-    # The visitors in the room, as each worker reported them (services.admission.presence).
+    # The visitors in the room, as each worker counted them.
     present: Sequence[Mapping[str, Any] | None] = ()
     # An opening, and the best rank that a worker gave for it.
     first: Sequence[tuple[int, int]] = ()
 
     @classmethod
-    def of(cls, loads: Sequence[WorkerLoad]) -> Loads:
-        web = sum(load.body.get("web", 0.0) for load in loads)
-        cpu = sum(load.body.get("web_cpu", 0.0) * load.body.get("web", 0.0) for load in loads)
+    def of(cls, bodies: Sequence[Mapping[str, Any]]) -> Loads:
+        def total(name: str) -> float:
+            return sum(float(body.get(name, 0.0)) for body in bodies)
+
+        web = total("web")
+        cpu = sum(body.get("web_cpu", 0.0) * body.get("web", 0.0) for body in bodies)
         return cls(
-            workers=len(loads),
-            level=max((load.body.get("level", 0) for load in loads), default=0),
-            full=max((load.body.get("full", 0.0) for load in loads), default=0.0),
-            away=sum(load.body.get("away", 0.0) for load in loads),
-            lost=sum(load.body.get("lost", 0.0) for load in loads),
+            workers=len(bodies),
+            level=max((body.get("level", 0) for body in bodies), default=0),
+            full=max((body.get("full", 0.0) for body in bodies), default=0.0),
+            away=total("away"),
+            lost=total("lost"),
             web=web,
             cpu=cpu / web if web else 0.0,
-            present=tuple(load.body.get("present") for load in loads),
-            first=tuple(tuple(load.body.get("first", (0, 0))) for load in loads),
+            present=[body.get("present") for body in bodies],
+            first=[tuple(body.get("first", (0, 0))) for body in bodies],
         )
 
 
@@ -136,16 +133,20 @@ class AdmissionController:
         store, now = self._store, self._store.clock.now()
         with store.database.statement() as connection:
             found = snapshots.get(connection, NAME)
-            before = Room()
-            if found is not None and found.body is not None:
-                before = read_room(found.body, found.at)
-                if timedelta() <= now - found.at < LEAST_BETWEEN:
-                    # Another process did it just now: two together are no faster than one.
-                    return before.waiting
+            before = Room.read(found.body, found.at) if found and found.body else Room()
+            if found and timedelta() <= now - found.at < LEAST_BETWEEN:
+                # Another process did it just now: two together are no faster than one.
+                return before.waiting
+
+            def crowd(opening: int, bucket: int) -> OpeningCrowd:
+                return OpeningCrowd(arrivals.since(connection, opening, bucket))
+
             loads = Loads.of(arrivals.loads(connection, store.clock, FRESH))
-            room = self.next(before, loads, now, partial(_crowd, connection))
+            room = self.next(before, loads, now, crowd)
             snapshots.put(connection, store.clock, NAME, room.body())
-            self._clear(connection, room, now)
+            if now - self._cleared >= GONE:
+                self._cleared = now
+                arrivals.forget(connection, store.clock, room.opening, GONE)
         if room.active != before.active:
             log.info("waiting room", active=room.active, crowded=room.crowded)
         return room.waiting
@@ -155,31 +156,23 @@ class AdmissionController:
     ) -> Room:
         """The room now, from that of a second ago. `crowd` reads an opening from a bucket on."""
         moment = now.timestamp()
-        room = self._opened(before, loads, now, moment)
-        room = replace(room, at=moment, details=self._told(before, loads))
+        room = self._opened(before, loads, moment)
+        room = replace(room, at=moment, details=_measured(room, before, loads))
         if not room.active:
             rate = round(min(before.rate, _carried(room, loads)), 2) if before.rate else 0.0
-            return replace(room, waiting=0, ranks=(), people=(), speed=0, rate=rate)
-        room = self._rate(room, before, loads, moment)
+            return replace(room, waiting=0, crowd=OpeningCrowd({}), speed=0, rate=rate)
+        room = self._with_rate(room, before, loads, moment)
         there = crowd(room.opening, room.frontier // MILLI)
-        present = Present.of(loads.present, room.opening)
+        present = all_present(loads.present, room.opening)
         if present is not None:
             # Tickets of visitors who have left must not delay those who are present.
-            there = present.among(there)
+            there = there.still_there(present)
         if moment < room.opening:
-            ranks, people = there.shape(0)
-            return replace(
-                room,
-                frontier=0,
-                waiting=round(sum(there.people)),
-                ranks=ranks,
-                people=people,
-                speed=0,
-            )
-        since = min(max(moment - max(before.at, room.opening), 0.0), 3.0) if before.at else 1.0
-        return _advanced(room, there, since, moment, loads)
+            waiting = round(there.beyond(0))
+            return replace(room, frontier=0, waiting=waiting, crowd=there, speed=0)
+        return _advanced(room, before, there, moment)
 
-    def _opened(self, before: Room, loads: Loads, now: datetime, moment: float) -> Room:
+    def _opened(self, before: Room, loads: Loads, moment: float) -> Room:
         """The room of this second: inactive where there is none."""
         opens_at = self._campaigns.current().opens_at
         if self._mode == "never":
@@ -187,15 +180,10 @@ class AdmissionController:
         if opens_at is not None:
             opening = int(opens_at.timestamp())
             since = moment - opening
-            is_new = before.opening != opening
-            if (
-                is_new
-                and -BEFORE.total_seconds() <= since < LATE_OPENING
-                and not (
-                    # A room opened because of the load goes on until no visitor is left in it.
-                    before.active and before.crowded and since >= 0
-                )
-            ):
+            is_near = -BEFORE.total_seconds() <= since < LATE_OPENING
+            # A room opened because of the load goes on until no visitor is left in it.
+            goes_on = before.active and before.crowded and since >= 0
+            if before.opening != opening and is_near and not goes_on:
                 return Room(active=True, opening=opening, rate=FIRST)
         if before.active:
             is_over = (
@@ -205,8 +193,7 @@ class AdmissionController:
                 and moment - before.opening > QUIET
             )
             return replace(before, active=not is_over)
-        crowded = before.details.get("crowded", 0) >= CROWDED_FOR
-        if crowded or self._mode == "always":
+        if before.details.get("away", 0.0) >= CROWDED or self._mode == "always":
             return Room(
                 active=True,
                 opening=int(moment),
@@ -216,24 +203,7 @@ class AdmissionController:
             )
         return before
 
-    @staticmethod
-    def _told(before: Room, loads: Loads) -> dict[str, Any]:
-        seconds = before.details.get("crowded", 0) + 1 if loads.away >= CROWDED else 0
-        return {
-            "crowded": min(seconds, CROWDED_FOR),
-            "level": loads.level,
-            "workers": loads.workers,
-            "down_at": before.details.get("down_at", 0.0),
-            "served": round(_served(before, loads), 2),
-            "away": round(loads.away, 1),
-            "coming": before.details.get("coming", 0.0),
-            "first": before.details.get("first", (0, 0)),
-            "cpu": _cpu(before, loads),
-            "web": round(loads.web, 1),
-        }
-
-    def _rate(self, room: Room, before: Room, loads: Loads, moment: float) -> Room:
-        """The room with its present rate."""
+    def _with_rate(self, room: Room, before: Room, loads: Loads, moment: float) -> Room:
         rate, down_at = room.rate or FIRST, room.details["down_at"]
         # Requests without a ticket do not count: a flood of them would close the site to all.
         lost = loads.lost >= max(LOST, LOST_PART * loads.web)
@@ -252,31 +222,36 @@ class AdmissionController:
         rate = min(rate, _carried(room, loads))
         if self._most:
             rate = min(rate, self._most)
-        told = {**room.details, "down_at": down_at}
-        return replace(room, rate=round(max(rate, LEAST), 2), details=told)
-
-    def _clear(self, connection: Connection, room: Room, now: datetime) -> None:
-        if now - self._cleared < GONE:
-            return
-        self._cleared = now
-        arrivals.forget_others(connection, room.opening)
-        arrivals.forget_loads(connection, self._store.clock, GONE)
+        details = {**room.details, "down_at": down_at}
+        return replace(room, rate=round(max(rate, LEAST), 2), details=details)
 
 
-def _served(before: Room, loads: Loads) -> float:
-    """Visitors a second whose requests were answered, the best of late."""
-    lately: float = before.details.get("served", 0.0)
-    return max(loads.web / REQUESTS, SERVED_FADES * lately)
-
-
-def _cpu(before: Room, loads: Loads) -> float:
-    """Seconds of a processor that a request of the web takes, by what it took of late; 0: none."""
-    known: float = before.details.get("cpu", 0.0)
-    if not loads.web:
-        return known
-    known = known or ASSUMED_CPU
-    weight = loads.web / (loads.web + LEARNT_FROM)
-    return round(known + weight * (loads.cpu - known), 6)
+def _measured(room: Room, before: Room, loads: Loads) -> dict[str, Any]:
+    """What a room knows from the loads, and from what the one of a second ago knew."""
+    known = before.details
+    # Visitors a second whose requests were answered, the best of late.
+    served = max(loads.web / REQUESTS, SERVED_FADES * known.get("served", 0.0))
+    # Seconds of a processor that a request of the web takes, by what it took of late; 0: none.
+    cpu: float = known.get("cpu", 0.0)
+    if loads.web:
+        cpu = cpu or ASSUMED_CPU
+        weight = loads.web / (loads.web + LEARNT_FROM)
+        cpu = round(cpu + weight * (loads.cpu - cpu), 6)
+    # The best rank that was given for this room; 0 as long as that is not known.
+    ranks = [rank for opening, rank in loads.first if opening == room.opening and rank]
+    if room.opening == before.opening and known.get("first"):
+        ranks.append(known["first"])
+    return {
+        "level": loads.level,
+        "workers": loads.workers,
+        "down_at": known.get("down_at", 0.0),
+        "served": round(served, 2),
+        "away": round(loads.away, 1),
+        "coming": known.get("coming", 0.0),
+        "first": min(ranks, default=0),
+        "cpu": cpu,
+        "web": round(loads.web, 1),
+    }
 
 
 def _carried(room: Room, loads: Loads) -> float:
@@ -285,69 +260,45 @@ def _carried(room: Room, loads: Loads) -> float:
     return OF_A_WORKER * max(loads.workers, 1) / (REQUESTS * cpu)
 
 
-def _advanced(room: Room, told: OpeningCrowd, since: float, moment: float, loads: Loads) -> Room:
+def _advanced(room: Room, before: Room, crowd: OpeningCrowd, moment: float) -> Room:
+    """The room once this second's visitors are let in; `crowd` are those who are known to wait."""
+    since = min(max(moment - max(before.at, room.opening), 0.0), 3.0) if before.at else 1.0
     newest = DRAWN + int((moment - room.opening) * MILLI)
-    if room.crowded:
-        before, first = room.details["first"], _first(room, loads)
-        room = replace(room, details={**room.details, "first": first})
-        if first[1]:
-            if before[0] != first[0] or not before[1]:
-                # The first visitors hear of their turn when they look again: without a start, none
-                # would begin until then.
-                since += EACH[0]
-            # No visitor has a rank before the first: workers learn of the room within a second.
-            told = told.beginning(first[1])
-            room = replace(room, frontier=max(room.frontier, first[1] - 1))
-        elif moment - room.opening < KNOWN_AFTER:
-            return replace(room, speed=0, empty_since=0.0)
+    unknown_from = newest // MILLI - KNOWN_AFTER
+    first: int = room.details["first"]
+    if room.crowded and first:
+        if room.opening != before.opening or not before.details.get("first"):
+            # The first visitors hear of their turn when they look again: without a start, none
+            # would begin until then.
+            since += EACH[0]
+        # No visitor has a rank before the first: workers learn of the room within a second.
+        crowd = crowd.beginning(first)
+        room = replace(room, frontier=max(room.frontier, first - 1))
+    elif room.crowded and moment - room.opening < KNOWN_AFTER:
+        return replace(room, speed=0, empty_since=0.0)
     coming = max(
         room.details["away"],
-        told.from_bucket(newest // MILLI - KNOWN_AFTER) / KNOWN_AFTER,
+        crowd.beyond(max(unknown_from * MILLI, DRAWN)) / KNOWN_AFTER,
         COMING_FADES * room.details["coming"],
     )
-    room = replace(room, details={**room.details, "coming": round(coming, 1)})
-    there = told
+    there = crowd
     if coming > room.rate:
-        there = told.at_least(coming, newest // MILLI - KNOWN_AFTER, newest // MILLI)
-    frontier, _let_in = there.advance(room.frontier, room.rate * since, newest)
-    ranks, people = told.shape(frontier)
-    waiting = round(told.beyond(frontier))
+        there = crowd.at_least(coming, unknown_from, newest // MILLI)
+    frontier = there.advance(room.frontier, room.rate * since, newest)
     if frontier >= newest:
         # No visitor waits: each is let in on arrival.
         speed = MILLI
         empty_since = room.empty_since or moment
     else:
         # How far it goes on in the next second, for workers that look in between.
-        speed = there.advance(frontier, room.rate, newest)[0] - frontier
+        speed = there.advance(frontier, room.rate, newest) - frontier
         empty_since = 0.0
     return replace(
         room,
         frontier=frontier,
         speed=speed,
-        waiting=waiting,
-        ranks=ranks,
-        people=people,
+        waiting=round(crowd.beyond(frontier)),
+        crowd=crowd,
         empty_since=empty_since,
+        details={**room.details, "coming": round(coming, 1)},
     )
-
-
-def _first(room: Room, loads: Loads) -> tuple[int, int]:
-    """The opening of a room, and the best rank given for it; 0 as long as that is not known."""
-    opening, rank = room.details["first"]
-    ranks = [one for there, one in loads.first if there == room.opening and one]
-    if opening == room.opening and rank:
-        ranks.append(rank)
-    return room.opening, min(ranks, default=0)
-
-
-def _crowd(connection: Connection, opening: int, bucket: int) -> OpeningCrowd:
-    return OpeningCrowd(*arrivals.since(connection, opening, bucket))
-
-
-def read_room(text: str, at: datetime) -> Room:
-    """The room of a snapshot (JSON) of `at`."""
-    try:
-        return Room.from_body(json.loads(text), at.timestamp())
-    except (TypeError, ValueError):
-        # Written by another version of this code.
-        return Room()

@@ -20,7 +20,6 @@ from models.queue import callbacks
 from models.slots import places
 from models.supervision import alerts, snapshots
 from services import attempts
-from services.admission.admission_controller import read_room
 from services.admission.waiting_room import NAME, Room
 from services.campaign.campaign import Campaign
 from services.health.watch_processes import GONE, MISSED_FOR
@@ -65,7 +64,7 @@ class StoreCollector(Collector):
                 *_of_replicas(connection),
             ]
         days = days_of_turns.look(store)
-        room = read_room(found.body, found.at) if found and found.body else Room()
+        room = Room.read(found.body, found.at) if found and found.body else Room()
         yield from (waiting, age)
         yield from _of_chains(clock, unlinked, anchored)
         yield from more

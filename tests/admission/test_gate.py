@@ -23,7 +23,7 @@ from app.web import served_whole
 from models.online.tables import visit
 from services.admission.admission_controller import AdmissionController
 from services.admission.load_shedder import Level
-from services.admission.waiting_room import Ticket
+from services.admission.visitors import Ticket
 from services.health.watch_processes import WEB, all_kinds
 from services.online import web_sessions
 from tests.admission.test_whole_requests import Client, Headers, Scope

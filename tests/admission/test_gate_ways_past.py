@@ -18,7 +18,8 @@ from models.online.tables import visit
 from models.supervision.snapshots import Snapshot
 from services.admission import admission_controller
 from services.admission.load_shedder import Level, LoadShedder
-from services.admission.waiting_room import DRAWN, Room
+from services.admission.visitors import DRAWN
+from services.admission.waiting_room import Room
 from tests.admission.test_gate import (
     FORM,
     OPENING,

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from services.admission.presence import ABSENT, GROUP, SEES_ALL, Presence, Present
-from services.admission.waiting_room import DRAWN, EACH, MILLI, OpeningCrowd, Ticket
+from services.admission.visitors import DRAWN, EACH, MILLI, SEES_ALL, Presence, Ticket, all_present
+from services.admission.waiting_room import ABSENT, OpeningCrowd
 from tests.admission.test_gate import a_second, ask, come, gate_of, inlet_of, is_let_in
 from tests.admission.test_waiting_room import AT, OPENING, QUIET, Inside
 from tests.support.house import NOON, campaign_with, house
@@ -29,11 +29,11 @@ def person(number: int, rank: int, opening: int = AT) -> Ticket:
     return Ticket(number.to_bytes(4, "big") * 2, opening, rank)
 
 
-def told(groups: dict[int, int], seconds: float = SEES_ALL, opening: int = AT) -> dict[str, Any]:
+def told(buckets: dict[int, int], seconds: float = SEES_ALL, opening: int = AT) -> dict[str, Any]:
     return {
         "opening": opening,
         "for": seconds,
-        "groups": {str(group): people for group, people in groups.items()},
+        "buckets": {str(bucket): people for bucket, people in buckets.items()},
     }
 
 
@@ -46,19 +46,19 @@ def test_each_counts_once_until_they_are_not_seen_any_more():
     for _ in range(3):
         # However often they reload.
         for number in range(10):
-            presence.seen(person(number, 7 * GROUP * MILLI), SOON)
-    presence.seen(person(99, 9 * GROUP * MILLI), SELDOM)
-    assert presence.told()["groups"] == {"7": 10, "9": 1}
+            presence.seen(person(number, 7 * MILLI), SOON)
+    presence.seen(person(99, 9 * MILLI), SELDOM)
+    assert presence.counted()["buckets"] == {"7": 10, "9": 1}
     ticks.now += SOON + 1
     # Half of them looked again, a little late; then the others are gone.
     for number in range(5):
-        presence.seen(person(number, 7 * GROUP * MILLI), SOON)
-    assert presence.told()["groups"] == {"7": 10, "9": 1}
+        presence.seen(person(number, 7 * MILLI), SOON)
+    assert presence.counted()["buckets"] == {"7": 10, "9": 1}
     ticks.now += 4
-    assert presence.told()["groups"] == {"7": 5, "9": 1}
+    assert presence.counted()["buckets"] == {"7": 5, "9": 1}
     ticks.now += SELDOM + 4
-    assert presence.told()["groups"] == {}
-    assert presence.told()["for"] == pytest.approx(SOON + SELDOM + 9)
+    assert presence.counted()["buckets"] == {}
+    assert presence.counted()["for"] == pytest.approx(SOON + SELDOM + 9)
 
 
 def test_whose_turn_comes_near_is_told_to_look_more_often_and_still_counts_once():
@@ -68,33 +68,32 @@ def test_whose_turn_comes_near_is_told_to_look_more_often_and_still_counts_once(
     presence.seen(one, SELDOM)
     ticks.now += 1
     presence.seen(one, SOON)
-    assert presence.told()["groups"] == {"0": 1}
+    assert presence.counted()["buckets"] == {"0": 1}
     ticks.now += SOON + 5
-    assert presence.told()["groups"] == {}
+    assert presence.counted()["buckets"] == {}
     ticks.now += SELDOM
-    assert presence.told()["groups"] == {}
+    assert presence.counted()["buckets"] == {}
     presence.seen(one, SOON)
-    assert presence.told()["groups"] == {"0": 1}
+    assert presence.counted()["buckets"] == {"0": 1}
     # Of another opening all are others; and a clock that goes back does no harm.
     presence.seen(person(1, 0, AT + 60), SOON)
     ticks.now -= 500
     presence.seen(person(2, 0, AT + 60), SOON)
-    assert (presence.told()["opening"], presence.told()["groups"]) == (AT + 60, {"0": 2})
+    assert (presence.counted()["opening"], presence.counted()["buckets"]) == (AT + 60, {"0": 2})
 
 
 def test_what_workers_tell_is_put_together_and_waits_until_all_of_them_know():
-    crowd = OpeningCrowd([0, 1, GROUP, 2 * GROUP], [30, 10, 20, 50])
-    present = Present.of([told({0: 10, 1: 15}), told({0: 10, 1: 15})], AT)
+    crowd = OpeningCrowd({0: 30, 1: 10, 8: 20, 16: 50})
+    present = all_present([told({0: 10, 1: 2, 8: 15}), told({0: 5, 1: 3, 8: 15})], AT)
     assert present is not None
-    # Half of each bucket; more than there are tickets are those who asked two workers.
-    assert present.among(crowd).people == [15, 5, 20, 50 * ABSENT]
+    # Half of a bucket; more than there are tickets are those who asked two workers.
+    assert list(crowd.still_there(present).people.values()) == [15, 5, 20, 50 * ABSENT]
     # One that has just begun, or of an earlier version, does not know who is there.
-    assert Present.of([told({0: 10}), told({}, SEES_ALL - 1)], AT) is None
-    assert Present.of([told({0: 10}), None], AT) is None
-    assert Present.of([], AT) is None
-    other = Present.of([told({0: 10}, opening=AT - 60)], AT)
-    assert other is not None
-    assert other.groups == {}
+    assert all_present([told({0: 10}), told({}, SEES_ALL - 1)], AT) is None
+    assert all_present([told({0: 10}), None], AT) is None
+    assert all_present([], AT) is None
+    other = all_present([told({0: 10}, opening=AT - 60)], AT)
+    assert other == {}
 
 
 # ---------------------------------------------------------------- letting in
@@ -103,13 +102,13 @@ def test_what_workers_tell_is_put_together_and_waits_until_all_of_them_know():
 def test_a_line_that_all_have_left_is_passed_over_and_people_are_let_in_at_their_rate():
     """Four thousand tickets of people who gave up, and behind them a hundred who are there."""
     behind = range(200, 210)
-    crowd = OpeningCrowd([*range(200), *behind], [20] * 200 + [10] * 10)
-    there = {bucket // GROUP: 10 * GROUP for bucket in behind}
+    there = dict.fromkeys(behind, 10)
+    crowd = OpeningCrowd(dict.fromkeys(range(200), 20) | there)
 
-    def until_in(groups: dict[int, int] | None) -> tuple[int, int]:
+    def until_in(present: dict[int, int] | None) -> tuple[int, int]:
         inside = Inside(most=10.0)
         inside.now, inside.crowd = OPENING, crowd
-        loads = QUIET if groups is None else replace(QUIET, present=[told(groups)])
+        loads = QUIET if present is None else replace(QUIET, present=[told(present)])
         reached = 0
         for second in range(1, 1000):
             frontier = inside.passes(1, loads).frontier
@@ -124,9 +123,9 @@ def test_a_line_that_all_have_left_is_passed_over_and_people_are_let_in_at_their
     # Those who are there come in as fast as ever, and no faster.
     assert 9 <= done - absent <= 11
     # All of them there, or nobody knows: each ticket is a person.
-    everybody = dict.fromkeys(range(200 // GROUP), 20 * GROUP) | there
-    for groups in (everybody, None):
-        absent, done = until_in(groups)
+    everybody = dict.fromkeys(range(200), 20) | there
+    for present in (everybody, None):
+        absent, done = until_in(present)
         assert absent >= 390
         assert done >= 400
 
@@ -134,8 +133,8 @@ def test_a_line_that_all_have_left_is_passed_over_and_people_are_let_in_at_their
 def test_what_is_told_of_the_line_counts_who_is_there():
     inside = Inside()
     inside.now = OPENING
-    inside.crowd = OpeningCrowd(range(1000), [10] * 1000)
-    half = dict.fromkeys(range(1000 // GROUP), 5 * GROUP)
+    inside.crowd = OpeningCrowd(dict.fromkeys(range(1000), 10))
+    half = dict.fromkeys(range(1000), 5)
     room = inside.passes(1, replace(QUIET, present=[told(half)]))
     assert room.waiting == pytest.approx(5000, abs=30)
     assert room.ahead(500 * MILLI, room.frontier_at(room.at)) == pytest.approx(2500, abs=60)
@@ -155,7 +154,7 @@ def test_where_nobody_waits_whoever_comes_just_now_need_not_wait_for_the_next_se
         now = told_at + later
         assert seen.lets_in(Ticket(b"", AT, DRAWN + int((now - AT) * MILLI)), now)
     # While people wait nobody passes beforehand.
-    inside.crowd = OpeningCrowd([DRAWN // MILLI + 4], [1000])
+    inside.crowd = OpeningCrowd({DRAWN // MILLI + 4: 1000})
     waits = inside.passes(2)
     assert waits.frontier_at(waits.at) == waits.frontier
 

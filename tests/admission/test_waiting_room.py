@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
 from collections.abc import Callable
@@ -31,21 +32,19 @@ from services.admission.load_shedder import (
     Level,
     LoadShedder,
 )
-from services.admission.waiting_room import (
-    ABANDONED,
+from services.admission.visitors import (
     DRAW,
     DRAWN,
     EACH,
     FARTHEST,
     MILLI,
     SPACING,
-    OpeningCrowd,
     Ranks,
-    Room,
     Ticket,
     Tickets,
     place_of,
 )
+from services.admission.waiting_room import ABANDONED, OpeningCrowd, Room
 from services.campaign.campaigns import Campaigns
 from tests.support.house import CAMPAIGN
 from tests.support.until import comes
@@ -156,22 +155,19 @@ def test_counts_that_could_not_be_written_are_not_lost():
 
 
 def test_the_frontier_goes_on_by_people_and_not_by_ranks():
-    crowd = OpeningCrowd([10, 20, 30], [100, 100, 300])
+    crowd = OpeningCrowd({10: 100, 20: 100, 30: 300})
     assert crowd.beyond(0) == 500
-    assert crowd.advance(0, 50, DRAWN) == (10_500, 50)
-    assert crowd.advance(10_500, 60, DRAWN) == (20_100, 60)
-    assert crowd.advance(20_100, 1000, DRAWN)[0] == DRAWN
-    assert crowd.advance(20_100, 1000, DRAWN)[1] == pytest.approx(390)
+    assert crowd.advance(0, 50, DRAWN) == 10_500
+    assert crowd.advance(10_500, 60, DRAWN) == 20_100
+    assert crowd.advance(20_100, 1000, DRAWN) == DRAWN
     assert crowd.beyond(20_100) == pytest.approx(390)
     # Nobody is let in who has not come yet.
-    assert crowd.advance(0, 1000, 30_500)[0] == 30_500
+    assert crowd.advance(0, 1000, 30_500) == 30_500
 
 
 def test_a_position_is_what_stands_between_and_gets_smaller():
-    crowd = OpeningCrowd(range(1000), [10] * 1000)
-    ranks, people = crowd.shape(0)
-    assert people[-1] == 10_000
-    room = Room(at=AT, active=True, opening=AT, speed=MILLI, rate=10.0, ranks=ranks, people=people)
+    crowd = OpeningCrowd(dict.fromkeys(range(1000), 10))
+    room = Room(at=AT, active=True, opening=AT, speed=MILLI, rate=10.0, crowd=crowd)
     assert room.ahead(500 * MILLI, room.frontier_at(AT)) == pytest.approx(5000, abs=20)
     assert room.ahead(500 * MILLI, room.frontier_at(AT + 2)) == pytest.approx(4980, abs=20)
     assert room.ahead(0, room.frontier_at(AT + 5)) == 0
@@ -192,8 +188,12 @@ def test_nobody_is_let_in_before_the_opening_and_somebody_always_after_it():
 
 
 def test_a_room_survives_its_snapshot():
-    room = Room(at=AT, active=True, opening=AT, ranks=[1, 2], people=[3, 4], details={"level": 1})
-    assert Room.from_body(room.body(), AT) == room
+    crowd = OpeningCrowd({999: 3, 1024: 4.5})
+    room = Room(at=AT, active=True, opening=AT, crowd=crowd, details={"level": 1})
+    text = json.dumps(room.body(), sort_keys=True)
+    assert Room.read(text, OPENING) == room
+    assert Room.read(text, OPENING).crowd.beyond(0) == 7.5
+    assert Room.read('{"ranks": [1]}', OPENING) == Room()
 
 
 # ---------------------------------------------------------------- the admission controller
@@ -210,7 +210,7 @@ class Inside:
         store: Any = SimpleNamespace(clock=SimpleNamespace(now=lambda: self.now))
         self.controller = AdmissionController(store, campaigns, **options)
         self.room = Room()
-        self.crowd = OpeningCrowd([], [])
+        self.crowd = OpeningCrowd({})
 
     def passes(self, seconds: int, loads: Loads = QUIET) -> Room:
         for _ in range(seconds):
@@ -224,7 +224,7 @@ def test_the_room_is_there_before_the_opening_and_gone_when_nobody_waits():
     assert not inside.passes(60).active
     assert inside.passes(10 * 60).active
     assert inside.room.opening == AT
-    inside.crowd = OpeningCrowd(range(1024), [2] * 1024)
+    inside.crowd = OpeningCrowd(dict.fromkeys(range(1024), 2))
     before = inside.passes(60)
     assert (before.waiting, before.frontier) == (2048, 0)
     inside.now = OPENING
@@ -246,7 +246,7 @@ def test_a_crowd_at_a_stroke_is_not_let_in_before_it_is_counted():
     came = opened.opening + 1.6
     assert not opened.lets_in(Ticket(b"", opened.opening, DRAWN + 1600), came)
     first = (opened.opening, DRAWN + 1600)
-    inside.crowd = OpeningCrowd([DRAWN // MILLI + 1], [160])
+    inside.crowd = OpeningCrowd({DRAWN // MILLI + 1: 160})
     let_in = inside.passes(2, replace(QUIET, first=(first,)))
     # They stand in what is left of that second, the first of them at its beginning.
     inside_now = (let_in.frontier - 1600 - DRAWN) / 400 * 160
@@ -271,7 +271,7 @@ def test_a_crowd_that_no_process_counts_is_not_counted_for_ever():
 def test_it_lets_in_more_while_all_is_well_and_less_when_it_is_not():
     inside = Inside()
     inside.now = OPENING - timedelta(seconds=5)
-    inside.crowd = OpeningCrowd(range(1024), [1000] * 1024)
+    inside.crowd = OpeningCrowd(dict.fromkeys(range(1024), 1000))
     # It opens with the last of these looks, and goes up from the one before.
     assert FIRST <= inside.passes(6).rate < 1.5 * FIRST
     up = inside.passes(10).rate
@@ -298,7 +298,7 @@ def test_it_lets_in_no_more_while_a_worker_has_nothing_to_spare():
     """Those who are inside would only wait for each other."""
     inside = Inside()
     inside.now = OPENING
-    inside.crowd = OpeningCrowd(range(1024), [1000] * 1024)
+    inside.crowd = OpeningCrowd(dict.fromkeys(range(1024), 1000))
     inside.passes(10)
     rate = inside.room.rate
     assert inside.passes(10, replace(QUIET, full=ROOM_LEFT)).rate == rate
@@ -308,7 +308,7 @@ def test_it_lets_in_no_more_while_a_worker_has_nothing_to_spare():
 def test_it_never_lets_in_more_than_processors_carry_or_than_was_set():
     inside = Inside()
     inside.now = OPENING
-    inside.crowd = OpeningCrowd(range(1024), [100_000] * 1024)
+    inside.crowd = OpeningCrowd(dict.fromkeys(range(1024), 100_000))
     slow = replace(QUIET, cpu=0.030)
     # Two workers, of which six tenths are the web's; twelve requests of 30 ms for a visit.
     assert inside.passes(300, slow).rate == pytest.approx(0.6 * 2 / 0.36, abs=0.01)
@@ -336,7 +336,7 @@ def test_phantoms_do_not_hold_up_people():
     """Tickets that nobody comes back for cost nothing, so the rate goes on rising."""
     inside = Inside()
     inside.now = OPENING
-    inside.crowd = OpeningCrowd(range(1024), [500] * 1024)
+    inside.crowd = OpeningCrowd(dict.fromkeys(range(1024), 500))
     idle = replace(QUIET, web=50.0, cpu=0.0005)
     assert inside.passes(120, idle).rate > 15 * FIRST
 

@@ -19,7 +19,7 @@ import config
 
 from jobs import tasks
 from jobs.signs import WorkerSigns
-from models.admission.tables import web_load
+from models.admission.arrivals import web_load
 from models.operations import processes
 from models.operations.processes import measure, process
 from services.health.process_counts import (

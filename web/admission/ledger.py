@@ -91,10 +91,12 @@ class Ledger:
         self._asked_at = now
         counts = self._tally.taken()
         _count(counts)
-        body = self.load(counts, since) | {"present": self._room.presence.told()}
+        body = self.load(counts, since) | {
+            "present": self._room.presence.counted(self._room.told.frontier)
+        }
         body["first"] = self._room.ranks.first
         came = self._add_arrivals()
-        waited_for = body["present"]["groups"] or any(body[name] for name in _WORTH_TELLING)
+        waited_for = body["present"]["buckets"] or any(body[name] for name in _WORTH_TELLING)
         if came or waited_for or self._is_silent(now):
             database = self._store.database
             with database.statement() as connection:

@@ -15,17 +15,9 @@ from typing import Any, Final, NamedTuple
 
 from models.supervision.snapshots import Snapshot
 from prompts.catalogue import COUNTRY_LANGUAGE
-from services.admission.admission_controller import LEAST, read_room
-from services.admission.presence import Presence
-from services.admission.waiting_room import (
-    BEFORE,
-    Ranks,
-    Room,
-    Ticket,
-    Tickets,
-    look_again,
-    place_of,
-)
+from services.admission.admission_controller import LEAST
+from services.admission.visitors import Presence, Ranks, Ticket, Tickets, place_of
+from services.admission.waiting_room import BEFORE, Room, look_again
 from web.admission.crowd import CrowdAnswers
 from web.admission.parts import (
     RETRY_SECONDS,
@@ -122,7 +114,7 @@ class RoomOfWorker:
         if found.body is None:
             self.told = replace(self.told, at=at)
         else:
-            self.told, self.tag = replace(read_room(found.body, found.at), at=at), found.tag
+            self.told, self.tag = replace(Room.read(found.body, found.at), at=at), found.tag
 
     def room(self, now: float) -> Room | None:
         """The room that visitors wait in at `now` (seconds of the epoch); None where there is none.
