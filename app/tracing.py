@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 # The standard's path of an endpoint for all kinds of signals.
 _PATH: Final = "/v1/traces"
-# Milliseconds that a process which ends waits for the collector.
-_LAST_WAIT: Final = 2000
 
 
 class OpenTelemetry:
@@ -31,7 +29,7 @@ class OpenTelemetry:
     def __init__(self, provider: TracerProvider) -> None:
         from opentelemetry import trace  # noqa: PLC0415 (where it is wanted alone)
 
-        self._provider, self._trace = provider, trace
+        self._trace = trace
         self._tracer = provider.get_tracer("allo-rendez-vous")
 
     @contextmanager
@@ -53,9 +51,6 @@ class OpenTelemetry:
 
     def add(self, attributes: Attributes) -> None:
         self._trace.get_current_span().set_attributes(dict(attributes))
-
-    def flush(self) -> None:
-        self._provider.force_flush(_LAST_WAIT)
 
 
 def begin(endpoint: str, part: str, database: Database) -> None:

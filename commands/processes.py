@@ -7,30 +7,25 @@ from collections.abc import Callable, Sequence
 import click
 
 from jobs import dispatcher, scheduler, worker
-from jobs.signs import MakeSigns, WorkerSigns, sign_task, until_the_end
+from jobs.signs import MakeSigns, given_beside, sign_task, until_the_end
 from jobs.tasks import Ports
 from jobs.timed import Task
 from services.agents.call_back import CallBack
 from services.campaign.campaign import Campaign
-from services.health.watch_processes import DISPATCHER, SCHEDULER
+from services.health.watch_processes import DISPATCHER, SCHEDULER, WORKER
 from services.ports import CallControl
 from services.store import Store
 
 
-def make_worker(
-    redis_url: str, ports: Callable[[], Ports], signs: Callable[[], WorkerSigns]
-) -> click.Command:
-    """The command `worker`; `signs` are those of a process that forks."""
+def make_worker(redis_url: str, ports: Callable[[], Ports], signs: MakeSigns) -> click.Command:
+    """The command `worker`."""
 
     @click.command("worker", epilog="Example: flask worker")
     def work() -> None:
         """Deliver messages as soon as they are stored (RQ). Redis may come and go."""
-        given, own = ports(), signs()
-        own.start()
-        try:
+        given = ports()
+        with given_beside(signs(WORKER)):
             worker.run(redis_url, given)
-        finally:
-            own.end()
 
     return work
 

@@ -60,7 +60,6 @@ from jobs import feeds
 from jobs.partner_mirror import make_keldoc
 from jobs.plan import dispatcher_tasks, make_feed, scheduler_tasks, services_of
 from jobs.queues import redis_problem
-from jobs.signs import WorkerSigns
 from jobs.tasks import Ports
 from models.database import Database
 from models.queue import call_queues
@@ -72,9 +71,8 @@ from services.centre_day.centre_life import CentreLife
 from services.centre_day.take_centres import TakeCentres
 from services.delivery import make_delivery_dependencies, make_pace
 from services.health.doctor import Check, checks
-from services.health.process_counts import JobCounts, ProcessSigns
+from services.health.process_counts import ProcessSigns
 from services.health.shared_assets import share
-from services.health.watch_processes import WORKER
 from services.keys.check_keys import WrongKeys
 from services.messages.mails import Mails
 from services.messages.texts import filled
@@ -131,9 +129,6 @@ def add_commands(
     def signs(kind: str) -> ProcessSigns:
         return ProcessSigns(store, kind, platform.node())
 
-    def worker_ports() -> Ports:
-        return replace(ports(), counts=lambda: JobCounts(store, WORKER))
-
     owners_url = _owners_url(settings)
     life = CentreLife(store, campaigns)
     for command in (
@@ -185,9 +180,7 @@ def add_commands(
             lambda: scheduler_tasks(parts, make_eraser(settings)),
             signs,
         ),
-        commands.processes.make_worker(
-            settings.redis_url, worker_ports, lambda: _worker_signs(parts)
-        ),
+        commands.processes.make_worker(settings.redis_url, ports, signs),
         commands.prompts.make(),
         commands.provider.make(store, lambda: make_account(settings), _wanted(parts)),
         commands.queues.make(store, control),
@@ -201,13 +194,6 @@ def add_commands(
         commands.understand.make(store.clock),
     ):
         group.add_command(says_what_grants(command, store.database.url.username or ""))
-
-
-def _worker_signs(parts: Parts) -> WorkerSigns:
-    # Connections of its own: those of the store are the work-horses'.
-    database = Database(parts.settings.database_url, pool_size=2)
-    own = replace(parts.store, database=database)
-    return WorkerSigns(ProcessSigns(own, WORKER, platform.node()), database)
 
 
 def _looks(parts: Parts) -> list[Check]:

@@ -1,9 +1,8 @@
 """Redis: the connection, the one queue, and the wake-up that web workers send after a commit.
 
 A wake-up is a job that waits, and one is enough however much was stored: it has not looked into the
-store yet. Whoever takes it from the queue looks afterwards, be it a worker that begins a job or a
-job that is at work. So a text that was committed is seen by who takes the wake-up that was sent for
-it, or the one that waited then; nothing else need be remembered.
+store yet. So a text that was committed is seen by the job that was sent for it, or by the one that
+waited then; nothing else need be remembered.
 """
 
 from __future__ import annotations
@@ -12,8 +11,6 @@ import threading
 import time
 
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any
 
 import structlog
 
@@ -21,7 +18,6 @@ from redis import Redis, RedisError
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 from rq import Queue
-from rq.job import Job
 from rq.serializers import JSONSerializer
 
 # One queue a worker: with more of them RQ cannot move a job safely (see the reliability notes in
@@ -37,10 +33,6 @@ FAILURE_TTL = 3600
 WAKE_UP_TIMEOUT = 0.2
 # Seconds between two wake-ups of one web worker: what is stored meanwhile shares the next.
 BETWEEN_WAKE_UPS = 0.2
-# Seconds for which a job at work lets wake-ups wait, so that many texts share a look.
-GATHER_SECONDS = 0.1
-# A job that waits for the next wake-up sees so often whether it is to end, in whole seconds.
-_SLICE = 1
 # Seconds without a try after one that failed; the sweep comes round every 15 anyway.
 PAUSE = 5.0
 # Between two lines of the log about a Redis that is still away.
@@ -80,41 +72,8 @@ def redis_problem(url: str) -> str:
     return ""
 
 
-def redis_answers(url: str) -> bool:
-    """Whether it does, within WAKE_UP_TIMEOUT."""
-    return not redis_problem(url)
-
-
 def outbox_queue(connection: Redis) -> Queue:
     return Queue(OUTBOX, connection=connection, serializer=JSONSerializer)
-
-
-class RetryBreaker:
-    """After a failure nothing is tried for a while; then one try decides what comes next."""
-
-    def __init__(self, pause: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """`pause` and `clock` are in seconds."""
-        self._pause = pause
-        self._clock = clock
-        # None while all is well, else the moment of the next try.
-        self._next_try: float | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether nothing should be tried now."""
-        next_try = self._next_try
-        return next_try is not None and self._clock() < next_try
-
-    def failed(self) -> bool:
-        """A try failed; True for the first failure in a row."""
-        first = self._next_try is None
-        self._next_try = self._clock() + self._pause
-        return first
-
-    def worked(self) -> bool:
-        """A try went well; True when the one before had failed."""
-        again, self._next_try = self._next_try is not None, None
-        return again
 
 
 class AwayNotice:
@@ -152,9 +111,10 @@ class RedisWakeUp:
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock` gives seconds."""
-        self._url = url
-        self._breaker = RetryBreaker(PAUSE, clock)
+        self._url, self._clock = url, clock
         self._notice = AwayNotice(clock)
+        # Until then nothing is tried: it has just failed.
+        self._pause_ends = float("-inf")
         self._outbox: Queue | None = None
         # Something was stored of which no worker was told yet.
         self._is_news = threading.Event()
@@ -163,7 +123,7 @@ class RedisWakeUp:
 
     def message(self, message_id: str) -> None:
         """Redis need not know which: a worker looks what is due."""
-        if self._breaker.is_open:
+        if self._is_pausing():
             return
         self._is_news.set()
         if not self._started:
@@ -187,18 +147,20 @@ class RedisWakeUp:
 
     def tell(self) -> None:
         """Tell a worker now, from this thread, or give it up for the sweep to find."""
-        if self._breaker.is_open:
+        if self._is_pausing():
             return
         try:
             if self._outbox is None:
                 self._outbox = outbox_queue(connect(self._url, timeout=WAKE_UP_TIMEOUT))
             wake_worker(self._outbox)
         except Exception as error:  # noqa: BLE001 (without this thread no worker is woken again)
-            self._breaker.failed()
+            self._pause_ends = self._clock() + PAUSE
             self._notice.failed(error)
         else:
-            self._breaker.worked()
             self._notice.answered()
+
+    def _is_pausing(self) -> bool:
+        return self._clock() < self._pause_ends
 
 
 def wake_worker(outbox: Queue) -> None:
@@ -218,59 +180,9 @@ def wake_worker(outbox: Queue) -> None:
     )
 
 
-class WaitingWakeUps:
-    """Wake-ups that wait in the queue, for a job that is at work already.
-
-    It takes one for itself, and must look into the store afterwards. Where Redis does not answer
-    there is none, and what was stored leaves by the sweep.
-    """
-
-    def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clock` gives seconds."""
-        self._outbox = outbox_queue(connect(url, timeout=2.0 * _SLICE))
-        self._clock = clock
-        self._looks_at = 0.0
-
-    def take(self) -> bool:
-        """Take one, if one waits; asked again within a moment, it says no."""
-        now = self._clock()
-        if now < self._looks_at:
-            return False
-        self._looks_at = now + GATHER_SECONDS
-        redis = self._outbox.connection
-        try:
-            job_id: Any = redis.lpop(self._outbox.key)
-        except (RedisError, OSError):
-            return False
-        return job_id is not None and self._taken(job_id)
-
-    def wait(self, seconds: float, goes_on: Callable[[], bool]) -> bool:
-        """Wait for one so long, while it `goes_on`, and take it; False where none came."""
-        until = self._clock() + seconds
-        time.sleep(GATHER_SECONDS)
-        redis = self._outbox.connection
-        while goes_on() and self._clock() < until:
-            try:
-                found: Any = redis.blpop(self._outbox.key, timeout=_SLICE)
-            except (RedisError, OSError):
-                return False
-            if found is not None:
-                return self._taken(found[1])
-        return False
-
-    def _taken(self, job_id: bytes) -> bool:
-        # It is off the queue whatever comes of this; what is left of it ends with JOB_TTL.
-        with suppress(RedisError, OSError):
-            self._outbox.connection.delete(Job.key_for(job_id.decode()))
-        return True
-
-    def pass_on(self) -> None:
-        """Let another job go on: something may be due that this one did not take."""
-        try:
-            wake_worker(self._outbox)
-        except (RedisError, OSError) as error:
-            log.warning("wake-up lost", error=type(error).__name__)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._outbox.connection.close()
+def pass_on(outbox: Queue) -> None:
+    """Let another job go on: something may be due that this one did not take."""
+    try:
+        wake_worker(outbox)
+    except (RedisError, OSError) as error:
+        log.warning("wake-up lost", error=type(error).__name__)

@@ -32,8 +32,8 @@ SENDERS: Final = 8
 IN_HAND: Final = 3
 # At a pace, as many as have permits ahead, and most of them only wait.
 _MOST_SENDERS = 64
-# While some are on their way, a relay that is told of others looks up so often, in seconds.
-_LISTEN = 0.2
+# While some are on their way, it looks so often for what was stored meanwhile, in seconds.
+_LOOK_AGAIN = 0.2
 _FAILED = "failed"
 # A message that the relay had taken, and leaves to another because it ends.
 _LEFT = "left"
@@ -72,9 +72,8 @@ def pace_of(means: DeliveryDependencies) -> ProviderPace | None:
 class Relay:
     """One relay, with at `most` so many messages in hand: those that its threads deliver, or next.
 
-    At the provider's pace as many as have turns ahead, and no more. `is_told` says whether more was
-    stored since it was last asked; None: nobody tells, so it looks after each that is done.
-    `but` are kinds that it leaves to others, and `by` its name for the log.
+    At the provider's pace as many as have turns ahead, and no more. `but` are kinds that it leaves
+    to others, and `by` its name for the log.
     """
 
     store: Store
@@ -82,7 +81,6 @@ class Relay:
     means: DeliveryDependencies
     threads: Executor
     most: int
-    is_told: Callable[[], bool] | None = None
     but: Sequence[str] = ()
     by: str = "sweep"
     in_hand: dict[Future[str], InHand] = field(default_factory=dict)
@@ -129,9 +127,7 @@ class Relay:
 
     def _looks(self) -> bool:
         """Whether it is time to take more: some are always on their way, or permits would pass."""
-        if len(self.in_hand) > self._low or self.is_hopeless:
-            return False
-        return self.may_be_more or self.is_told is None
+        return len(self.in_hand) <= self._low and not self.is_hopeless
 
     @property
     def _low(self) -> int:
@@ -171,9 +167,8 @@ class Relay:
             return _FAILED
 
     def _wait_for_some(self, left: list[InHand]) -> None:
-        """Wait until one is done, or another was stored; adds what was not begun to `left`."""
-        patience = None if self.is_told is None else _LISTEN
-        done, _ = wait(self.in_hand, patience, return_when=FIRST_COMPLETED)
+        """Wait until one is done, but not for long; adds what was not begun to `left`."""
+        done, _ = wait(self.in_hand, _LOOK_AGAIN, return_when=FIRST_COMPLETED)
         is_paced = False
         for delivery in done:
             message, result = self.in_hand.pop(delivery), delivery.result()
@@ -187,6 +182,4 @@ class Relay:
         if is_paced and self.pace is not None:
             # Others have the permits. What was put back here is due again by then.
             self.pace.pause(REST)
-            self.may_be_more = True
-        if self.is_told is not None and self.is_told():
             self.may_be_more = True

@@ -7,8 +7,6 @@ waits in the outbox leaves by the scheduler's sweep meanwhile.
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import threading
 
 from collections.abc import Callable
@@ -20,13 +18,13 @@ from typing import Any
 import structlog
 
 from redis import Redis, RedisError
-from rq import Worker
+from rq import SimpleWorker
 from rq.exceptions import StopRequested
 from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
 
 from jobs import tasks, timed
-from jobs.queues import OUTBOX, AwayNotice, WaitingWakeUps, connect, outbox_queue
+from jobs.queues import OUTBOX, AwayNotice, connect, outbox_queue, pass_on
 from jobs.tasks import Ports, give
 
 # Seconds. RQ looks after lost jobs only between two dequeues, and an idle dequeue lasts the
@@ -44,7 +42,7 @@ _RQS_WORDS = ("could not connect to Redis", "Redis connection timeout")
 log = structlog.get_logger()
 
 
-class _Worker(Worker):
+class _Worker(SimpleWorker):
     """RQ's worker; it tells whether it ended because it was told to, and ends then for certain."""
 
     # Seconds between RQ's own tries, at the most: a minute would be late for a caller's text.
@@ -68,29 +66,12 @@ class _Worker(Worker):
         self.told_to_stop = self._stop.is_set()
 
     def request_stop(self, signum: Any, frame: Any) -> None:
-        if os.getpid() != self.pid:
-            # A work-horse that has not put its own handlers there yet.
-            tasks.end_soon()
-            return
         self.told_to_stop = True
-        self._tell_horse()
-        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
-
-    def setup_work_horse_signals(self) -> None:
-        super().setup_work_horse_signals()  # type: ignore[no-untyped-call]
-        # It stays for texts that may come; what is on its way is delivered first.
-        signal.signal(signal.SIGTERM, lambda _number, _frame: tasks.end_soon())
-
-    def fork_work_horse(self, job: Any, queue: Any) -> None:
-        super().fork_work_horse(job, queue)
-        # A signal that came while it forked found no work-horse to tell.
-        if self.told_to_stop:
-            self._tell_horse()
-
-    def _tell_horse(self) -> None:
-        if self.horse_pid:
-            with suppress(ProcessLookupError):
-                os.kill(self.horse_pid, signal.SIGTERM)
+        # What is on its way is delivered first.
+        tasks.end_soon()
+        # RQ notes in Redis that a busy worker is to stop. A job at work must not fail of that.
+        with suppress(RedisError):
+            super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
     def heartbeat(self, *arguments: Any, **named: Any) -> None:
         # RQ ends an idle worker by an exception from the signal's handler, which a library that was
@@ -122,7 +103,6 @@ class _SaidByUs(logging.Filter):
 
 def run(redis_url: str, ports: Ports) -> None:
     """Work until SIGTERM or SIGINT. A Redis that goes, or was never there, is waited for."""
-    give(replace(ports, wake_ups=partial(WaitingWakeUps, redis_url)))
     stop = timed.stopped_by_signal()
     notice = AwayNotice()
     said_by_us = _SaidByUs(notice)
@@ -130,6 +110,7 @@ def run(redis_url: str, ports: Ports) -> None:
     log.info("worker starts", queue=OUTBOX)
     try:
         with connect(redis_url, timeout=PATIENCE) as asked:
+            give(replace(ports, pass_on=partial(pass_on, outbox_queue(asked))))
             while wait_for_redis(asked.ping, stop, notice):
                 _work(redis_url, notice, stop)
                 stop.wait(LOOK_AGAIN)
@@ -158,14 +139,10 @@ def _work(redis_url: str, notice: AwayNotice, stop: threading.Event) -> None:
 
 
 def _leave_nothing_of(worker: _Worker) -> None:
-    """End the thread that RQ leaves where it could not say goodbye, and wait for no job."""
+    """End the thread that RQ leaves where it could not say goodbye."""
     listening: Any = worker.pubsub_thread
     if listening is not None:
         listening.stop()
-    # A job that is running goes on by itself; its end is taken note of where it has come.
-    with suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
 
 
 def wait_for_redis(

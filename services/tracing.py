@@ -24,10 +24,6 @@ class Tracer(Protocol):
         """Say more of the span that is open."""
         ...
 
-    def flush(self) -> None:
-        """Send what waits to be sent."""
-        ...
-
 
 CALL: Final = "call.id"
 _NOTHING: Final = nullcontext()
@@ -72,9 +68,3 @@ def of_call(call_id: str | None) -> Iterator[None]:
         yield
     finally:
         _call.reset(token)
-
-
-def flush() -> None:
-    """Before a process ends that lives for one job."""
-    if _tracer:
-        _tracer[0].flush()

@@ -1,9 +1,9 @@
 """What processes without a port have counted: handed on by the store, told at /metrics of the web.
 
-A platform gives a worker no port, a work-horse lives for one job, and any number of each kind may
-run. So each process adds what it counted since the last time to the totals of its kind, with its
-sign of life. A total never becomes less when a process ends. What was counted in the last seconds
-before a kill is lost, and a commit whose answer was lost is counted twice.
+A platform gives a worker no port, and any number of each kind may run. So each process adds what it
+counted since the last time to the totals of its kind, with its sign of life. A total never becomes
+less when a process ends. What was counted in the last seconds before a kill is lost, and a commit
+whose answer was lost is counted twice.
 """
 
 from __future__ import annotations
@@ -88,23 +88,6 @@ class ProcessSigns:
         self()
         with self._store.database.transaction() as connection:
             processes.ends(connection, self._store.clock, self._id)
-
-
-class JobCounts:
-    """What a work-horse counts in its one job: it ends afterwards, and nobody asks it."""
-
-    def __init__(self, store: Store, kind: str, registry: Collector = REGISTRY) -> None:
-        self._store, self._kind, self._registry = store, kind, registry
-        # Counters that came with the fork are those of its parent, which hands them on itself.
-        self._before = counted(registry)
-
-    def hand_on(self) -> None:
-        """Add what was counted since this was made. Raises as the store does."""
-        now = counted(self._registry)
-        grown, self._before = more(now, self._before), now
-        if grown:
-            with self._store.database.transaction() as connection:
-                processes.add(connection, self._store.clock, self._kind, grown)
 
 
 def told(store: Store) -> list[tuple[str, str, float]]:

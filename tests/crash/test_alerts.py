@@ -105,7 +105,7 @@ def test_each_process_that_is_killed_is_an_alert_within_a_minute(
     town.env["ALERT_WEBHOOK_URL"] = ears.address
     town.starts("simulator", "web", "worker", "scheduler", "dispatcher")
     wait_for(lambda: len(ages(town)) == 4 and max(ages(town)) < 10, "all give signs of life", 60)
-    # A text leaves by a work-horse, which ends with its job; what it counted is told all the same.
+    # A text leaves by a job of the worker, which has no port.
     town.caller().goes_to("reference")
     wait_for(
         lambda: 'allo_jobs_total{process="worker",result="done"}' in (metrics(town) or ""),

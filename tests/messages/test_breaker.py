@@ -13,7 +13,7 @@ import redis
 import structlog
 
 from jobs import queues, worker
-from jobs.queues import PAUSE, WAKE_UP_TIMEOUT, RedisWakeUp, RetryBreaker
+from jobs.queues import PAUSE, WAKE_UP_TIMEOUT, RedisWakeUp
 
 
 class StandIn:
@@ -116,18 +116,6 @@ def test_no_socket_waits_longer_than_a_caller_would_notice(stand_in: StandIn):
     assert WAKE_UP_TIMEOUT <= 0.2
     assert options["socket_timeout"] == options["socket_connect_timeout"] == WAKE_UP_TIMEOUT
     assert options["retry"].get_retries() == 0
-
-
-def test_the_breaker_pauses_anew_after_each_failure(stand_in: StandIn):
-    breaker = RetryBreaker(5, stand_in.clock)
-    seen = [breaker.is_open]
-    for first in (True, False):
-        assert breaker.failed() is first
-        seen.append(breaker.is_open)
-        stand_in.now += 5
-        seen.append(breaker.is_open)
-    assert [breaker.worked(), breaker.worked()] == [True, False]
-    assert [*seen, breaker.is_open] == [False, True, False, True, False, False]
 
 
 class Hour:

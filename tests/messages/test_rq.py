@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import base64
-import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from functools import partial
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,8 @@ from jobs import queues
 from jobs.queues import DELIVER, RedisWakeUp, connect, outbox_queue, wake_worker
 from jobs.relay import sweep
 from models.clock import DatabaseClock
-from tests.crash.conftest import children
 from tests.support import parts
-from tests.support.house import ACCOUNT, BASE, MOBILE, TOKEN, House, a_mobile, house
+from tests.support.house import ACCOUNT, BASE, MOBILE, TOKEN, House, house
 from tests.support.keeper import ROOT
 from tests.support.office import Office, Provider, messenger_to
 from tests.support.redis_server import OwnRedis
@@ -81,10 +79,7 @@ def running(command: str, office: Office, provider: Provider, redis_url: str, lo
         try:
             yield process
         finally:
-            # A work-horse outlives its worker for some seconds, and would hear of the next test.
-            for one in (*children(process.pid), process.pid):
-                with suppress(ProcessLookupError):
-                    os.kill(one, signal.SIGKILL)
+            process.kill()
             process.wait()
 
 
@@ -122,31 +117,33 @@ def test_a_worker_that_is_told_to_end_ends_at_once_and_well(
         assert worker.wait(timeout=10) == 0
 
 
-def test_texts_that_come_one_after_the_other_share_a_work_horse(
+def test_a_worker_that_is_told_to_end_delivers_first_what_is_on_its_way(
     office: Office, provider: Provider, redis_url: str, tmp_path: Path
 ):
-    texts = 8
-    wake_up = RedisWakeUp(redis_url)
+    asked, answers, app = threading.Event(), threading.Event(), provider.server.app
+
+    def slow(environ: Any, start: Any) -> Any:
+        asked.set()
+        assert answers.wait(30)
+        return app(environ, start)
+
+    provider.server.app = slow
+    message_id = office.writes()
     with redis.Redis.from_url(redis_url) as client:
         others = set(client.scan_iter("rq:worker:*", _type="hash"))
         with running("worker", office, provider, redis_url, tmp_path / "log") as worker:
-            for number in range(texts):
-                message_id = office.writes(a_mobile(number))
-                wake_up.message(message_id)
-                wait_for(partial(is_sent, office, message_id), "the text leaves")
-            # Its work-horse still waits for the next: it ends, and the job ends well.
+            RedisWakeUp(redis_url).message(message_id)
+            assert asked.wait(30)
             worker.send_signal(signal.SIGTERM)
+            (key,) = set(client.scan_iter("rq:worker:*", _type="hash")) - others
+            wait_for(lambda: client.hexists(key, "shutdown_requested_date"), "it has the signal")
+            answers.set()
             assert worker.wait(timeout=10) == 0
-        (key,) = set(client.scan_iter("rq:worker:*", _type="hash")) - others
         done, failed = client.hmget(key, "successful_job_count", "failed_job_count")
-    assert len(provider.texts()) == texts
-    # RQ forks once for each job.
-    assert 1 <= int(done) < texts
+    assert office.state(message_id) == "sent"
+    assert len(provider.texts()) == 1
+    assert int(done) == 1
     assert failed is None
-
-
-def is_sent(office: Office, message_id: str) -> bool:
-    return office.state(message_id) == "sent"
 
 
 def test_redis_is_told_that_something_is_there_and_nothing_of_it(office: Office, redis_url: str):

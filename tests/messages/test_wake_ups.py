@@ -1,4 +1,4 @@
-"""A job delivers what is due, and stays for what is stored meanwhile: no text waits for a sweep.
+"""A job delivers what is due, and what is stored meanwhile: no text waits for a sweep.
 
 Redis is real. What RQ's worker does between two jobs is done here by hand, in one process, so that
 each moment between a look, a wake-up and the end of a job can be tried.
@@ -6,26 +6,25 @@ each moment between a look, a wake-up and the end of a job can be tried.
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import redis
 
-from rq import Queue, Worker
-from rq.exceptions import DuplicateJobError
+from rq import Queue
+from rq.exceptions import DuplicateJobError, StopRequested
 from rq.job import Job
 from rq.timeouts import JobTimeoutException
+from rq.worker import WorkerStatus
 
-from jobs import queues, relay, tasks, worker
-from jobs.queues import DELIVER, AwayNotice, WaitingWakeUps, connect, outbox_queue, wake_worker
+from jobs import relay, tasks, worker
+from jobs.queues import DELIVER, AwayNotice, connect, outbox_queue, pass_on, wake_worker
 from jobs.relay import sweep
 from models.clock import FixedClock
 from models.messages import outbox as rows
@@ -36,6 +35,7 @@ from tests.messages.test_shared import Takes
 from tests.support.house import NOON, House, a_mobile, house
 from tests.support.office import Office
 from tests.support.rows import clock_of
+from tests.support.until import wait_for
 
 
 @pytest.fixture
@@ -48,30 +48,6 @@ def service(database_url: str) -> Iterator[House]:
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks, "_ports", [])
     monkeypatch.setattr(tasks, "_ending", [])
-    # Nobody waits for what does not come.
-    monkeypatch.setattr(tasks, "LINGERS", 0.0)
-    monkeypatch.setattr(queues, "GATHER_SECONDS", 0.0)
-
-
-@dataclass
-class Staying(WaitingWakeUps):
-    """The real ones; before and after a job waits for one, something else happens."""
-
-    url: str
-    before: list[Callable[[], object]] = field(default_factory=list)
-    after: list[Callable[[], object]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        super().__init__(self.url)
-
-    def wait(self, seconds: float, goes_on: Callable[[], bool]) -> bool:
-        if self.before:
-            self.before.pop(0)()
-            seconds = 600.0
-        found = super().wait(seconds, goes_on)
-        if not found and self.after:
-            self.after.pop(0)()
-        return found
 
 
 class Post:
@@ -80,7 +56,6 @@ class Post:
     def __init__(self, made: House, redis_url: str) -> None:
         self.office = Office(made, Takes())
         self.queue: Queue = outbox_queue(connect(redis_url))
-        self.wake_ups = Staying(redis_url)
         self.jobs = 0
         self.wakes: Callable[[Queue], object] = wake_worker
         self.opens(DeliveryDependencies())
@@ -88,7 +63,7 @@ class Post:
     def opens(self, means: DeliveryDependencies) -> None:
         made = self.office
         tasks.give(
-            tasks.Ports(made.house.store, made.messenger, means, wake_ups=lambda: self.wake_ups)
+            tasks.Ports(made.house.store, made.messenger, means, lambda: pass_on(self.queue))
         )
 
     def stores(self, number: int = 1) -> str:
@@ -145,16 +120,23 @@ def test_one_job_waits_however_many_texts_are_stored_and_it_delivers_all(post: P
     assert (post.jobs, post.left()) == (1, set())
 
 
-def test_what_is_stored_while_a_job_stays_leaves_by_it(post: Post):
-    post.wake_ups.before = [lambda: post.stores(2), lambda: post.stores(3)]
+def test_what_is_stored_while_a_job_delivers_leaves_by_it(post: Post):
+    numbers = [3, 2]
+
+    def stores(_: str) -> None:
+        if numbers:
+            post.stores(numbers.pop())
+
+    post.office.messenger.before = stores
     post.stores(1)
-    post.works()
-    assert (len(post.sent), post.jobs) == (3, 1)
-    # Neither of the wake-ups that it took for itself lies about.
-    assert post.left() == set()
+    assert post.takes()
+    assert tasks.deliver() == 3
+    assert len(post.sent) == 3
+    # The wake-up that was sent meanwhile finds nothing to do.
+    assert (post.works(), post.jobs) == (0, 1)
 
 
-def test_a_text_that_is_told_of_leaves_while_another_is_stuck_at_the_provider(post: Post):
+def test_a_text_that_is_stored_leaves_while_another_is_stuck_at_the_provider(post: Post):
     """The first is answered once the second, stored meanwhile, is there."""
     second_left, ids = threading.Event(), list[str]()
 
@@ -167,8 +149,9 @@ def test_a_text_that_is_told_of_leaves_while_another_is_stuck_at_the_provider(po
 
     post.office.messenger.before = stuck
     first = post.stores(1)
-    post.works()
-    assert (post.sent, post.jobs) == ([*ids, first], 1)
+    assert post.takes()
+    tasks.deliver()
+    assert post.sent == [*ids, first]
 
 
 # ---------------------------------------------------------------- nothing waits for a sweep
@@ -182,42 +165,35 @@ def one_at_a_time(queue: Queue) -> None:
         return
 
 
+@pytest.fixture
+def after_all(post: Post, monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
+    """Acts, done one each time that a job looks and finds nothing, and all texts have left."""
+    acts, take_due = list[Callable[[], object]](), take_messages.take_due
+
+    def looks(*args: Any, **named: Any) -> Any:
+        found = take_due(*args, **named)
+        states = {row.state for row in post.office.house.messages("sms")}
+        if not found and states == {"sent"} and acts:
+            acts.pop()()
+        return found
+
+    monkeypatch.setattr(relay, "take_due", looks)
+    monkeypatch.setattr(relay, "_LOOK_AGAIN", 600.0)
+    return acts
+
+
 @pytest.mark.parametrize("is_guarded", [True, False])
 def test_a_text_that_is_stored_between_a_jobs_last_look_and_its_end_leaves_by_the_next(
-    post: Post, *, is_guarded: bool
+    post: Post, after_all: list[Callable[[], object]], *, is_guarded: bool
 ):
     if not is_guarded:
         post.wakes = one_at_a_time
     late = list[str]()
-    post.wake_ups.after = [lambda: late.append(post.stores(2))]
+    after_all.append(lambda: late.append(post.stores(2)))
     post.stores(1)
     post.works()
     assert post.office.state(late[0]) == ("sent" if is_guarded else "pending")
     assert post.jobs == (2 if is_guarded else 1)
-
-
-@pytest.mark.parametrize("is_guarded", [True, False])
-def test_a_wake_up_is_taken_before_the_look_and_not_after_it(
-    post: Post, monkeypatch: pytest.MonkeyPatch, *, is_guarded: bool
-):
-    """A text that is stored between a look and what comes after it, where one waits already."""
-    late = list[str]()
-    take_due = take_messages.take_due
-
-    def looks(*args: Any, **named: Any) -> Any:
-        found = take_due(*args, **named)
-        if len(post.sent) == 2 and not late:
-            late.append(post.stores(3))
-            if not is_guarded:
-                # As one who looks first, and then clears what told of it.
-                post.empties()
-        return found
-
-    monkeypatch.setattr(relay, "take_due", looks)
-    post.wake_ups.before = [lambda: post.stores(2)]
-    post.stores(1)
-    post.works()
-    assert post.office.state(late[0]) == ("sent" if is_guarded else "pending")
 
 
 def test_a_job_that_has_stayed_for_long_enough_passes_on_what_it_leaves(
@@ -236,13 +212,15 @@ def test_a_job_that_has_stayed_for_long_enough_passes_on_what_it_leaves(
 
 
 @pytest.mark.parametrize("at", ["the beginning", "a text", "the end"])
-def test_a_job_that_is_told_to_end_leaves_the_rest_to_another_worker(post: Post, at: str):
+def test_a_job_that_is_told_to_end_leaves_the_rest_to_another_worker(
+    post: Post, after_all: list[Callable[[], object]], at: str
+):
     if at == "the beginning":
         tasks.end_soon()
     if at == "a text":
         post.office.messenger.before = lambda _: tasks.end_soon()
     if at == "the end":
-        post.wake_ups.before = [tasks.end_soon]
+        after_all.append(tasks.end_soon)
     ids = [post.stores(number) for number in range(60)]
     assert post.takes()
     tasks.deliver()
@@ -262,17 +240,21 @@ def test_a_job_that_runs_out_of_its_time_finishes_what_it_has_in_hand(
     begun = threading.Event()
     post.office.messenger.before = lambda _: begun.set()
 
-    def too_late() -> bool:
+    def too_late(*_: Any, **_named: Any) -> Any:
         assert begun.wait(30)
         raise JobTimeoutException
 
-    monkeypatch.setattr(post.wake_ups, "take", too_late)
     ids = [post.stores(number) for number in range(60)]
-    with pytest.raises(JobTimeoutException):
-        post.works()
-    in_hand = [row for row in post.office.house.messages("sms") if row.state != "pending"]
-    assert {row.state for row in in_hand} == {"sent"}
-    assert len(in_hand) == tasks.MOST_IN_HAND
+    with monkeypatch.context() as patched:
+        patched.setattr(relay, "wait", too_late)
+        with pytest.raises(JobTimeoutException):
+            post.works()
+
+    def in_hand() -> list[str]:
+        return [row.state for row in post.office.house.messages("sms") if row.state != "pending"]
+
+    wait_for(lambda: set(in_hand()) == {"sent"}, "those in hand leave")
+    assert len(in_hand()) == tasks.MOST_IN_HAND
     post.office.sweeps()
     assert sorted(post.sent) == sorted(ids)
 
@@ -301,36 +283,22 @@ def test_one_that_waited_too_long_is_passed_over_and_the_next_is_heard(post: Pos
 
 
 def test_jobs_of_several_workers_share_what_is_stored(post: Post):
-    """All at once, with wake-ups that any of them takes: each text leaves once."""
-    made, stored = post.office, threading.Event()
-    numbers = iter(range(60))
-
-    @dataclass
-    class Waits(Staying):
-        def wait(self, seconds: float, goes_on: Callable[[], bool]) -> bool:
-            stored.wait(30)
-            return super().wait(seconds, goes_on)
-
-    tasks.give(
-        tasks.Ports(made.house.store, made.messenger, wake_ups=lambda: Waits(post.wake_ups.url))
-    )
+    """All at once: each text leaves once."""
+    ids = [post.stores(number) for number in range(60)]
     with ThreadPoolExecutor(3) as workers:
         jobs = [workers.submit(tasks.deliver) for _ in range(3)]
-        ids = [post.stores(number) for number in numbers]
-        stored.set()
-        for job in jobs:
-            job.result(60)
+        assert sum(job.result(60) for job in jobs) == 60
     post.works()
     assert sorted(post.sent) == sorted(ids)
 
 
-def test_where_redis_is_gone_a_job_delivers_what_is_due_and_ends(post: Post, nowhere: str):
+def test_where_redis_is_gone_what_a_job_leaves_waits_for_the_sweep(post: Post, nowhere: str):
     ids = [post.office.writes(a_mobile(number)) for number in range(40)]
-    post.wake_ups = Staying(nowhere)
-    post.wake_ups.before = [lambda: None]
-    tasks.deliver()
+    post.queue = outbox_queue(connect(nowhere, timeout=1))
+    tasks.end_soon()
+    assert tasks.deliver() == 0
+    post.office.sweeps()
     assert sorted(post.sent) == sorted(ids)
-    post.wake_ups.pass_on()
 
 
 @pytest.fixture
@@ -382,14 +350,7 @@ def test_a_job_keeps_the_providers_pace_and_looks_again_for_what_had_no_permit(
     assert moments[-1] - moments[0] >= timedelta(seconds=4)
 
 
-# ---------------------------------------------------------------- the worker and its work-horse
-
-
-@pytest.fixture
-def signals(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    told = list[tuple[int, int]]()
-    monkeypatch.setattr(os, "kill", lambda pid, number: told.append((pid, number)))
-    return told
+# ---------------------------------------------------------------- the worker is told to end
 
 
 @pytest.fixture
@@ -401,37 +362,23 @@ def rq_worker(redis_url: str) -> Iterator[worker._Worker]:
         signal.signal(number, handler)
 
 
-def test_a_worker_that_is_told_to_end_tells_its_work_horse(
-    rq_worker: worker._Worker, signals: list[tuple[int, int]]
+@pytest.mark.parametrize("is_redis_there", [True, False])
+def test_a_worker_that_is_told_to_end_finishes_its_job_soon(
+    rq_worker: worker._Worker, nowhere: str, *, is_redis_there: bool
 ):
-    rq_worker.set_state("busy")
-    rq_worker._horse_pid = 4242
-    rq_worker.request_stop(signal.SIGTERM, None)
-    assert signals == [(4242, signal.SIGTERM)]
-    assert tasks._ending == []
-
-
-def test_one_that_was_told_while_it_forked_tells_it_then(
-    rq_worker: worker._Worker, signals: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
-):
-    rq_worker.set_state("busy")
-
-    def forks(self: Any, *_: Any) -> None:
-        self.request_stop(signal.SIGTERM, None)
-        self._horse_pid = 4242
-
-    monkeypatch.setattr(Worker, "fork_work_horse", forks)
-    rq_worker.fork_work_horse(None, None)
-    assert signals == [(4242, signal.SIGTERM)]
-
-
-def test_a_work_horse_that_is_told_ends_its_job_soon(
-    rq_worker: worker._Worker, monkeypatch: pytest.MonkeyPatch
-):
-    """Before it has handlers of its own, and with them."""
-    rq_worker.pid = os.getpid() + 1
+    rq_worker.set_state(WorkerStatus.BUSY)
+    if not is_redis_there:
+        rq_worker.connection = connect(nowhere, timeout=1)
     rq_worker.request_stop(signal.SIGTERM, None)
     assert tasks._ending == [True]
-    rq_worker.setup_work_horse_signals()
-    signal.raise_signal(signal.SIGTERM)
-    assert tasks._ending == [True, True]
+    assert rq_worker.told_to_stop
+    assert rq_worker._stop_requested
+
+
+def test_an_idle_worker_that_is_told_to_end_ends_at_once(rq_worker: worker._Worker):
+    rq_worker.set_state(WorkerStatus.IDLE)
+    with pytest.raises(StopRequested):
+        rq_worker.request_stop(signal.SIGTERM, None)
+    # A library may have swallowed it; RQ looks after the worker again before it waits.
+    with pytest.raises(StopRequested):
+        rq_worker.heartbeat()

@@ -17,7 +17,6 @@ from sqlalchemy import text
 
 from exchange.testing.certificates import self_made
 from jobs.certificate import certificate_tasks, expiry, not_after
-from jobs.queues import redis_answers
 from models import attempts
 from models.attempts import EVERYBODY, Subject
 from models.database import Database
@@ -149,14 +148,9 @@ def test_how_far_a_replica_is_behind_is_read_as_postgresql_tells_it(database_url
     database.dispose()
 
 
-def test_the_disk_and_a_redis_that_is_not_there(service: House, tmp_path: Path):
+def test_the_disk(service: House):
     found = told(service)
     assert 0 < found["allo_disk_free_bytes"] < found["allo_disk_bytes"]
-    assert redis_answers(f"unix://{tmp_path / 'no.sock'}") is False
-
-
-def test_a_redis_that_is_there(redis_url: str):
-    assert redis_answers(redis_url) is True
 
 
 # ---------------------------------------------------------------- our certificate

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
-
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -17,8 +14,8 @@ from sqlalchemy import select, update
 
 import config
 
+from jobs import signs as worker_signs
 from jobs import tasks
-from jobs.signs import WorkerSigns
 from models.admission.arrivals import web_load
 from models.operations import processes
 from models.operations.processes import measure, process
@@ -26,7 +23,6 @@ from services.health.process_counts import (
     CERTIFICATE,
     FRESH,
     GAUGES,
-    JobCounts,
     ProcessSigns,
     put_gauge,
 )
@@ -45,6 +41,7 @@ from services.supervision.alerts import apply
 from tests.operations.machines import Machines
 from tests.support.house import House, house
 from tests.support.rows import clock_of, rows_of
+from tests.support.until import wait_for
 from tools.launcher.environment import inherited
 from web.marks import public
 
@@ -247,18 +244,6 @@ def test_what_could_not_be_handed_on_is_handed_on_the_next_time(
     assert lines(made, "allo_promises_total") == {'{process="worker"}': 2.0}
 
 
-def test_a_work_horse_hands_on_what_its_job_counted_and_not_what_it_was_forked_with(
-    made: House, registry: CollectorRegistry
-):
-    count = Counter("allo_promises_total", "…", registry=registry)
-    count.inc(100)
-    job = JobCounts(made.store, WORKER, registry)
-    count.inc()
-    job.hand_on()
-    job.hand_on()
-    assert lines(made, "allo_promises_total") == {'{process="worker"}': 1.0}
-
-
 def test_the_web_still_tells_its_own_where_the_store_does_not_answer(
     made: House, monkeypatch: pytest.MonkeyPatch
 ):
@@ -352,93 +337,46 @@ def test_a_command_does_not_count_in_the_folder_of_the_web(
     assert ("PROMETHEUS_MULTIPROC_DIR" in inherited()) is not apart
 
 
-# ---------------------------------------------------------------- a worker that forks
+# ---------------------------------------------------------------- the signs of a worker
 
 
-class Signs:
-    """Signs that say whether the worker may fork meanwhile, and stop in the middle when asked."""
+class Away:
+    """Signs that cannot be given."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
-        self.begun, self.go_on = threading.Event(), threading.Event()
-        self.given = 0
+    tried = 0
 
     def __call__(self) -> int:
-        self.house.database.ping()
-        self.begun.set()
-        assert self.go_on.wait(10)
-        self.given += 1
-        return 0
-
-    def end(self) -> None:
-        self.given += 1
-
-
-def test_a_worker_forks_between_two_signs_and_with_nothing_open(
-    made: House, monkeypatch: pytest.MonkeyPatch
-):
-    hooks: dict[str, Any] = {}
-    monkeypatch.setattr(os, "register_at_fork", lambda **given: hooks.update(given))
-    signs, database = Signs(made), made.database
-    worker = WorkerSigns(signs, database)  # type: ignore[arg-type]
-    worker.start()
-    assert signs.begun.wait(10)
-    forked = threading.Event()
-
-    def fork() -> None:
-        hooks["before"]()
-        # What a work-horse would inherit.
-        pools: list[Any] = [engine.pool for engine in database.engines]
-        if not any(pool.checkedin() for pool in pools):
-            forked.set()
-        hooks["after_in_parent"]()
-
-    forking = threading.Thread(target=fork)
-    forking.start()
-    assert not forked.is_set()
-    assert signs.given == 0
-    signs.go_on.set()
-    forking.join(10)
-    assert forked.is_set()
-    worker.end()
-    assert signs.given == 2
-
-
-def test_a_sign_that_cannot_be_given_does_not_end_the_worker(made: House):
-    class Away(Signs):
-        def __call__(self) -> int:
-            self.begun.set()
-            raise ConnectionError
-
-    signs = Away(made)
-    worker = WorkerSigns(signs, made.database)  # type: ignore[arg-type]
-    worker.give()
-    worker.give()
-    assert signs.given == 0
-
-
-class Counts:
-    """Counts that are handed on in vain."""
-
-    handed = 0
-
-    def hand_on(self) -> None:
-        self.handed += 1
+        self.tried += 1
         raise ConnectionError
 
+    def end(self) -> None:
+        self()
 
-def test_a_job_hands_on_what_it_counted_whatever_came_of_it(
-    made: House, monkeypatch: pytest.MonkeyPatch
-):
+
+def test_a_sign_that_cannot_be_given_does_not_end_the_worker(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(worker_signs, "SIGN_EVERY", 0.001)
+    away: Any = Away()
+    with worker_signs.given_beside(away):
+        wait_for(lambda: away.tried > 2, "it is tried again")
+        tried = away.tried
+    assert away.tried > tried
+
+
+def test_a_worker_gives_signs_and_says_when_it_ends(made: House):
+    with worker_signs.given_beside(ProcessSigns(made.store, WORKER, "m1", CollectorRegistry())):
+        wait_for(lambda: known(made, WORKER) == (0.0, 1, 0), "it gives a sign")
+    assert known(made, WORKER) == (0.0, 0, 0)
+
+
+def test_a_job_is_counted_whatever_came_of_it(made: House, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(tasks, "_ports", [])
-    before, counts = lines(made, "allo_jobs_total"), Counts()
-    ports: Any = tasks.Ports(made.store, None, counts=lambda: counts)  # type: ignore[arg-type, return-value]
+    before = lines(made, "allo_jobs_total")
+    ports: Any = tasks.Ports(made.store, None)  # type: ignore[arg-type]
     tasks.give(ports)
     assert tasks.deliver() == 0
     tasks.give(replace(ports, store=None))
     with pytest.raises(AttributeError):
         tasks.deliver()
-    assert counts.handed == 2
     after = lines(made, "allo_jobs_total")
     grown = {name: after[name] - before.get(name, 0) for name in after}
     assert grown == {'{result="done"}': 1, '{result="failed"}': 1}

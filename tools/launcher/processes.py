@@ -111,7 +111,7 @@ class Launched(Process):  # type: ignore[misc]
 
     honcho waits for the end of the output, which a killed granian's workers would hold open while
     they go on serving the port; here the end of the process counts, and what is left in its group
-    is killed. An RQ work-horse has a group of its own and may finish its job.
+    is killed.
     """
 
     def launch(self, events: queue.SimpleQueue[Any]) -> int:
