@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import click
 
-from services.health.findings import Level
+from services.findings import Level
 from services.health.french_rules import findings, rules
 
 

@@ -12,12 +12,15 @@ import click
 
 from commands import operator
 from commands.terminal import refusals
+from services.findings import Finding, Level
 from services.ports import ProviderAccount
 from services.setup import provider_account
-from services.setup.provider_account import AccountRefused, Change, Finding, Level, Wanted
+from services.setup.provider_account import AccountRefused, Change, Wanted
 from services.store import Store
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
+# What is missing makes the command fail; a note is for knowing.
+_WORDS: Final = {Level.GOOD: "ok", Level.WARNING: "note", Level.BAD: "missing"}
 
 
 def make(
@@ -101,7 +104,7 @@ def _tell(found: Iterable[Finding]) -> None:
 
 def _line(one: Finding) -> str:
     remedy = f" {one.remedy}." if one.remedy else ""
-    return f"{one.level:<8}{one.sentence}{remedy}"
+    return f"{_WORDS[one.level]:<8}{one.says}{remedy}"
 
 
 def _change(one: Change) -> str:
@@ -110,7 +113,7 @@ def _change(one: Change) -> str:
 
 def _end(found: Iterable[Finding], told: str) -> None:
     """Raises click.ClickException where something is missing."""
-    missing = sum(finding.level is Level.MISSING for finding in found)
+    missing = sum(finding.level is Level.BAD for finding in found)
     if missing:
         things = "1 thing is missing" if missing == 1 else f"{missing} things are missing"
         raise click.ClickException(f"{things} at the provider")

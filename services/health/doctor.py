@@ -23,8 +23,8 @@ from models.operations import grants, health
 from models.operations.health import Connections, ToGive
 from services.backups import restore
 from services.campaign.campaign import Campaign
+from services.findings import Finding, Level, bad, good, warning
 from services.health import standbys
-from services.health.findings import Finding, Level, bad, good, warning
 from services.health.french_rules import of_sender
 from services.health.watch_processes import DISPATCHER, SCHEDULER, WORKER, all_kinds
 from services.keys.check_keys import WrongKeys, check_keys

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from services.health.findings import Finding, bad, good, warning
+from services.findings import Finding, bad, good, warning
 
 # Mainland and overseas, each of which has the ten digits of the plan behind it without their 0.
 _COUNTRIES: Final = ("+33", "+262", "+590", "+594", "+596")

@@ -10,7 +10,7 @@ from typing import Final
 
 from models.operations import standbys
 from models.operations.standbys import Replication
-from services.health.findings import Finding, good, warning
+from services.findings import Finding, good, warning
 from services.store import Store
 
 # Settings with which a commit waits for the disk of a standby, or for more than that.

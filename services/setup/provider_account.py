@@ -2,19 +2,19 @@
 
 Each finding is a sentence with its remedy, for an operator. What is set are the addresses of our
 numbers and nothing else: nothing is bought, released or removed, and an application or a trunk that
-somebody put there stays.
+was put there stays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import partial
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from services.accounts.staff import OPERATOR, record_act
+from services.findings import Finding, bad, good, warning
 from services.ports import (
     Busy,
     NoAnswer,
@@ -62,23 +62,6 @@ _NOT_ACTIVE: Final = {"20005", "10001"}
 _NO_RIGHT: Final = "70051"
 
 AccountT = TypeVar("AccountT")
-
-
-class Level(StrEnum):
-    """How a finding is: what is missing makes the command fail, a note is for knowing."""
-
-    GOOD = "ok"
-    NOTE = "note"
-    MISSING = "missing"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """`remedy` is empty where nothing is to be done."""
-
-    level: Level
-    sentence: str
-    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -170,13 +153,13 @@ def check(account: ProviderAccount, wanted: Wanted) -> list[Finding]:
     state = _asked(account.state)
     found = []
     if state.status == _ACTIVE:
-        found.append(_good("The account is active."))
+        found.append(good("The account is active."))
     else:
         remedy = "Ask the provider why, in its console"
-        found.append(_missing(f"The account is {state.status}, and carries no call.", remedy))
+        found.append(bad(f"The account is {state.status}, and carries no call.", remedy))
     if state.type == _TRIAL:
         found.append(
-            _missing(
+            bad(
                 "The account is on trial: it rings and texts verified numbers alone.",
                 "Upgrade it in the provider's console",
             )
@@ -254,7 +237,7 @@ def _refused(error: ProviderRefused) -> str:
 
 def _not_seen(error: Exception) -> Finding:
     sentence, _, remedy = sentence_of(error).partition(": ")
-    return _missing(f"Not everything could be looked at. {sentence}.", remedy)
+    return bad(f"Not everything could be looked at. {sentence}.", remedy)
 
 
 def _balance(account: ProviderAccount) -> Iterator[Finding]:
@@ -262,13 +245,13 @@ def _balance(account: ProviderAccount) -> Iterator[Finding]:
         left, currency = account.balance()
     except ProviderRefused:
         # Of a part of an account the provider tells none.
-        yield _note("The provider does not tell this account's balance.")
+        yield warning("The provider does not tell this account's balance.")
         return
     told = f"{left:.2f} {currency}"
     if left <= 0:
-        yield _missing(f"Nothing is left on the account: {told}.", "Pay in, or nothing leaves")
+        yield bad(f"Nothing is left on the account: {told}.", "Pay in, or nothing leaves")
     else:
-        yield _good(f"{told} are left on the account.")
+        yield good(f"{told} are left on the account.")
 
 
 # ---------------------------------------------------------------- numbers
@@ -277,20 +260,20 @@ def _balance(account: ProviderAccount) -> Iterator[Finding]:
 def _national(account: ProviderAccount, wanted: Wanted) -> Iterator[Finding]:
     number = wanted.national_number
     if not number.startswith("+"):
-        yield _note(
+        yield warning(
             f"The national number {number} is a short one, which its operator leads to a number of"
             " the account: look at that one in the provider's console."
         )
         return
     owned = account.number(number)
     if owned is None:
-        yield _missing(
+        yield bad(
             f"The national number {number} is not one of the account.",
             "Bring it there, or set NATIONAL_NUMBER to the one that it has",
         )
         return
     if not owned.voice:
-        yield _missing(f"The number {number} carries no voice.", "Choose a number that does")
+        yield bad(f"The number {number} carries no voice.", "Choose a number that does")
     yield from _elsewhere(owned, sms=False)
     yield from _leads(owned, wanted)
     yield from _fallback(wanted)
@@ -304,12 +287,12 @@ def _others(account: ProviderAccount, wanted: Wanted) -> Iterator[Finding]:
             yield from _elsewhere(owned, sms=False)
             yield from _leads(owned, wanted)
         elif number.startswith("+"):
-            yield _missing(
+            yield bad(
                 f"The number {number} of NUMBERS_FILE is none of the account that carries voice.",
                 "Bring it there, or take it out of the file",
             )
         else:
-            yield _note(f"The number {number} is a short one: see where it leads by hand.")
+            yield warning(f"The number {number} is a short one: see where it leads by hand.")
 
 
 def _elsewhere(owned: OwnedNumber, *, sms: bool) -> Iterator[Finding]:
@@ -321,7 +304,7 @@ def _elsewhere(owned: OwnedNumber, *, sms: bool) -> Iterator[Finding]:
     )
     for what, sid in takers:
         if sid:
-            yield _missing(
+            yield bad(
                 f"The {what} of {owned.number} go to {sid}, and not to the number's addresses.",
                 "Take it off the number in the provider's console: no command does",
             )
@@ -335,24 +318,22 @@ def _leads(owned: OwnedNumber, wanted: Wanted) -> Iterator[Finding]:
             continue
         is_set, is_method = owned.leads.get(name, ""), owned.leads.get(method, "")
         if not is_set:
-            yield _missing(f"{owned.number}: no address says where {_CALLED[name]}.", _CONNECT)
+            yield bad(f"{owned.number}: no address says where {_CALLED[name]}.", _CONNECT)
         elif is_set != needed[name]:
-            yield _missing(
+            yield bad(
                 f"{owned.number}: {_CALLED[name]} at {is_set}, and not at {needed[name]}.",
                 _CONNECT,
             )
         elif is_method != POST:
-            yield _missing(
-                f"{owned.number}: {_CALLED[name]} by {is_method}, and not by POST.", _CONNECT
-            )
+            yield bad(f"{owned.number}: {_CALLED[name]} by {is_method}, and not by POST.", _CONNECT)
         else:
-            yield _good(f"{owned.number}: {_CALLED[name]} at {is_set}.")
+            yield good(f"{owned.number}: {_CALLED[name]} at {is_set}.")
 
 
 def _fallback(wanted: Wanted) -> Iterator[Finding]:
     fallback = wanted.leads.get(VOICE_FALLBACK, "")
     if _origin(fallback) == _origin(wanted.public_base_url):
-        yield _note(
+        yield warning(
             "The fallback address is this service's own: when all of it is away, callers hear the"
             " provider's words. Put `flask deploy fallback` at another origin, and its address into"
             " VOICE_FALLBACK_URL."
@@ -369,21 +350,21 @@ def _sender(account: ProviderAccount, wanted: Wanted, *, trial: bool) -> Iterato
     if sender.startswith("+"):
         owned = account.number(sender)
         if owned is None or not owned.sms:
-            yield _missing(
+            yield bad(
                 f"SMS_SENDER {sender} is no number of the account that sends texts.",
                 "Set it to one that does, or to a name of 11 letters at most",
             )
         else:
-            yield _good(f"Texts come from {sender}.")
+            yield good(f"Texts come from {sender}.")
     elif sender.isdigit():
-        yield _note(f"Texts come from the short number {sender}: see that the account has it.")
+        yield warning(f"Texts come from the short number {sender}: see that the account has it.")
     elif trial:
-        yield _missing(
+        yield bad(
             f"SMS_SENDER {sender} is a name, and an account on trial sends none.",
             "Upgrade the account, or set SMS_SENDER to its number",
         )
     else:
-        yield _note(
+        yield warning(
             f"Texts come from the name {sender}: the provider tells by each text whether its"
             " network takes it; `flask provider check --text-to +33…` sends you one. Nobody can"
             " answer to a name."
@@ -399,11 +380,11 @@ def _replies_at(
     account: ProviderAccount, wanted: Wanted, number: str, name: str
 ) -> Iterator[Finding]:
     if not number.startswith("+"):
-        yield _note(f"Texts come in at the short number {number}: see where it leads by hand.")
+        yield warning(f"Texts come in at the short number {number}: see where it leads by hand.")
         return
     owned = account.number(number)
     if owned is None or not owned.sms:
-        yield _missing(
+        yield bad(
             f"{name} {number} is no number of the account that receives texts.",
             "Set it to one that does, or leave it empty",
         )
@@ -417,11 +398,11 @@ def _caller_id(account: ProviderAccount, wanted: Wanted) -> Iterator[Finding]:
     number = wanted.caller_id
     owned = account.number(number)
     if owned is not None and owned.voice:
-        yield _good(f"Calls out show {number}, a number of the account.")
+        yield good(f"Calls out show {number}, a number of the account.")
     elif account.is_verified(number):
-        yield _good(f"Calls out show {number}, which was verified.")
+        yield good(f"Calls out show {number}, which was verified.")
     else:
-        yield _missing(
+        yield bad(
             f"OUTBOUND_CALLER_ID {number} is neither a number of the account nor verified.",
             "Verify it in the provider's console, or set a number of the account",
         )
@@ -441,17 +422,17 @@ def _permissions(account: ProviderAccount, wanted: Wanted) -> Iterator[Finding]:
     remedy = "Open it under Voice, Geo permissions, in the provider's console"
     for region in told:
         if region not in may:
-            yield _missing(f"The account may not ring numbers of {region}.", remedy)
+            yield bad(f"The account may not ring numbers of {region}.", remedy)
     untold = [region for region in wanted.regions if region not in told]
     if may:
-        yield _good(f"The account may ring {', '.join(may)}.")
+        yield good(f"The account may ring {', '.join(may)}.")
     if untold:
-        yield _note(
+        yield warning(
             f"The provider has no permission of its own for {', '.join(untold)}: it goes with the"
             " region that shares its code."
         )
     if risky:
-        yield _note(
+        yield warning(
             f"Premium numbers or ranges of fraud may be rung in {', '.join(risky)}. The service"
             " rings none; close them, and nobody who steals the key can."
         )
@@ -461,30 +442,20 @@ def _queues(account: ProviderAccount) -> Iterator[Finding]:
     found = account.queues()
     if found:
         told = ", ".join(f"{name} ({most})" for name, most in sorted(found.items()))
-        yield _good(f"Queues of callers, and how many each takes: {told}.")
+        yield good(f"Queues of callers, and how many each takes: {told}.")
     else:
-        yield _note("There is no queue of callers yet: `flask dispatcher` makes them at its start.")
+        yield warning(
+            "There is no queue of callers yet: `flask dispatcher` makes them at its start."
+        )
 
 
 def _pace(wanted: Wanted) -> Finding:
     texts = wanted.texts_per_second
     paced = f"{texts:g} parts of texts" if texts else "as many texts as come"
-    return _note(
+    return warning(
         "The provider does not tell how much an account may begin in a second. Compare with its"
         f" console: CALLS_PER_SECOND, {wanted.calls_per_second:g}; the pace of texts, {paced}."
     )
-
-
-def _good(sentence: str) -> Finding:
-    return Finding(Level.GOOD, sentence)
-
-
-def _note(sentence: str) -> Finding:
-    return Finding(Level.NOTE, sentence)
-
-
-def _missing(sentence: str, remedy: str) -> Finding:
-    return Finding(Level.MISSING, sentence, remedy)
 
 
 # ---------------------------------------------------------------- trying
@@ -514,12 +485,12 @@ def try_text(
         except (ProviderRefused, Busy, NoAnswer) as error:
             return _not_seen(error)
         if state.status == _ARRIVED:
-            return _good(f"The text {sid} has arrived.")
+            return good(f"The text {sid} has arrived.")
         if state.status in _FAILED:
             return _not_sent(ProviderRefused(state.error_code or state.status, 400))
     if state.status == _LEFT:
-        return _note(f"The text {sid} has left, and its network tells no more: see if it came.")
-    return _missing(
+        return warning(f"The text {sid} has left, and its network tells no more: see if it came.")
+    return bad(
         f"The text {sid} is still {state.status or 'waiting'} at the provider.",
         "Look at its log in the provider's console",
     )
@@ -533,7 +504,7 @@ def record_try(store: Store, *, by: str) -> None:
 
 def _not_sent(error: Exception) -> Finding:
     sentence, _, remedy = sentence_of(error).partition(": ")
-    return _missing(f"The text did not arrive. {sentence}.", remedy[:1].upper() + remedy[1:])
+    return bad(f"The text did not arrive. {sentence}.", remedy[:1].upper() + remedy[1:])
 
 
 # ---------------------------------------------------------------- setting
@@ -545,12 +516,12 @@ def plan(account: ProviderAccount, wanted: Wanted) -> Plan:
     made = Plan()
     for number in wanted.numbers:
         if not number.startswith("+"):
-            made.hindered.append(_note(f"{number} is a short number: set it by hand."))
+            made.hindered.append(warning(f"{number} is a short number: set it by hand."))
             continue
         owned = _asked(partial(account.number, number))
         if owned is None:
             made.hindered.append(
-                _missing(f"{number} is not one of the account.", "Nothing is set for it")
+                bad(f"{number} is not one of the account.", "Nothing is set for it")
             )
             continue
         made.hindered.extend(_elsewhere(owned, sms=False) if wanted.is_called(number) else ())

@@ -27,8 +27,8 @@ from models.operations import backups
 from models.supervision import board, tallies
 from models.supervision.tallies import QUARTER
 from models.turn_days import Said
+from services.findings import Level
 from services.health import doctor
-from services.health.findings import Level
 from services.health.store_gauges import StoreCollector
 from services.privacy import days_of_turns
 from services.privacy.days_of_turns import AHEAD, DaysAhead, make_ahead

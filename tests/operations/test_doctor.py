@@ -21,9 +21,9 @@ from models.centres.tables import centre
 from models.crypto import Vault
 from models.migrations.schema import newest
 from models.operations.health import Connections, ToGive
+from services.findings import Finding, Level, good
 from services.health import doctor
 from services.health.doctor import Around, Check, Remembered, Whose
-from services.health.findings import Finding, Level, good
 from services.health.watch_processes import DISPATCHER, SCHEDULER, WORKER
 from services.keys.check_keys import check_keys
 from tests.support.house import CAMPAIGN, NOON, House, campaign_with, house, mornings

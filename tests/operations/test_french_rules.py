@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 import config
 
 from commands.legal import make
-from services.health.findings import Level
+from services.findings import Level
 from services.health.french_rules import forbidden_number, of_sender, rules
 from tests.operations.test_production_settings import FIT
 

@@ -16,8 +16,8 @@ from models.migrations.runner import NotMigrated, upgrade
 from models.migrations.schema import newest
 from models.operations import health
 from models.supervision import board
+from services.findings import Level
 from services.health import doctor
-from services.health.findings import Level
 from tests.support import parts
 from tests.support.house import House, a_mobile, mornings
 from tests.support.pgbouncer import running_pgbouncer, through

@@ -23,7 +23,8 @@ from exchange.account import Account, Permission
 from ivr.messenger import RedirectedHttpClient
 from ivr.provider import make_account, make_control
 from models.accounts.tables import staff_act
-from services.setup.provider_account import Level, try_text
+from services.findings import Level
+from services.setup.provider_account import try_text
 from tests.messages.conftest import INBOX
 from tests.support.house import BASE, MOBILE, House, house
 from tests.support.office import Provider
@@ -486,7 +487,7 @@ def test_what_is_refused_at_once_is_one_too(
 def test_one_that_stays_at_the_provider_is_said(provider: Provider, service: House, connected: Any):
     wanted = commands.register._wanted(make_parts(service.settings))
     found = try_text(make_account(service.settings), wanted, MOBILE, wait=lambda _: None)
-    assert (found.level, "is still queued" in found.sentence) == (Level.MISSING, True)
+    assert (found.level, "is still queued" in found.says) == (Level.BAD, True)
 
 
 def test_what_is_no_number_is_refused_before_anything_is_asked(service: House, account: Account):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from models.operations.standbys import Replication
-from services.health.findings import Level
+from services.findings import Level
 from services.health.standbys import FITS, check_standbys, judge
 from tests.support.house import House
 

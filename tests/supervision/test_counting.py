@@ -16,8 +16,8 @@ from models.supervision import tallies
 from models.supervision.tables import alert, tally
 from models.supervision.tallies import QUARTER
 from services.campaign.campaigns import Campaigns
+from services.findings import Level
 from services.health import doctor
-from services.health.findings import Level
 from services.supervision import counting, counts, kept_counts
 from services.supervision.counting import SETTLED_AFTER
 from services.supervision.counts import SpanCounts, day_before, day_begins, quarter_of

@@ -1,4 +1,4 @@
-"""What a look at the installation finds: how grave, a sentence, and what to do."""
+"""A look at the installation or at the provider's account: how grave, a sentence, what to do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Level(Enum):
-    """`WARNING`: something is lacking, and callers are booked all the same."""
+    """`WARNING`: something is lacking or to be known, and callers are booked all the same."""
 
     GOOD = "good"
     WARNING = "warning"
@@ -16,7 +16,7 @@ class Level(Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One sentence, and for what is not good another one: what to do."""
+    """One sentence, and for what is bad another one: what to do."""
 
     level: Level
     says: str
@@ -28,11 +28,11 @@ def good(says: str) -> Finding:
     return Finding(Level.GOOD, says)
 
 
-def warning(says: str, remedy: str) -> Finding:
+def warning(says: str, remedy: str = "") -> Finding:
     """Callers are booked all the same."""
     return Finding(Level.WARNING, says, remedy)
 
 
 def bad(says: str, remedy: str) -> Finding:
-    """Nobody should be sent here."""
+    """Callers should not be sent here: they would not be served."""
     return Finding(Level.BAD, says, remedy)
