@@ -176,7 +176,7 @@ def of_no_place(town: str = "Vitré") -> Iterator[tuple[str, Made]]:
 
 
 def table() -> str:
-    """Each text of one appointment or of both in French, with the parts that it takes.
+    """Each text of one appointment in French, with the parts that it takes.
 
     Its beginning is left out; place and number to ring are [lieu] and [numéro]. Where English takes
     other parts, both are told.
@@ -185,7 +185,7 @@ def table() -> str:
     number = "09 74 75 00 01"
     rows = {}
     for key, make in (*of_place(HALL), *of_no_place()):
-        if key.endswith(("_apart", "_first", "_second", "_part", "_one")):
+        if key.endswith(("_both", "_apart", "_first", "_second", "_part", "_one")):
             continue
         french, english = make(load("fr")), make(load("en"))
         taken = "/".join(dict.fromkeys(str(parts(text)) for text in (french, english)))
