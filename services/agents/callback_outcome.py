@@ -101,9 +101,9 @@ def _before_talk(
     if outcome not in BEFORE_TALK and (outcome not in _TRY or not tries):
         return _Closed("not_rung")
     commands = []
-    for one in tries:
-        legs.move(connection, store.clock, one.id, "ended", outcome=_TRY.get(outcome, outcome))
-        commands.append(connect_agent.hang_up_leg(connection, store, one))
+    for leg in tries:
+        legs.move(connection, store.clock, leg.id, "ended", outcome=_TRY.get(outcome, outcome))
+        commands.append(connect_agent.hang_up_leg(connection, store, leg))
     if outcome in _TRY:
         message = call_back.missed(connection, store, entry, _TRY[outcome])
         return _Closed(commands=tuple(commands), message_id=message)

@@ -152,7 +152,7 @@ def possible(connection: Connection, store: Store, call_id: str) -> tuple[str, .
     known = newest.body.session if newest and newest.body else "{}"
     session = Session.from_json(known)
     return tuple(
-        step for step in STEPS if all(getattr(session, one) for one in _NEEDS.get(step, ()))
+        step for step in STEPS if all(getattr(session, need) for need in _NEEDS.get(step, ()))
     )
 
 

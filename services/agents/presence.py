@@ -85,7 +85,7 @@ class Current:
     def heard_by(self) -> tuple[tuple[str, str], ...]:
         """Supervisors in the conversation: their id, and listen, whisper or join."""
         there = (leg for leg in self.legs if leg.kind == "supervisor" and leg.state == "joined")
-        return tuple((one.staff_id or "", one.mode) for one in there)
+        return tuple((agent.staff_id or "", agent.mode) for agent in there)
 
 
 def ready(store: Store, staff_id: str, *, voice: str = "") -> CommandResult:

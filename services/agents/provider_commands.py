@@ -101,7 +101,7 @@ def carry_out_all(
 ) -> CommandResult:
     """Do several commands, in order, right after the commit that stored them."""
     asked = tuple(ids)
-    results = [carry_out(store, control, one) for one in asked]
+    results = [carry_out(store, control, command) for command in asked]
     if Result.FAILED in results:
         with store.database.statement() as connection:
             codes = stored_commands.error_codes(connection, asked)
@@ -276,7 +276,7 @@ def _ring(task: _Task) -> None:
             wait = take_permit(store, control.calls_per_second)
         if wait:
             raise Busy("rate", wait)
-        path, status_path = (f"{one}?leg={leg.id}" for one in RING_PATHS[task.kind])
+        path, status_path = (f"{route}?leg={leg.id}" for route in RING_PATHS[task.kind])
         sid = control.ring(
             leg.to,
             path,

@@ -99,7 +99,7 @@ def _waiting(
             )
             for level in group
         ]
-        for group in {one.levels for one in free}
+        for group in {agent.levels for agent in free}
         if group
     }
 
@@ -123,10 +123,10 @@ def pairs(
     left, found = list(free), []
     for place in range(max(map(len, waiting), default=0)):
         for entry in sorted(line.values(), key=lambda one: (one.joined_at, one.id)):
-            for one in left:
-                if entry.id in theirs.get((one.levels, place), ()):
-                    found.append((entry, one))
-                    left.remove(one)
+            for agent in left:
+                if entry.id in theirs.get((agent.levels, place), ()):
+                    found.append((entry, agent))
+                    left.remove(agent)
                     del line[entry.id]
                     break
     return found

@@ -89,7 +89,7 @@ class WriteStruggling:
             found = struggling(connection, store)
         with store.database.transaction() as connection:
             snapshots.put(
-                connection, store.clock, NAME, {"calls": [_written(one) for one in found]}
+                connection, store.clock, NAME, {"calls": [_written(caller) for caller in found]}
             )
         return len(found)
 
@@ -119,8 +119,8 @@ def _judged(turns: list[TroubledTurn]) -> Struggling | None:
         # Nothing was ever pressed or said: there may be no person on the line.
         return None
     trouble = list(takewhile(lambda one: one.outcome in {*WRONG, REPEATED}, turns))
-    wrong = sum(one.outcome in WRONG for one in trouble)
-    repeats = sum(one.outcome == REPEATED for one in trouble)
+    wrong = sum(turn.outcome in WRONG for turn in trouble)
+    repeats = sum(turn.outcome == REPEATED for turn in trouble)
     if wrong >= FAILURES:
         why = "misses"
     elif newest.outcome == "silent":

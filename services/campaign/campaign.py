@@ -242,8 +242,8 @@ def are_together(one: Campaign, other: Campaign) -> bool:
 def places_of(campaigns: Collection[Campaign]) -> str:
     """Whether campaigns that are done together take ONE_PLACE or TWO_PLACES."""
     apart = any(
-        one.together_in == TWO_PLACES and other.service in one.together
-        for one in campaigns
+        first.together_in == TWO_PLACES and other.service in first.together
+        for first in campaigns
         for other in campaigns
     )
     return TWO_PLACES if apart else ONE_PLACE

@@ -210,11 +210,11 @@ class Campaigns:
 
     def of_services(self) -> tuple[Campaign, ...]:
         """Those of named services, which share their places: open or not."""
-        return tuple(one for one in self.all() if one.service)
+        return tuple(campaign for campaign in self.all() if campaign.service)
 
     def by_name(self, name: str) -> Campaign | None:
         """A campaign by the name that bookings keep; None where there is none (any more)."""
-        return next((one for one in self.all() if one.name == name), None)
+        return next((campaign for campaign in self.all() if campaign.name == name), None)
 
     def all(self) -> tuple[Campaign, ...]:
         """All of them, in the order in which they open."""
@@ -281,7 +281,7 @@ class _Files:
         if problems:
             log.warning("campaigns kept", problems=problems)
         else:
-            log.info("campaigns read", names=sorted(one.name for one in self._files.values()))
+            log.info("campaigns read", names=sorted(file.name for file in self._files.values()))
         return self.campaigns
 
     def _read(self, seen: _Seen) -> tuple[Mapping[Path, Campaign], list[str]]:

@@ -471,5 +471,5 @@ def _last_line(source: dict[str, Any], lines: dict[Entry, int]) -> int:
 
 def _is_table(value: object) -> bool:
     return isinstance(value, dict) or (
-        isinstance(value, list) and any(isinstance(one, dict) for one in value)
+        isinstance(value, list) and any(isinstance(entry, dict) for entry in value)
     )

@@ -36,7 +36,7 @@ def lines_of(text: str) -> dict[Entry, int]:
 def line_of(lines: Mapping[Entry, int], entry: Entry) -> int | None:
     """The line of an entry, or of the nearest thing around it; None where there is none."""
     around = (entry[:length] for length in range(len(entry), 0, -1))
-    return next((lines[one] for one in around if one in lines), None)
+    return next((lines[key] for key in around if key in lines), None)
 
 
 class _Scanner:

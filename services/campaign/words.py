@@ -61,9 +61,9 @@ def read(folder: Path) -> Words:
     if missing:
         raise BadCampaign(
             *(
-                f"{folder / one}.toml: there is no such file, and callers may choose this language;"
+                f"{folder / tag}.toml: there is no such file, and callers may choose this language;"
                 f" copy {folder / COUNTRY_LANGUAGE}.toml there and write it in that language"
-                for one in missing
+                for tag in missing
             )
         )
     return words
@@ -163,7 +163,7 @@ def _placeholders(path: Path, where: str) -> list[str]:
             found = found[int(place["number"])]
     except (OSError, ValueError, KeyError, IndexError, TypeError):
         return []
-    return [one["name"].lower() for one in PLACEHOLDER.finditer(str(found))]
+    return [match["name"].lower() for match in PLACEHOLDER.finditer(str(found))]
 
 
 def _unheard(words: Words) -> Iterator[Mistake]:

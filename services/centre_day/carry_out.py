@@ -171,15 +171,15 @@ class CarryOut:
                     for booking_id, place_id in here
                     if operations.holds_id(people.from_places, place_id)
                 )
-                new = [one for one in found if one not in set(listed)]
+                new = [booking_id for booking_id in found if booking_id not in set(listed)]
                 if new:
                     current.details["bookings"] = listed + new
                     operations.save_details(connection, current)
             if people.undo:
                 # The others were brought back before, or have what became of them written down.
-                todo = [one for one in found if one not in fates]
+                todo = [booking_id for booking_id in found if booking_id not in fates]
             else:
-                todo = [one for one in (*listed, *new) if one not in fates]
+                todo = [booking_id for booking_id in (*listed, *new) if booking_id not in fates]
             if not todo:
                 return fates
             with watch("bookings", len(todo)) as progress:
@@ -246,8 +246,8 @@ class CarryOut:
         for start in range(0, len(ids), BATCH_PLACES):
             some = ids[start : start + BATCH_PLACES]
             left += sorted(set(some) - set(write(some, wait=False)))
-        for one in left:
-            write([one], wait=True)
+        for place_id in left:
+            write([place_id], wait=True)
 
 
 def centre_of(connection: Connection, centre_id: str, *, lock: bool = False) -> CentreState:

@@ -191,7 +191,7 @@ class CentreLife:
                     f"centre {centre_id} ({centre.name}) is booked at its partner: "
                     "the hour is to be moved there"
                 )
-            before, after = (moment_of(centre, day, one) for one in (start, to))
+            before, after = (moment_of(centre, day, hour) for hour in (start, to))
             span = (before, before + MOMENT)
             wants = {"from": before.isoformat(), "to": after.isoformat()}
             asked = _Asked(connection, OperationKind.HOUR, centre, span, wish, wants)
@@ -257,7 +257,7 @@ class CentreLife:
                 begun = self._unfinished(asked) or self._begin(asked)
             if begun.id not in going_on:
                 going_on.append(begun.id)
-        return [self._carried.carry_out(one, wish.watch) for one in going_on]
+        return [self._carried.carry_out(operation_id, wish.watch) for operation_id in going_on]
 
     def came_back(self) -> list[Operation]:
         """Closings by imports of centres that a newer file opened again: they are still in force.
@@ -315,7 +315,7 @@ class CentreLife:
 
     def _is_unsettled(self, connection: Connection, centre_id: str) -> bool:
         found = operations.unsettled(connection, self.store.clock)
-        return any(one.id == centre_id for one in found)
+        return any(unsettled.id == centre_id for unsettled in found)
 
     def _ahead(self, centre: CentreState, first: date, last: date) -> Span:
         """The days by the centre's calendar, without what is past."""
@@ -332,7 +332,7 @@ class CentreLife:
         """Places that are not blocked, booked ones too."""
         slots = operations.slots_in(asked.connection, asked.centre.id, *asked.span)
         found = operations.places_of(asked.connection, self.store.clock, slots)
-        return [one for one in found if not one.blocked]
+        return [place for place in found if not place.blocked]
 
     def _no_closed_day(self, connection: Connection, centre_id: str, span: Span) -> None:
         for operation in operations.in_force(connection, centre_id=centre_id):
@@ -360,12 +360,12 @@ class CentreLife:
         return None
 
     def _begin(self, asked: _Asked, **more: Any) -> Operation:
-        for one in operations.in_force(asked.connection, centre_id=asked.centre.id):
-            if one.details.get("undoing") and touches(one, [asked.span]):
-                raise LifeRefused(f"operation {one.id} is just being undone: finish that first")
+        for other in operations.in_force(asked.connection, centre_id=asked.centre.id):
+            if other.details.get("undoing") and touches(other, [asked.span]):
+                raise LifeRefused(f"operation {other.id} is just being undone: finish that first")
         details = {
             "wants": asked.wants,
-            "span": [one.isoformat() for one in asked.span],
+            "span": [moment.isoformat() for moment in asked.span],
             "blocked": [],
             "opened": [],
             "bookings": [],

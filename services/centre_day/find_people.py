@@ -155,9 +155,9 @@ def _found(connection: Connection, at: AtCentre, wanted: Wanted) -> list[Comes]:
 def _at_hour(connection: Connection, at: AtCentre, hour: str, minute: str | None) -> FoundPeople:
     starts = f"{int(hour):02d}:{minute or ''}"
     people = [
-        one
-        for one in attendance.day(connection, at.store.vault, at.day.centre.id, at.day.window)
-        if f"{one.start_at.astimezone(at.day.zone):%H:%M}".startswith(starts)
+        person
+        for person in attendance.day(connection, at.store.vault, at.day.centre.id, at.day.window)
+        if f"{person.start_at.astimezone(at.day.zone):%H:%M}".startswith(starts)
     ]
     return _told(connection, at, FoundBy.HOUR, FoundPeople(_word_for(people), people))
 
@@ -236,9 +236,9 @@ def _check_in(connection: Connection, at: AtCentre, booking_id: str, dose: int) 
         elif made.given:
             word = FindWord.GIVEN_AWAY
     person = next(
-        one
-        for one in attendance.day(connection, at.store.vault, at.day.centre.id, at.day.window)
-        if (one.booking_id, one.dose) == (booking_id, dose)
+        booked
+        for booked in attendance.day(connection, at.store.vault, at.day.centre.id, at.day.window)
+        if (booked.booking_id, booked.dose) == (booking_id, dose)
     )
     values["start"] = person.start_at
     if person.noted_at is not None:

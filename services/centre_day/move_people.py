@@ -153,7 +153,7 @@ class MovePeople:
         And where two services are done in two places, which an agent puts together again.
         """
         known = [self.campaigns.by_name(name) for name in file.campaigns]
-        campaigns = [one for one in known if one is not None]
+        campaigns = [campaign for campaign in known if campaign is not None]
         if len(campaigns) < len(known) or (file.of_several and len(file.live) > 1):
             return None
         return Work(connection, self.store, campaigns[0], tuple(campaigns[1:]))
@@ -296,7 +296,7 @@ class MovePeople:
             "version": version,
             "from": [_where(before[dose]) for dose in sorted(to)],
             "to": [[dose, *to[dose][:2], to[dose][2].isoformat()] for dose in sorted(to)],
-            "doses": [change_to_json(one) for one in doses],
+            "doses": [change_to_json(change) for change in doses],
         }
         far: dict[str, Any] = {}
         if fate is MoveOutcome.FAR:
@@ -323,7 +323,7 @@ class MovePeople:
         details = {
             "version": file.version,
             "case": case_id,
-            "from": [_where(one) for one in goes.values()],
+            "from": [_where(place) for place in goes.values()],
         }
         self._note(connection, file.id, "case", MoveOutcome.CASE, details)
         told = {"what": "case", "case": case_id, "goes": list(goes)}

@@ -65,7 +65,7 @@ class Stock:
                 yield slot
 
     def take(self, plan: Plan) -> None:
-        self._taken.update(one.slot_id for one in plan.values())
+        self._taken.update(slot.slot_id for slot in plan.values())
 
     def is_gone(self, slot_id: int) -> None:
         """A person was quicker: nothing is free there any more."""
@@ -170,15 +170,15 @@ class OtherPlaces:
             key=lambda one: abs(one.start_at - first_was.start_at),
         )
         by_day: dict[date, list[CentreFreeSlot]] = {}
-        for one in free:
-            by_day.setdefault(self._day(one.start_at), []).append(one)
+        for free_slot in free:
+            by_day.setdefault(self._day(free_slot.start_at), []).append(free_slot)
         least, most = self.work.campaign.second_after_days
         for first in firsts:
             day = self._day(first.start_at)
             seconds = [
-                one
+                slot
                 for days in range(least, most + 1)
-                for one in by_day.get(day + timedelta(days=days), ())
+                for slot in by_day.get(day + timedelta(days=days), ())
             ]
             if seconds:
                 return {
@@ -198,12 +198,12 @@ class OtherPlaces:
         day = self._day(was.start_at)
         monday = day - timedelta(days=day.weekday())
         begins, ends = (
-            datetime.combine(one, time.min, tzinfo=self.zone)
-            for one in (monday, monday + timedelta(days=7))
+            datetime.combine(midnight, time.min, tzinfo=self.zone)
+            for midnight in (monday, monday + timedelta(days=7))
         )
-        for one in free:
-            if one.start_at >= earliest and (begins <= one.start_at < ends) is same_week:
-                yield one
+        for slot in free:
+            if slot.start_at >= earliest and (begins <= slot.start_at < ends) is same_week:
+                yield slot
 
     def _as_old(self, was: BookedAppointment) -> datetime:
         """From when the person is as old as on the day booked: age is what let them book."""

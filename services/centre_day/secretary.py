@@ -156,8 +156,8 @@ def day_of(centre: CentreState, day: date) -> CentreDay:
     """A day of a centre, from midnight to midnight by its own clock."""
     zone = ZoneInfo(centre.time_zone)
     first, end = (
-        datetime.combine(one, time.min, tzinfo=zone).astimezone(UTC)
-        for one in (day, day + timedelta(days=1))
+        datetime.combine(midnight, time.min, tzinfo=zone).astimezone(UTC)
+        for midnight in (day, day + timedelta(days=1))
     )
     return CentreDay(centre, day, (first, end))
 
@@ -198,11 +198,11 @@ def read_day(at: AtCentre) -> Whole:
             slots.counts(connection, store.clock, centre_id, window),
             being_rung(connection, at) if is_today else [],
             [
-                one
-                for one in operations.newest(
+                operation
+                for operation in operations.newest(
                     connection, store.vault, limit=NEWEST, centre_id=centre_id
                 )
-                if one.kind == DAY_CLOSED and one.undone_at is None
+                if operation.kind == DAY_CLOSED and operation.undone_at is None
             ],
         )
 
@@ -383,7 +383,7 @@ def _hold_extra(connection: Connection, at: AtCentre, allocator: Allocate) -> He
     found = slots.counts(connection, clock, at.day.centre.id, at.day.window)
     if not found:
         return None
-    begun = [one for one in found if one.start_at <= clock.now()]
+    begun = [start for start in found if start.start_at <= clock.now()]
     hour = begun[-1] if begun else found[0]
     operations.add_places(connection, hour.slot_id, 1)
     at.record(connection, EXTRA, slot=hour.slot_id)
@@ -520,16 +520,16 @@ def being_rung(connection: Connection, at: AtCentre) -> list[NextToRing]:
     """Whom this centre is ringing now; that their numbers are looked at is written down."""
     store = at.store
     found = attendance.rung(connection, store.clock, at.day.centre.id, at.day.window)
-    acts = staff.newest_acts(connection, RUNG, [one.entry_id for one in found]) if found else {}
+    acts = staff.newest_acts(connection, RUNG, [call.entry_id for call in found]) if found else {}
     told = []
-    for one in found:
-        entry = waiting.load(connection, store.vault, one.entry_id)
-        if entry is None or one.entry_id not in acts:
+    for call in found:
+        entry = waiting.load(connection, store.vault, call.entry_id)
+        if entry is None or call.entry_id not in acts:
             continue
-        by = acts[one.entry_id].act.staff_id
+        by = acts[call.entry_id].act.staff_id
         if by != at.who.id:
             at.record(connection, "waiting_read", entry.id)
-        told.append(NextToRing(entry.id, entry.born, entry.number, one.start_at, one.until, by))
+        told.append(NextToRing(entry.id, entry.born, entry.number, call.start_at, call.until, by))
     return told
 
 
@@ -544,7 +544,7 @@ def answered(
     store, service = at.store, at.service
     entry = waiting.load(connection, store.vault, entry_id, lock=True)
     here = attendance.rung(connection, store.clock, at.day.centre.id, at.day.window)
-    if entry is None or entry_id not in {one.entry_id for one in here}:
+    if entry is None or entry_id not in {call.entry_id for call in here}:
         return None
     campaign = service.campaigns.by_name(entry.campaign) or service.campaign
     work = Work(connection, store, campaign, others=service.campaigns.of_services())

@@ -60,7 +60,7 @@ def open_hours(at: AtCentre, hours: DayHours, every: int, capacity: int) -> Open
     interval = (f"{span[0]:%H:%M}", f"{span[1]:%H:%M}")
     now = store.clock.now()
     found = day_starts((interval,), day.day, day.centre.time_zone, every)
-    starts = [one for one in found if one > now]
+    starts = [start for start in found if start > now]
     if not starts or len(starts) > _MOST_SLOTS:
         raise HoursRefused("past" if found and not starts else "figures")
     wanted = slots.SlotsToOpen(day.centre.id, starts, capacity)

@@ -299,7 +299,7 @@ def to_be_taken(
         raise TakeRefused(
             f"there is no open centre {where}: `flask centres import FILE` takes in a directory"
         )
-    return [TakeWish(one, terms, line) for one in found]
+    return [TakeWish(state, terms, line) for state in found]
 
 
 # ---------------------------------------------------------------- what an operator does
@@ -342,9 +342,9 @@ class TakeCentres:
             return
         with self._store.database.statement() as connection:
             blocked = operations.in_force(connection, kinds=(OperationKind.NOT_OURS,))
-        for one in reversed(blocked):
-            if one.centre_id in mine:
-                self._life.undo(one.id, OperationRequest(""))
+        for operation in reversed(blocked):
+            if operation.centre_id in mine:
+                self._life.undo(operation.id, OperationRequest(""))
 
     def give(self, centre_ids: Sequence[str], *, dry_run: bool = False) -> GiveReport:
         """Let centres be booked again as the directory says; no person may be booked there."""

@@ -213,7 +213,7 @@ def _chosen(
         raise not_offered
     found = [places[place] for place in person.places]
     where = centre_states(connection, [found[0].centre_id]).get(found[0].centre_id)
-    if where is None or not where.bookable or any(one.centre_id != where.id for one in found):
+    if where is None or not where.bookable or any(hold.centre_id != where.id for hold in found):
         raise not_offered
     if len(found) > 1:
         zone = ZoneInfo(where.time_zone)

@@ -137,7 +137,7 @@ def read_caller_profile(
     connection: Connection, store: Store, entry: QueueEntry, *, desk_holder: str = ""
 ) -> CallerProfile:
     """The file of an entry of the line. Whoever shows it writes down that it was read."""
-    calls = list(dict.fromkeys(one for one in (entry.origin_call_id, entry.call_id) if one))
+    calls = list(dict.fromkeys(call for call in (entry.origin_call_id, entry.call_id) if call))
     turns = [turn for call in calls for turn in rows.turns_of(connection, store.vault, call)]
     session = session_of(turns)
     known = _given(entry.known, session)
@@ -211,7 +211,7 @@ def _written(step: str, said: str) -> str:
 
 
 def _at(name: str, town: str) -> str:
-    return ", ".join(one for one in (name, town) if one)
+    return ", ".join(part for part in (name, town) if part)
 
 
 def _given(remembered: Mapping[str, Any], session: Session | None) -> CallerDetails:
@@ -294,8 +294,8 @@ class _Known:
         until = {held_place.slot_id: held_place.until for held_place in held}
         chosen = chosen_places(session)
         return tuple(
-            OfferHeard(one, chosen=one.place_id in chosen[:1], until=until.get(one.slot_id))
-            for one in found.values()
+            OfferHeard(offer, chosen=offer.place_id in chosen[:1], until=until.get(offer.slot_id))
+            for offer in found.values()
         )
 
     def bookings(self) -> tuple[FoundBooking, ...]:
@@ -307,17 +307,17 @@ class _Known:
         ids += draft_of(self.entry).get(BOOKED, [])
         if self.session is not None and self.session.mine is not None:
             ids.append(self.session.mine.id)
-        found = [read_booking(self.connection, self.store, one) for one in dict.fromkeys(ids)]
+        found = [read_booking(self.connection, self.store, id_) for id_ in dict.fromkeys(ids)]
         # In the place of a stand-in, the booking that there is.
         real = [
-            behind(self.connection, self.store, one.file) if one.file.is_stand_in else one.file.id
-            for one in found
-            if one is not None
+            behind(self.connection, self.store, hit.file) if hit.file.is_stand_in else hit.file.id
+            for hit in found
+            if hit is not None
         ]
-        known = {one.file.id: one for one in found if one is not None}
+        known = {hit.file.id: hit for hit in found if hit is not None}
         files = (
-            known.get(one) or read_booking(self.connection, self.store, one)
-            for one in dict.fromkeys(filter(None, real))
+            known.get(id_) or read_booking(self.connection, self.store, id_)
+            for id_ in dict.fromkeys(filter(None, real))
         )
         return tuple(file for file in files if file is not None)
 

@@ -81,9 +81,9 @@ def waiting(connection: Connection, store: Store) -> Cases:
 
 
 def _open(connection: Connection, found: Sequence[Case]) -> list[Open]:
-    acts = staff_rows.newest_acts(connection, RUNG, [one.id for one in found])
+    acts = staff_rows.newest_acts(connection, RUNG, [case.id for case in found])
     names = staff_rows.names_of(connection, {act.act.staff_id for act in acts.values()})
-    return [_shown(one, acts.get(one.id), names) for one in found]
+    return [_shown(case, acts.get(case.id), names) for case in found]
 
 
 def _shown(case: Case, rung: RecordedAct | None, names: Mapping[str, str]) -> Open:

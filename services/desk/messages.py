@@ -66,7 +66,7 @@ class BookingMessages:
     @property
     def open(self) -> int:
         """How many did not come to their person."""
-        return sum(one.open for one in self.shown)
+        return sum(entry.open for entry in self.shown)
 
 
 def told(
@@ -83,16 +83,16 @@ def told(
     file = found.file
     there = messages.read(asked or ask_told(connection, file.id))
     now = store.clock.now()
-    followed = {one.follows: one for one in there if one.follows}
+    followed = {entry.follows: entry for entry in there if entry.follows}
     shown = [
-        _shown(one, now, followed)
-        for one in there
-        if not (one.kind == outbox.FOLLOW_UP and one.way is None and one.state in _LOOKED)
+        _shown(entry, now, followed)
+        for entry in there
+        if not (entry.kind == outbox.FOLLOW_UP and entry.way is None and entry.state in _LOOKED)
     ]
     # Newest first, and what did not arrive before all else.
     shown.sort(key=lambda one: (one.open, one.at), reverse=True)
     zones = {centre.id: centre.time_zone for centre in found.centres.values()}
-    texted = any(one.topic in messages.CONFIRMATIONS and one.kind != MAIL for one in there)
+    texted = any(entry.topic in messages.CONFIRMATIONS and entry.kind != MAIL for entry in there)
     ahead = ahead_of(service.campaigns.by_name, file, zones, now, texted=texted)
     return BookingMessages(tuple(shown), tuple(ahead))
 

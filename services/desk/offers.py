@@ -163,8 +163,8 @@ class DeskWork:
     @property
     def campaigns(self) -> tuple[Campaign, ...]:
         """All of which the same appointment is; there is at least one."""
-        known = (self.service.campaigns.by_name(one) for one in self.wanted)
-        found = tuple(for_desks(one) for one in known if one is not None)
+        known = (self.service.campaigns.by_name(name) for name in self.wanted)
+        found = tuple(for_desks(campaign) for campaign in known if campaign is not None)
         return found or (for_desks(self.service.campaign),)
 
     @property
@@ -273,13 +273,13 @@ def _committed(at: DeskWork, wish: SearchCriteria) -> tuple[Commitment, ...]:
     if not at.desk.number:
         return ()
     seen = (
-        (born, one.id)
+        (born, file.id)
         for born in dict.fromkeys(wish.born)
-        for one in rows.bookings_of(
+        for file in rows.bookings_of(
             at.store.vault,
             rows.ask_bookings(at.connection, at.store.vault, number=at.desk.number, born=born),
         )
-        if one.live and not one.is_stand_in and (wish.mine is None or one.id != wish.mine.id)
+        if file.live and not file.is_stand_in and (wish.mine is None or file.id != wish.mine.id)
     )
     return tuple(
         Commitment(booking_id, each.centre_id, each.start_at.isoformat(), born.isoformat())
@@ -402,16 +402,16 @@ def paired(
     firsts = [
         held_place for held_place in held if not both or _serves(held_place, campaigns[:1], bits)
     ]
-    for one in firsts:
-        if one not in left:
+    for first in firsts:
+        if first not in left:
             continue
-        left.remove(one)
-        opens, closes = second_within(campaigns, one.start_at, ZoneInfo(one.time_zone))
+        left.remove(first)
+        opens, closes = second_within(campaigns, first.start_at, ZoneInfo(first.time_zone))
         second = next(
             (
                 each
                 for each in left
-                if each.centre_id == one.centre_id
+                if each.centre_id == first.centre_id
                 and opens <= each.start_at < closes
                 and (not both or _serves(each, campaigns[1:], bits))
             ),
@@ -420,9 +420,9 @@ def paired(
         if second is not None:
             left.remove(second)
         elif both:
-            left.append(one)
+            left.append(first)
             continue
-        pairs.append((one, second))
+        pairs.append((first, second))
     return pairs
 
 

@@ -76,7 +76,7 @@ class Criteria:
     def given(self) -> tuple[str, ...]:
         """The names of those that are known."""
         named = ("reference", "number", "born", "postcode", "name")
-        return tuple(one for one in named if getattr(self, one))
+        return tuple(name for name in named if getattr(self, name))
 
     def are_enough(self, *, on_line: bool) -> bool:
         """Whether so much may be searched by; `on_line`: the agent has a caller."""
@@ -146,10 +146,10 @@ def search(
     found = [booking for booking in _real(connection, store, fitting) if by.fit(booking.name)]
     if not found:
         count(connection, store, staff, 1, why=way, stops=not on_line)
-    for booking_id in [one.id for one in found] or [""]:
+    for booking_id in [booking.id for booking in found] or [""]:
         details = {"by": way, "found": len(found)}
         record_act(connection, store, staff.id, SEARCHED, booking_id, details=details)
-    return tuple(_masked(one) for one in found)
+    return tuple(_masked(booking) for booking in found)
 
 
 def _real(

@@ -34,13 +34,13 @@ class NoName(Exception):
 
 def words_of(text: str) -> frozenset[str]:
     """The words of a name without accents and case."""
-    return frozenset("".join(one if one.isalnum() else " " for one in bare(text)).split())
+    return frozenset("".join(letter if letter.isalnum() else " " for letter in bare(text)).split())
 
 
 def _indexes(store: Store, name: str, born: date) -> set[bytes]:
-    words = {one for one in words_of(name) if len(one) >= _SHORTEST}
+    words = {word for word in words_of(name) if len(word) >= _SHORTEST}
     found = (store.vault.index("watched", f"{word}:{born.isoformat()}") for word in words)
-    return {one for one in found if one}
+    return {word for word in found if word}
 
 
 def watch(store: Store, name: str, born: date, *, by: str = OPERATOR) -> str:
@@ -78,8 +78,8 @@ def forget(
     `names` are the names that they gave. `others` are those that others of the same birth date gave
     for bookings that are kept: a watch that may be meant for one of them stays.
     """
-    theirs = {one for name in names for one in _indexes(store, name, born)}
-    kept = {one for name in others for one in _indexes(store, name, born)}
+    theirs = {index for name in names for index in _indexes(store, name, born)}
+    kept = {index for name in others for index in _indexes(store, name, born)}
     ended = [
         watch_id for watch_id, words in rows.sharing(connection, theirs).items() if not words & kept
     ]

@@ -38,14 +38,14 @@ class Appointment:
 
 def appointments_of(connection: Connection, file: BookingDetails) -> list[Appointment]:
     """What of a booking is not cancelled."""
-    centres = centre_states(connection, {one.centre_id for one in file.live})
+    centres = centre_states(connection, {appointment.centre_id for appointment in file.live})
     return [
         Appointment(
-            f"{file.reference}:{one.dose}",
-            one.start_at.astimezone(ZoneInfo(centres[one.centre_id].time_zone)),
-            MessagePlace.of(centres[one.centre_id]),
+            f"{file.reference}:{appointment.dose}",
+            appointment.start_at.astimezone(ZoneInfo(centres[appointment.centre_id].time_zone)),
+            MessagePlace.of(centres[appointment.centre_id]),
         )
-        for one in file.live
+        for appointment in file.live
     ]
 
 
@@ -71,7 +71,7 @@ def calendar_file(
         event.add("dtend", appointment.start + LASTS)
         event.add("summary", summary)
         where = appointment.where
-        event.add("location", ", ".join(one for one in (where.told, where.commune) if one))
+        event.add("location", ", ".join(part for part in (where.told, where.commune) if part))
         event.add("description", words.text("book.calendar.description", number=number))
         alarm = Alarm()
         alarm.add("action", "DISPLAY")

@@ -84,14 +84,14 @@ def call_about(
     file = changes.load(connection, store.vault, booking_id)
     if file is None:
         return None
-    ahead = [one.start_at for one in file.ahead(store.clock.now())]
+    ahead = [appointment.start_at for appointment in file.ahead(store.clock.now())]
     return appointment_call(file, topic, until=max(ahead)) if ahead else None
 
 
 def _ahead(payload: Mapping[str, Any], now: datetime) -> list[datetime]:
     """The moments, old and new, that a change is about and that have not passed."""
-    told = [one.get(name) for one in payload.get("doses", ()) for name in ("start", "was")]
-    moments = [datetime.fromisoformat(one) for one in told if one]
+    told = [dose.get(name) for dose in payload.get("doses", ()) for name in ("start", "was")]
+    moments = [datetime.fromisoformat(text) for text in told if text]
     return [moment for moment in moments if moment > now]
 
 

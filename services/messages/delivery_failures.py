@@ -104,7 +104,7 @@ def look(
     if means is ErrorMeaning.ONCE_LATER and len(chain) == 1:
         at = failed.updated_at + ONE_MORE_AFTER
         return Later(at) if at > store.clock.now() else replace(became, call=None)
-    called = any(one.way == "call" for one in chain)
+    called = any(message.way == "call" for message in chain)
     if manner.by_call and became.call is not None and not called:
         return replace(became, text="")
     return ForSomebody(failed.error_code or failed.state) if manner.case else None

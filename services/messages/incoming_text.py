@@ -225,7 +225,7 @@ class _OneText:
     def _where(self, connection: Connection) -> tuple[str, ...]:
         if not count_text(connection, self.store, caller=self.number, call_id=self.written.sid):
             return ()
-        written = [self._written(connection, one) for one in self._ahead(connection)]
+        written = [self._written(connection, booking_id) for booking_id in self._ahead(connection)]
         return tuple(filter(None, written)) or self._said("nothing")
 
     def _yes(self, connection: Connection) -> tuple[str, ...]:

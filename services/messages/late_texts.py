@@ -64,7 +64,7 @@ def look_after(store: Store, messenger: Messenger, means: DeliveryDependencies) 
             before=total + TOO_LATE + TO_RING,
             limit=pace.calls_a_minute,
         )
-    told = [deliver_message(store, messenger, one, means, late=True) for one in found]
+    told = [deliver_message(store, messenger, message, means, late=True) for message in found]
     rung = told.count("call")
     if rung:
         log.info(

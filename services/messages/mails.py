@@ -154,7 +154,7 @@ class Mails:
         told = _told(connection, store, file, payload, number)
         if not told:
             return None
-        link = store.link_of(file.reference, [one.start_at for one in file.appointments])
+        link = store.link_of(file.reference, [booked.start_at for booked in file.appointments])
         body = words.text("book.mail.body", told=told, link=link)
         calendar = b""
         if file.ahead(store.clock.now()):

@@ -117,7 +117,7 @@ class ProviderPace:
         given = self.settings
         account = Bucket(ACCOUNT, given.texts_per_second)
         sender = Bucket(f"{_SENDER}{self.sender}", given.parts_per_second, float(parts))
-        return [one for one in (account, sender) if one.per_second]
+        return [pace for pace in (account, sender) if pace.per_second]
 
     def _ahead(self, *, first: bool) -> timedelta:
         least = FIRST_AHEAD if first else AHEAD

@@ -109,7 +109,7 @@ def _due(campaign: Campaign, zone_name: str, now: datetime) -> list[_Due]:
 
 def _day(what: str, campaign: Campaign, zone_name: str, day: date) -> ReminderDay:
     zone = ZoneInfo(zone_name)
-    begins, ends = (_moment(one, 0, zone) for one in (day, day + timedelta(days=1)))
+    begins, ends = (_moment(each_day, 0, zone) for each_day in (day, day + timedelta(days=1)))
     return ReminderDay(what, campaign.name, zone_name, day, begins, ends)
 
 
@@ -180,7 +180,7 @@ def renders(campaign_of: CampaignOf, national_number: str) -> Mapping[str, Rende
             return None
         where = centre_states(connection, [told[0].centre_id])[told[0].centre_id]
         zone = ZoneInfo(where.time_zone)
-        starts = [one.start_at.astimezone(zone) for one in told]
+        starts = [booked.start_at.astimezone(zone) for booked in told]
         call = appointment_call(file, Topic.REMINDER, until=told[0].start_at - TOO_LATE)
         if file.calls:
             return ReadyNotice(file.number or "", call=call)
@@ -188,7 +188,7 @@ def renders(campaign_of: CampaignOf, national_number: str) -> Mapping[str, Rende
             return None
         # Written when it leaves, and read that day: the date stands beside the word all the same.
         tomorrow = near_day(starts[0], store.clock.now()) == TOMORROW
-        link = store.link_of(file.reference, [one.start_at for one in file.live])
+        link = store.link_of(file.reference, [booked.start_at for booked in file.live])
         whose = of_booking(connection, store, file)
         text = texts.reminder(
             Writer(load(file.language), file.reference, national_number, link, whose),
@@ -230,15 +230,15 @@ def _told(
     if not ahead:
         return []
     mine = reminders.doses_of(connection, file.id, int(appointment_id), f"{what}:{day}")
-    where = centre_states(connection, {one.centre_id for one in ahead})
+    where = centre_states(connection, {booked.centre_id for booked in ahead})
 
     def is_that_day(one: BookedAppointment) -> bool:
         local = one.start_at.astimezone(ZoneInfo(where[one.centre_id].time_zone))
         return local.date() == date.fromisoformat(day)
 
-    told = [one for one in ahead if one.dose in mine and is_that_day(one)]
+    told = [booked for booked in ahead if booked.dose in mine and is_that_day(booked)]
     told.sort(key=lambda one: one.start_at)
-    return [one for one in told if one.centre_id == told[0].centre_id]
+    return [booked for booked in told if booked.centre_id == told[0].centre_id]
 
 
 def _wanted(campaign_of: CampaignOf, file: BookingDetails) -> bool:
@@ -262,7 +262,7 @@ def _which(file: BookingDetails, told: Sequence[BookedAppointment]) -> int | Non
 def _ahead(connection: Connection, store: Store, file: BookingDetails) -> list[BookedAppointment]:
     """What is still to come, without appointments that were reported as impossible."""
     gone = reminders.cannot_be(connection, file.id)
-    return [one for one in file.ahead(store.clock.now()) if one.dose not in gone]
+    return [booked for booked in file.ahead(store.clock.now()) if booked.dose not in gone]
 
 
 # ---------------------------------------------------------------- what is still to come
@@ -296,16 +296,16 @@ def ahead_of(
     # For each day and centre, and how many days before: the earliest hour of all campaigns.
     found: dict[tuple[str, date, int], Ahead] = {}
     first: dict[tuple[str, date], int] = {}
-    for one in sorted(file.live, key=lambda one: one.start_at):
-        zone = ZoneInfo(zones[one.centre_id])
-        day = one.start_at.astimezone(zone).date()
-        dose = first.setdefault((one.centre_id, day), one.dose)
-        names = {each.campaign for each in one.live_services} or {file.campaign}
+    for booked in sorted(file.live, key=lambda one: one.start_at):
+        zone = ZoneInfo(zones[booked.centre_id])
+        day = booked.start_at.astimezone(zone).date()
+        dose = first.setdefault((booked.centre_id, day), booked.dose)
+        names = {each.campaign for each in booked.live_services} or {file.campaign}
         campaigns = [campaign for name in names if (campaign := campaign_of(name)) is not None]
         for each in (reminder for campaign in campaigns for reminder in campaign.reminders):
             at = _moment(day - timedelta(days=each.days_before), each.at, zone)
             lately = at - file.created_at < UNLESS_LATELY
-            which = (one.centre_id, day, each.days_before)
+            which = (booked.centre_id, day, each.days_before)
             later = which in found and found[which].at <= at
             if at > now and not lately and each.by_call >= file.calls and not later:
                 found[which] = Ahead(at, dose, file.calls)
@@ -337,7 +337,7 @@ def calls_about(
         return at if at < start - TOO_LATE else None
 
     evening, today = None, now.astimezone(zone).date()
-    hours = [one.evening_call for one in campaigns if one.evening_call is not None]
+    hours = [campaign.evening_call for campaign in campaigns if campaign.evening_call is not None]
     if hours:
         moments = [_moment(today, hour, zone) for hour in hours]
         moments += [_moment(today + timedelta(days=1), hour, zone) for hour in hours]
@@ -345,12 +345,12 @@ def calls_about(
 
     def before(start: datetime) -> datetime | None:
         day = start.astimezone(zone).date()
-        rung = [each for one in campaigns for each in one.reminders if each.by_call]
+        rung = [each for campaign in campaigns for each in campaign.reminders if each.by_call]
         moments = sorted(
-            _moment(day - timedelta(days=one.days_before), one.at, zone) for one in rung
+            _moment(day - timedelta(days=each.days_before), each.at, zone) for each in rung
         )
         far = (moment for moment in moments if moment > now + UNLESS_LATELY)
-        return next((at for one in far if (at := allowed(one, start)) is not None), None)
+        return next((at for moment in far if (at := allowed(moment, start)) is not None), None)
 
     before_first = before(first)
     alone = evening is None and before_first is None

@@ -256,8 +256,8 @@ def _charge(
 ) -> Charge | Over:
     day = day_of(store)
     over = budgets.take(connection, store.clock, day, limits, units, millieuros, whatever=whatever)
-    for one in over:
-        _raise_alert(connection, store, one)
+    for limit in over:
+        _raise_alert(connection, store, limit)
     if over:
         # The widest says most.
         return Over(over[-1].kind)
@@ -307,7 +307,7 @@ def promise_texts(store: Store, *, waits: timedelta, limit: timedelta) -> bool:
     While they do not, whoever books hears or reads it, as when a budget is spent, and the board has
     an alert. Gives whether they are promised.
     """
-    minutes, most = (math.ceil(one.total_seconds() / _SECONDS) for one in (waits, limit))
+    minutes, most = (math.ceil(span.total_seconds() / _SECONDS) for span in (waits, limit))
     day = day_of(store)
     with store.database.transaction() as connection:
         if waits <= limit:
@@ -337,5 +337,5 @@ def watch(store: Store, gate: Budgets | None = None) -> int:
     with store.database.transaction() as connection:
         shut = {kind for kind, _ in budgets.closed(connection, day_of(store))}
         over = [name for kind, name in ALERTS.items() if kind not in shut]
-        lasting = {one.name for one in alerts.raised(connection)}
+        lasting = {alert.name for alert in alerts.raised(connection)}
         return sum(alerts.end(connection, store.clock, name) for name in over if name in lasting)

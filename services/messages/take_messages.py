@@ -73,14 +73,14 @@ def take_due(
     if unreadable is not None:
         unreadable += taken.unreadable
     now = store.clock.now()
-    return [InHand(one, now) for one in taken.claimed]
+    return [InHand(message, now) for message in taken.claimed]
 
 
 def leave(store: Store, taken: Sequence[InHand]) -> None:
     """Put back what was taken and not begun, so that another relay need not wait for its lease."""
     if taken:
         with store.database.transaction() as connection:
-            claims.leave(connection, store.clock, [one.message for one in taken])
+            claims.leave(connection, store.clock, [hand.message for hand in taken])
 
 
 def deliver_taken(

@@ -155,14 +155,14 @@ def text_of_booking(
 
     Of those that cannot take place it is told that an agent rings.
     """
-    link = store.link_of(reference, [one.start_at for one in told])
+    link = store.link_of(reference, [booked.start_at for booked in told])
     writer = Writer(catalogue, reference, number, link, whose, mail=mail)
     zone, place = ZoneInfo(where.time_zone), MessagePlace.of(where)
-    off = [one for one in told if where.is_off(blocked=one.blocked)]
+    off = [booked for booked in told if where.is_off(blocked=booked.blocked)]
     if off:
-        doses = [Dose(one.dose, one.start_at.astimezone(zone), place) for one in off]
+        doses = [Dose(booked.dose, booked.start_at.astimezone(zone), place) for booked in off]
         return case(writer, doses=doses, kind="centre_closed" if where.closed else "")
-    starts = [one.start_at.astimezone(zone) for one in told]
+    starts = [booked.start_at.astimezone(zone) for booked in told]
     return confirmation(writer, starts=starts, where=place)
 
 
@@ -342,7 +342,7 @@ def of_change(
 
     Raises KeyError for a payload that is none of theirs.
     """
-    doses = [Dose.of_payload(one) for one in payload["doses"]]
+    doses = [Dose.of_payload(dose) for dose in payload["doses"]]
     writer = Writer(catalogue, payload["reference"], number, link, whose, mail=mail)
     match payload["what"]:
         case "cancelled":
@@ -463,7 +463,7 @@ class _Address:
 
 
 def _listed(*told: str) -> str:
-    return ", ".join(one for one in told if one)
+    return ", ".join(part for part in told if part)
 
 
 def _address(catalogue: Catalogue, where: MessagePlace) -> _Address:
@@ -471,7 +471,7 @@ def _address(catalogue: Catalogue, where: MessagePlace) -> _Address:
     town = where.town or commune
     if where.postcode and not (name or street):
         commune, town = (
-            catalogue.text("part_address", {"commune": one}) for one in (commune, town)
+            catalogue.text("part_address", {"commune": name}) for name in (commune, town)
         )
     return _Address(name, street, commune, town)
 

@@ -45,8 +45,8 @@ def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
                 continue
             parts = catalogue.text_parts(key)
             begins = re.escape(to_gsm(catalogue.text_parts("part_from")[0].text.strip(" :")))
-            written = "".join(re.escape(to_gsm(one.text)) + ".+?" * bool(one.name) for one in parts)
-            letters = sum(len(one.text) for one in parts)
+            written = "".join(re.escape(to_gsm(bit.text)) + ".+?" * bool(bit.name) for bit in parts)
+            letters = sum(len(bit.text) for bit in parts)
             # A text of an earlier version does not name the service, and begins with a capital.
             whole = f"(?:{begins}[^:]*: )?{written}{_LINK}"
             found.append((letters, name_of(key), re.compile(whole, re.DOTALL | re.IGNORECASE)))
@@ -68,8 +68,8 @@ def says_what_is(body: str, name: str, file: BookingDetails, zones: Mapping[str,
     if name not in STANDING or not file.live:
         return False
     said = []
-    for one in file.live:
-        local = one.start_at.astimezone(ZoneInfo(zones[one.centre_id]))
+    for booked in file.live:
+        local = booked.start_at.astimezone(ZoneInfo(zones[booked.centre_id]))
         forms = (_written(language, form, local) for language in languages() for form in _FORMS)
         said.append(any(form in body for form in forms))
     return any(said) if name == "reminder" else all(said)

@@ -35,8 +35,8 @@ class Whose:
     def among(cls, born: date, rank: int, people: Iterable[OnOneNumber]) -> Self | None:
         """One of these people (first come, first); None where nobody else is there."""
         mine = (born, rank)
-        listed = list(dict.fromkeys((one.born, one.rank) for one in people))
-        others = [one for one in listed if one != mine]
+        listed = list(dict.fromkeys((person.born, person.rank) for person in people))
+        others = [person for person in listed if person != mine]
         if not others:
             return None
         same_year = [each for each, _ in others if each.year == born.year]

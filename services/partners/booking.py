@@ -270,13 +270,13 @@ def _where(
     connection: Connection, store: Store, campaign: Campaign, order: PartnerOrder
 ) -> tuple[CentreState, list[tuple[int, datetime]]]:
     """The centre, and slot and start of each dose. Raises _NotAsked."""
-    slot_ids = [one for one in (order.slot_id, order.second_slot_id) if one]
+    slot_ids = [slot_id for slot_id in (order.slot_id, order.second_slot_id) if slot_id]
     if len(slot_ids) != campaign.doses:
         raise _NotAsked(Why.NOT_OFFERED)
     where = centre_states(connection, [order.centre_id]).get(order.centre_id)
     found = changes.slot_starts(connection, slot_ids)
     there = [(slot_id, found[slot_id][1]) for slot_id in slot_ids if slot_id in found]
-    away = any(found[one][0] != order.centre_id for one in found)
+    away = any(found[slot_id][0] != order.centre_id for slot_id in found)
     if where is None or away or not rows.is_mirrored(connection, order.centre_id):
         raise _NotAsked(Why.NOT_OFFERED)
     if rows.service_of(connection, order.centre_id) != campaign.service:

@@ -279,9 +279,9 @@ class _Attempt:
         with store.database.transaction() as connection:
             now = self._still_goes_on(connection)
             give_back_holds(connection, now.holder)
-            gone = [one.place_id for one in now.doses if one.dose == dose]
+            gone = [part.place_id for part in now.doses if part.dose == dose]
             mirror.block(connection, store.clock, gone)
-            there = any(one.appointment for one in now.doses)
+            there = any(part.appointment for part in now.doses)
             state = UNDOING if there else REFUSED
             rows.change(connection, store.clock, now.id, seen=GOES_ON, state=state, error=why)
             self._tell(connection, now)
@@ -353,12 +353,12 @@ class _Attempt:
 
     def _doses_to_cancel(self) -> set[int]:
         order = self.order
-        there = {one.dose: one for one in order.doses if one.appointment and not one.removed}
+        there = {part.dose: part for part in order.doses if part.appointment and not part.removed}
         if order.state != BOOKED:
             return set(there)
         with self.store.database.statement() as connection:
             file = changes.load(connection, self.store.vault, order.booking_id)
-        live = {one.dose: (one.centre_id, one.start_at) for one in (file.live if file else ())}
+        live = {part.dose: (part.centre_id, part.start_at) for part in (file.live if file else ())}
         return {
             dose for dose, one in there.items() if live.get(dose) != (order.centre_id, one.start_at)
         }
@@ -398,7 +398,7 @@ class _Attempt:
         store, order = self.store, self.order
         why = f"{order.platform} {code}"
         known = cases.of_message(connection, self.claimed.id)
-        if any(one.why == why and one.closed_at is None for one in known):
+        if any(case.why == why and case.closed_at is None for case in known):
             return
         about = {"booking_id": order.booking_id or None, "message_id": self.claimed.id}
         open_case(connection, store, CASE, why, **about)

@@ -123,7 +123,7 @@ class Matcher:
             # Of several places on a page, one that our link does not select must be at the spot.
             several = bool(link.place) and not link.one_place
             reach = _SAME_PLACE if several else _OF_ITS_LINK
-            fitting = [one for one in some if is_selected or _is_near(told, one, reach)]
+            fitting = [centre for centre in some if is_selected or _is_near(told, centre, reach)]
             if len(fitting) == 1:
                 return CentreMatch(fitting[0].id, LINK)
             best = _best(told, fitting)
@@ -145,11 +145,11 @@ class Matcher:
             return self._by_postcode.get(told.postcode, []) if told.postcode else []
         row, column = _cell(told.latitude, told.longitude)
         return [
-            one
+            centre
             for down in (-1, 0, 1)
             for right in (-1, 0, 1)
-            for one in self._by_cell.get((row + down, column + right), ())
-            if _kilometres(told, one) <= _SAME_PLACE
+            for centre in self._by_cell.get((row + down, column + right), ())
+            if _kilometres(told, centre) <= _SAME_PLACE
         ]
 
 

@@ -133,10 +133,10 @@ def near_place(
         age=age,
         service=campaign.service,
     )
-    found = [one for one in found if now - one.read_at <= oldest]
+    found = [place for place in found if now - place.read_at <= oldest]
     found = _once_each(found)[:most]
     here = _bookable_here(connection, store, campaign, found, first_day)
-    return tuple(_offer(one, now, here.get(one.id, ())) for one in found)
+    return tuple(_offer(place, now, here.get(place.id, ())) for place in found)
 
 
 def ordinary(phone: str) -> str:
@@ -161,11 +161,11 @@ def _offer(one: PartnerNear, now: datetime, moments: tuple[Moment, ...]) -> Part
 
 def _once_each(found: list[PartnerNear]) -> list[PartnerNear]:
     """A centre that is booked here may be read on the partner's public pages, too."""
-    here = {one.centre_id for one in found if rows.is_mirror(one.id)}
+    here = {place.centre_id for place in found if rows.is_mirror(place.id)}
     return [
-        one
-        for one in found
-        if rows.is_mirror(one.id) or one.platform != rows.KELDOC or one.centre_id not in here
+        place
+        for place in found
+        if rows.is_mirror(place.id) or place.platform != rows.KELDOC or place.centre_id not in here
     ]
 
 
@@ -177,7 +177,7 @@ def _bookable_here(
     first_day: date | None,
 ) -> dict[str, tuple[Moment, ...]]:
     """What may be asked for at those of these centres that are booked here, by partner's id."""
-    here = {one.id: one for one in found if rows.is_mirror(one.id)}
+    here = {place.id: place for place in found if rows.is_mirror(place.id)}
     if not here:
         return {}
     now = store.clock.now()
@@ -235,12 +235,12 @@ def _apart(first: datetime, slot: MirroredSlot, zone: ZoneInfo) -> float:
 def _spread(moments: list[Moment]) -> list[Moment]:
     """Not six in a row of one morning: the soonest three, then one of each later day."""
     soonest = moments[: MOST_MOMENTS // 2]
-    days = {one.start_at.date() for one in soonest}
+    days = {moment.start_at.date() for moment in soonest}
     others = []
-    for one in moments[len(soonest) :]:
-        if one.start_at.date() not in days:
-            days.add(one.start_at.date())
-            others.append(one)
+    for later in moments[len(soonest) :]:
+        if later.start_at.date() not in days:
+            days.add(later.start_at.date())
+            others.append(later)
     left = [moment for moment in moments if moment not in soonest and moment not in others]
     chosen = (soonest + others + left)[:MOST_MOMENTS]
     return sorted(chosen, key=lambda one: one.start_at)

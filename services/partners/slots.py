@@ -90,11 +90,13 @@ def mirror_partner(
         if told is None:
             return None
         slots = [
-            PartnerSlot(one.start_at, dose) for one in shown for dose in (sorted(one.doses) or (0,))
+            PartnerSlot(moment.start_at, dose)
+            for moment in shown
+            for dose in (sorted(moment.doses) or (0,))
         ]
         rows.replace_centre(connection, asked_at, told, slots)
         rows.set_match(connection, told.id, centre_id, PERSON)
-        free = {one.start_at: one.agendas for one in shown}
+        free = {moment.start_at: moment.agendas for moment in shown}
         return mirror.mirror(
             connection,
             store.clock,
@@ -114,7 +116,7 @@ def forget_others(store: Store, centre_ids: Collection[str]) -> int:
     What is booked stays booked.
     """
     with store.database.transaction() as connection:
-        others = [one for one in bookings.mirrored(connection) if one not in centre_ids]
+        others = [other for other in bookings.mirrored(connection) if other not in centre_ids]
         for centre_id in others:
             rows.mark_gone(connection, store.clock, f"{bookings.MIRROR}{centre_id}")
             mirror.block_all(connection, store.clock, centre_id)

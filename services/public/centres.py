@@ -108,7 +108,9 @@ class PublicCentres:
     def departement(self, code: str, today: date) -> list[PublicCentre]:
         """Those of a département, by town and name."""
         found = [
-            one for one in self.all().values() if one.departement == code and is_there(one, today)
+            centre
+            for centre in self.all().values()
+            if centre.departement == code and is_there(centre, today)
         ]
         return sorted(found, key=lambda one: (one.town, one.name, one.id))
 
@@ -117,9 +119,9 @@ class PublicCentres:
     ) -> dict[str, int]:
         """How many there are in each département, of those that are listed."""
         counts: dict[str, int] = {}
-        for one in self.all().values():
-            if is_there(one, today) and lists(one):
-                counts[one.departement] = counts.get(one.departement, 0) + 1
+        for centre in self.all().values():
+            if is_there(centre, today) and lists(centre):
+                counts[centre.departement] = counts.get(centre.departement, 0) + 1
         return dict(sorted(counts.items()))
 
     def near(  # noqa: PLR0917
@@ -133,14 +135,14 @@ class PublicCentres:
     ) -> list[NearbyListedCentre]:
         """Those listed within so many kilometres that no sea parts from there, nearest first."""
         found = []
-        for one in self.all().values():
-            if one.territory != territory or one.latitude is None or one.longitude is None:
+        for centre in self.all().values():
+            if centre.territory != territory or centre.latitude is None or centre.longitude is None:
                 continue
-            away = distance_km(latitude, longitude, one.latitude, one.longitude)
-            if one.roughly and away < ROUGHLY_KILOMETRES:
+            away = distance_km(latitude, longitude, centre.latitude, centre.longitude)
+            if centre.roughly and away < ROUGHLY_KILOMETRES:
                 away = NOT_KNOWN
-            if away <= kilometres and is_there(one, today) and lists(one):
-                found.append(NearbyListedCentre(away, one))
+            if away <= kilometres and is_there(centre, today) and lists(centre):
+                found.append(NearbyListedCentre(away, centre))
         return sorted(found, key=lambda one: (one.kilometres, one.centre.id))[:MOST_SHOWN]
 
     def next_free(self, service: str = "") -> dict[str, FirstFreeTime]:
@@ -185,7 +187,7 @@ class PublicCentres:
         return self._around.get(key, ())
 
     def _read(self) -> dict[str, PublicCentre]:
-        found = {one.id: one for one in self._store.database.read_late(centres.public_centres)}
+        found = {row.id: row for row in self._store.database.read_late(centres.public_centres)}
         self._known = (self._ticks(), found)
         return found
 

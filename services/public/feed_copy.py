@@ -183,8 +183,8 @@ def staged(folder: Path, name: str) -> Path:
 
 def unstage(folder: Path) -> None:
     """Remove what a process left that did not come to its end."""
-    for one in folder.glob("*.new"):
-        one.unlink()
+    for file in folder.glob("*.new"):
+        file.unlink()
 
 
 def pieces_of(folder: Path, departement: str) -> list[str]:
@@ -202,10 +202,10 @@ def _by_departement(path: Path, _changed: int) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     with gzip.open(path) as file:
         outputs = json.load(file)["output"]
-    for one in outputs:
-        if one["type"] == "Slot":
-            (where,) = one.get("extension", {}).get("state", [NOWHERE])
-            found.setdefault(where, []).append(one["url"].rpartition("/")[2])
+    for output in outputs:
+        if output["type"] == "Slot":
+            (where,) = output.get("extension", {}).get("state", [NOWHERE])
+            found.setdefault(where, []).append(output["url"].rpartition("/")[2])
     return found
 
 

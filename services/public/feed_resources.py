@@ -179,19 +179,19 @@ def service_types(campaigns: Sequence[Campaign], base_url: str) -> list[dict[str
     A named service has a code of our own, whose system is where its page lies; campaigns of no
     named service are the vaccination of the specification.
     """
-    named = [one for one in campaigns if one.service]
+    named = [campaign for campaign in campaigns if campaign.service]
     return [
         {
             "coding": [
                 {
                     "system": f"{base_url}/pour",
-                    "code": one.service,
-                    "display": shown(one, COUNTRY_LANGUAGE).title,
+                    "code": campaign.service,
+                    "display": shown(campaign, COUNTRY_LANGUAGE).title,
                 }
             ],
-            "text": shown(one, COUNTRY_LANGUAGE).title,
+            "text": shown(campaign, COUNTRY_LANGUAGE).title,
         }
-        for one in named
+        for campaign in named
     ] or _SERVICE
 
 
@@ -207,7 +207,7 @@ def _types_by_bits(
 
     @cache
     def of(bits: int) -> str:
-        mine = [one for one in types if known.get(one["coding"][0]["code"], 0) & bits]
+        mine = [type_ for type_ in types if known.get(type_["coding"][0]["code"], 0) & bits]
         # What serves all says nothing of its own; nor does what serves none that is open now.
         return f',"serviceType":{as_json(mine)}' if bits and mine else ""
 

@@ -38,16 +38,16 @@ def keep_up(connection: Connection, store: Store, found: Collection[Found]) -> i
     """
     incidents.one_at_a_time(connection)
     running = {
-        (one.kind, one.text): one
-        for one in incidents.recent(connection, store.clock.now(), MOST_SHOWN)
-        if one.ended_at is None and one.who == SYSTEM and one.kind in _LOOKED_AFTER
+        (incident.kind, incident.text): incident
+        for incident in incidents.recent(connection, store.clock.now(), MOST_SHOWN)
+        if incident.ended_at is None and incident.who == SYSTEM and incident.kind in _LOOKED_AFTER
     }
     begun = sorted(set(found) - running.keys())
     ended = [one for what, one in running.items() if what not in found]
     for kind, subject in begun:
         _begin(connection, store, kind=kind, text=subject)
-    for one in ended:
-        incidents.end(connection, store.clock, one.id)
+    for incident in ended:
+        incidents.end(connection, store.clock, incident.id)
     return len(begun) + len(ended)
 
 
@@ -61,10 +61,10 @@ def record_outage(store: Store, began_at: datetime, ended_at: datetime) -> bool:
         return False
     with store.database.transaction() as connection:
         incidents.one_at_a_time(connection)
-        for one in incidents.recent(connection, began_at - SAME_OUTAGE, MOST_SHOWN):
-            if one.kind == STORE and one.ended_at and one.began_at <= ended_at + SAME_OUTAGE:
-                first, last = min(one.began_at, began_at), max(one.ended_at, ended_at)
-                incidents.stretch(connection, one.id, first, last)
+        for past in incidents.recent(connection, began_at - SAME_OUTAGE, MOST_SHOWN):
+            if past.kind == STORE and past.ended_at and past.began_at <= ended_at + SAME_OUTAGE:
+                first, last = min(past.began_at, began_at), max(past.ended_at, ended_at)
+                incidents.stretch(connection, past.id, first, last)
                 return True
         _begin(connection, store, kind=STORE, began_at=began_at, ended_at=ended_at)
     return True

@@ -47,8 +47,8 @@ def offered(campaigns: Sequence[Campaign], now: datetime) -> tuple[Campaign, ...
 
     `now` is UTC. Of several of one service, the one of this moment. What is over is left out.
     """
-    found = of_each_service((one for one in campaigns if one.service), now)
-    return tuple(one for one in found if one.closes_at is None or one.closes_at > now)
+    found = of_each_service((campaign for campaign in campaigns if campaign.service), now)
+    return tuple(offer for offer in found if offer.closes_at is None or offer.closes_at > now)
 
 
 def several(campaigns: Sequence[Campaign], now: datetime) -> tuple[Campaign, ...]:
@@ -59,7 +59,7 @@ def several(campaigns: Sequence[Campaign], now: datetime) -> tuple[Campaign, ...
 
 def of_service(campaigns: Sequence[Campaign], service: str, now: datetime) -> Campaign | None:
     """The campaign of a service by its name; None where there is none, or no more."""
-    return next((one for one in offered(campaigns, now) if one.service == service), None)
+    return next((offer for offer in offered(campaigns, now) if offer.service == service), None)
 
 
 def beside(

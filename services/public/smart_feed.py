@@ -252,19 +252,19 @@ class SmartFeed:
             settled = feed.newest_line_before(connection, now - _OVERLAP)
             again = feed_store.to_read_again(connection)
             held = feed.held_places(connection)
-            ours = [one for one in public_centres(connection) if one.mode == "ours"]
-            named = [one for one in self._services() if one.service]
+            ours = [centre for centre in public_centres(connection) if centre.mode == "ours"]
+            named = [service for service in self._services() if service.service]
             bits = feed.service_bits(connection) if named else {}
             # The slots listed are the web's: a visitor who follows the feed books there.
             holder = Holder(Channel.WEB, "feed")
             share = Allocate(Work(connection, self._store, campaign), holder).share()
             types = service_types(named, self._publisher.base_url)
             of_one = self._number_of
-            numbers = [(one.service, of_one(one)) for one in named] if of_one else []
-            centres = [one for one in ours if has_address(one)]
+            numbers = [(service.service, of_one(service)) for service in named] if of_one else []
+            centres = [centre for centre in ours if has_address(centre)]
             # Not only neighbours in the order of départements may be without one.
             centres.sort(key=lambda one: (departement(one), one.id))
-            self._tell_left_out(tuple(sorted(one.id for one in ours if not has_address(one))))
+            self._tell_left_out(tuple(sorted(each.id for each in ours if not has_address(each))))
             look = _Look(
                 now=now,
                 window=(now + campaign.lead, now + timedelta(days=campaign.horizon_days)),
@@ -303,8 +303,8 @@ class SmartFeed:
         if many or len(lines) == _MOST_LINES:
             look.everything = True
             return
-        look.spots |= feed.spots_of(connection, [one for one in lines if one.id not in self._lines])
-        self._lines = {one.id for one in lines}
+        look.spots |= feed.spots_of(connection, [row for row in lines if row.id not in self._lines])
+        self._lines = {row.id for row in lines}
         if look.marks.place > edition.place:
             look.spots |= feed.new_places(connection, edition.place, _MOST_PLACES)
         if self._held is None:
@@ -327,8 +327,8 @@ class SmartFeed:
     def _take_centres(self, edition: Edition, look: _Look) -> None:
         """Read again what is due, and stage the pieces that are other than before."""
         centres = look.centres if look.is_open else []
-        there = {one.id for one in centres}
-        for closed in [one for one in edition.centres if one not in there]:
+        there = {centre.id for centre in centres}
+        for closed in [centre_id for centre_id in edition.centres if centre_id not in there]:
             for key in list(edition.centres[closed].pieces):
                 self._drop(edition, closed, key)
             del edition.centres[closed]
@@ -463,7 +463,7 @@ class SmartFeed:
 
     def _take_lists(self, edition: Edition, look: _Look) -> None:
         """Centres and schedules where one of them changed, and the manifest where anything did."""
-        facts = _hash_of([look.rules, [repr(one) for one in look.centres]])
+        facts = _hash_of([look.rules, [repr(centre) for centre in look.centres]])
         if facts != edition.facts or not edition.files:
             # In an order that stays when one of them moves.
             ours = sorted(look.centres, key=lambda one: one.id)
@@ -513,11 +513,11 @@ class SmartFeed:
             as_json({"type": "Schedule", "url": self._url(SCHEDULES)}),
         ]
         moments: dict[int, str] = {}
-        for one in look.centres:
-            made = edition.centres.get(one.id)
-            where = departement(one)
+        for centre in look.centres:
+            made = edition.centres.get(centre.id)
+            where = departement(centre)
             state = f'"state":["{where}"],' if where != NOWHERE else ""
-            begins = as_json(self._url(piece_begins(one.id)))[:-1]
+            begins = as_json(self._url(piece_begins(centre.id)))[:-1]
             for key, piece in sorted(made.pieces.items()) if made else ():
                 if not piece.tag:
                     continue
@@ -548,9 +548,9 @@ class SmartFeed:
             self._lines, self._places = set(), []
         # Of a clock that was put back nothing is settled: no mark goes back.
         edition.history = max(edition.history, look.settled)
-        self._lines = {one for one in self._lines if one > edition.history}
+        self._lines = {line for line in self._lines if line > edition.history}
         self._places.append((now, look.marks.place))
-        settled = [one for one in self._places if one[0] <= now - _OVERLAP.total_seconds()]
+        settled = [place for place in self._places if place[0] <= now - _OVERLAP.total_seconds()]
         if settled:
             edition.place = max(edition.place, settled[-1][1])
             self._places = self._places[len(settled) :]
@@ -591,7 +591,7 @@ class SmartFeed:
             feed_store.take_turn(connection, store.clock)
             if (EDITION, feed_store.tag_there(connection, EDITION)) in known:
                 left = feed_store.listed(connection, before)
-                feed_store.forget(connection, [one for one in left if one not in known])
+                feed_store.forget(connection, [key for key in left if key not in known])
 
 
 def _hash_of(found: object) -> str:

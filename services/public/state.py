@@ -146,7 +146,7 @@ def put_together(
         "partners": body.get("partners", []),
         "incidents": told,
         **(
-            {"services": [{"name": one.service, **booking_told(one, now)} for one in services]}
+            {"services": [{"name": each.service, **booking_told(each, now)} for each in services]}
             if services
             else {}
         ),
@@ -185,7 +185,7 @@ def booking_told(campaign: Campaign, now: datetime) -> dict[str, Any]:
 
 def _status(campaign: Campaign, told: list[dict[str, Any]], now: datetime) -> str:
     """down, overload, closed, soon or open: the first that is true."""
-    running = {one["kind"] for one in told if one["ended_at"] is None}
+    running = {incident["kind"] for incident in told if incident["ended_at"] is None}
     if STORE in running:
         return "down"
     if OVERLOAD in running:
@@ -230,9 +230,9 @@ def _places(body: Mapping[str, Any]) -> dict[str, Any] | None:
     if places is None:
         return None
     named = [
-        {"code": one["code"], "name": departement_name(one["code"]), **one}
-        for one in places["departements"]
+        {"code": place["code"], "name": departement_name(place["code"]), **place}
+        for place in places["departements"]
         # Départements without a known name are left out while they have no free slot.
-        if departement_name(one["code"]) or one["free"]
+        if departement_name(place["code"]) or place["free"]
     ]
     return {**places, "departements": named}

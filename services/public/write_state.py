@@ -99,13 +99,13 @@ class WriteState:
                 self._is_first = False
             at_partners = centres.free_at_partners(connection, store.clock)
             feeds = [
-                one
-                for one in rows.freshness(connection)
-                if one.tried_at is not None and now - one.tried_at <= PARTNER_GONE
+                feed
+                for feed in rows.freshness(connection)
+                if feed.tried_at is not None and now - feed.tried_at <= PARTNER_GONE
             ]
             room = _room(connection, now)
             frozen = freezes.is_on(connection)
-            telephone = {one: self._line(connection, one) for one in LANGUAGES}
+            telephone = {language: self._line(connection, language) for language in LANGUAGES}
             offered = several(self._campaigns.all(), now)
             bits = services.known(connection) if complete and offered else {}
         found = {(PARTNER, feed.platform) for feed in feeds if _is_old(feed, now)}
@@ -123,7 +123,7 @@ class WriteState:
                     places_told(counted, campaign.horizon_days) if counted else self._places_before
                 ),
                 "partners": [partner_told(feed) for feed in feeds],
-                "incidents": [incident_told(one) for one in incidents.to_show(connection, now)],
+                "incidents": [incident_told(event) for event in incidents.to_show(connection, now)],
             }
             snapshots.put(connection, store.clock, NAME, body)
             if complete and counted:
@@ -136,8 +136,8 @@ class WriteState:
                 }
                 of = {
                     # Slots that are for some services were opened for one that has a bit.
-                    one.service: _free_for(counted, bits.get(one.service, 0))
-                    for one in offered
+                    campaign.service: _free_for(counted, bits.get(campaign.service, 0))
+                    for campaign in offered
                 }
                 free_body = {"at": iso(counted.at), "ours": at_centres, "partners": told, "of": of}
                 snapshots.put(connection, store.clock, FREE, free_body)
@@ -246,16 +246,16 @@ def places_told(counted: Counted, days: int) -> dict[str, Any]:
         "days": days,
         **_sums(counted.free.values()),
         "departements": [
-            {"code": code, **_sums(one for one in counted.free.values() if one.departement == code)}
-            for code in sorted({one.departement for one in counted.free.values()})
+            {"code": code, **_sums(row for row in counted.free.values() if row.departement == code)}
+            for code in sorted({row.departement for row in counted.free.values()})
         ],
     }
 
 
 def _sums(some: Iterable[FreeAtCentre]) -> dict[str, int]:
     free = web = 0
-    for one in some:
-        free, web = free + one.all, web + one.web
+    for row in some:
+        free, web = free + row.all, web + row.web
     return {"free": free, "web": web}
 
 

@@ -128,21 +128,21 @@ def apply(
     `lasting`: the names of the alerts that are raised.
     """
     changed = alerts.end_seen(connection, store.clock, HAPPENED) if lasting & HAPPENED else 0
-    values = {one.name: one for one in judged}
+    values = {alert.name: alert for alert in judged}
     for name in lasting - _JUDGED_ELSEWHERE:
         if name.startswith(PROCESS_GONE):
             continue
         if name not in values or values[name].eased:
             changed += alerts.end(connection, store.clock, name)
-    for one in judged:
-        if one.beyond and one.name not in lasting:
+    for alert in judged:
+        if alert.beyond and alert.name not in lasting:
             changed += alerts.begin(
                 connection,
                 store.clock,
                 store.chance.identifier(),
-                name=one.name,
-                value=one.value,
-                threshold=one.threshold,
+                name=alert.name,
+                value=alert.value,
+                threshold=alert.threshold,
             )
     return changed
 
@@ -163,12 +163,12 @@ def tell_alerts(store: Store, listener: Listener, board: str) -> bool:
     since = store.clock.now() - NEWS_FOR
     with store.database.statement() as connection:
         waiting = alerts.untold(connection, since, _AT_ONCE)
-    for one in waiting:
-        for state_of, news in _news(one, board):
+    for alert in waiting:
+        for state_of, news in _news(alert, board):
             if not listener.tell(news):
                 return False
             with store.database.transaction() as connection:
-                alerts.told(connection, one.id, state_of)
+                alerts.told(connection, alert.id, state_of)
     return True
 
 

@@ -159,7 +159,7 @@ def shared(seen: BoardFigures, service: str) -> dict[str, int]:
 
 def messages(facts: MessageFacts) -> list[dict[str, Any]]:
     """By topic: what waits, since when, and what came to nothing today with nothing following."""
-    waiting = {one.topic: one for one in facts.waiting}
+    waiting = {topic.topic: topic for topic in facts.waiting}
     topics = sorted(waiting.keys() | facts.missing.keys())
     return [
         {
@@ -197,9 +197,9 @@ def held(facts: MessageFacts) -> dict[str, Any]:
     return {
         "count": facts.held.count,
         "oldest": board_facts.iso(facts.held.oldest),
-        "budgets": dict(sorted(Counter(one.kind for one in shut).items())),
+        "budgets": dict(sorted(Counter(budget.kind for budget in shut).items())),
         "prefixes": sorted(
-            {one.subject.decode() for one in shut if one.kind in {PREFIX, CALL_PREFIX}}
+            {budget.subject.decode() for budget in shut if budget.kind in {PREFIX, CALL_PREFIX}}
         ),
     }
 
@@ -220,7 +220,7 @@ def sums(counts: Mapping[tuple[str, str], float]) -> dict[str, int]:
 
 def services(facts: Facts) -> list[dict[str, Any]]:
     """The day by service: appointments by channel, and people on the waiting list."""
-    known = {one.campaign: one for one in facts.by_campaign}
+    known = {service.campaign: service for service in facts.by_campaign}
     return [
         {
             "campaign": campaign.name,
@@ -239,11 +239,11 @@ def bookings(seen: BoardFigures, now: datetime) -> dict[str, Any]:
     channels = sorted({channel for name, channel in seen.today if name == "booked"} | {"phone"})
     return {
         **board_facts.compared(seen, "booked"),
-        "channels": {one: seen.today.get(("booked", one), 0) for one in channels},
+        "channels": {way: seen.today.get(("booked", way), 0) for way in channels},
         "first": board_facts.iso(minutes[0]),
         "minutes": {
-            one: [seen.minutes.get(minute, {}).get(("booked", one), 0) for minute in minutes]
-            for one in channels
+            way: [seen.minutes.get(minute, {}).get(("booked", way), 0) for minute in minutes]
+            for way in channels
         },
     }
 

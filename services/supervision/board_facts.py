@@ -101,7 +101,7 @@ def to_the_minute(moment: datetime | None) -> str | None:
 
 def shown(facts: Any) -> dict[str, Any]:
     """A dataclass, by the names of its fields, with its moments as on the board."""
-    values = {one.name: getattr(facts, one.name) for one in fields(facts)}
+    values = {field.name: getattr(facts, field.name) for field in fields(facts)}
     return {name: iso(it) if isinstance(it, datetime) else it for name, it in values.items()}
 
 

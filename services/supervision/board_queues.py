@@ -35,16 +35,16 @@ def _unserved(rows: Iterable[QueueCounts], queue: str = "") -> dict[str, Any]:
     A caller for whom an agent is being rung still waits, and so does one who is being rung.
     """
     here = [row for row in rows if queue in {"", row.queue_id}]
-    calls = [one for one in here if one.kind == "call" and one.state in UNANSWERED]
-    callbacks = [one for one in here if one.kind == "callback" and one.state in UNANSWERED]
-    kept = [one for one in here if one.state == KEPT]
+    calls = [row for row in here if row.kind == "call" and row.state in UNANSWERED]
+    callbacks = [row for row in here if row.kind == "callback" and row.state in UNANSWERED]
+    kept = [row for row in here if row.state == KEPT]
     everybody = [*calls, *callbacks, *kept]
     return {
-        "people": sum(one.count for one in everybody),
+        "people": sum(row.count for row in everybody),
         "calls": sum(call.count for call in calls),
         "callbacks": sum(callback.count for callback in callbacks),
-        "kept": sum(one.count for one in kept),
-        "oldest": board_facts.iso(min((one.since for one in everybody), default=None)),
+        "kept": sum(row.count for row in kept),
+        "oldest": board_facts.iso(min((row.since for row in everybody), default=None)),
         "longest": board_facts.iso(min((call.since for call in calls), default=None)),
     }
 
@@ -182,7 +182,7 @@ def numbers(facts: Facts) -> list[dict[str, Any]]:
     What came in by no number of the file is the default's, so that the rows add up to the day.
     """
     today = facts.seen.today
-    rows = [_of_number(facts, one) for one in facts.numbers]
+    rows = [_of_number(facts, number) for number in facts.numbers]
     if rows:
         whole = {
             "calls": board_facts.total(today, "calls"),
@@ -249,7 +249,7 @@ def served(seen: BoardFigures, breaks: str = "") -> dict[str, Any]:
     """
     today, now = seen.today, _levels(seen.today)
     states = {judge_level(now["level"]), judge_level(now["strict"])}
-    verdict = next(one for one in ("bad", "watch", "good", "none") if one in states)
+    verdict = next(verdict for verdict in ("bad", "watch", "good", "none") if verdict in states)
     if breaks and verdict != "bad":
         # Those answered so far say nothing of those who wait.
         verdict = "none"
@@ -284,22 +284,22 @@ def _levels(counts: Mapping[tuple[str, str], float]) -> dict[str, Any]:
 def agents(seen: Sequence[AgentSeen], members: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """The agents at work, and what they do."""
     states = Counter[str](dict.fromkeys(("ready", "reserved", "talking", "wrapup", "paused"), 0))
-    states.update(one.state for one in seen)
+    states.update(agent.state for agent in seen)
     return {
         "states": dict(states),
         "at_work": sum(states[state] for state in AT_WORK),
         "list": [
             {
-                "id": one.staff_id,
-                "name": one.name,
-                "state": one.state,
-                "since": board_facts.iso(one.since),
-                "reason": one.reason,
-                "entry": one.entry_id,
-                "voice": one.voice,
-                "queues": list(members.get(one.staff_id, ())),
+                "id": agent.staff_id,
+                "name": agent.name,
+                "state": agent.state,
+                "since": board_facts.iso(agent.since),
+                "reason": agent.reason,
+                "entry": agent.entry_id,
+                "voice": agent.voice,
+                "queues": list(members.get(agent.staff_id, ())),
             }
-            for one in seen
+            for agent in seen
         ],
     }
 

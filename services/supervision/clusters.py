@@ -216,14 +216,14 @@ def free(store: Store, staff: Staff, cluster_id: str, why: str) -> FreedCluster:
         cluster, booking_ids = found
         freed_id = store.chance.identifier()
         freed = [
-            one
+            booking_id
             # In one order, or two who free at once would wait for each other.
-            for one in sorted(booking_ids)
+            for booking_id in sorted(booking_ids)
             if isinstance(
                 cancel(
                     connection,
                     store,
-                    one,
+                    booking_id,
                     by=By(staff.id, Channel.SUPERVISOR, history.FREED, key=freed_id),
                     undo_within=UNDO_FREED,
                     tell_after=UNDO_FREED,
@@ -250,8 +250,8 @@ def take_back(store: Store, staff: Staff, campaign_of: CampaignOf, freed_id: str
         names = changes.campaigns_of(connection, freed.booking_ids)
         holder = Holder(Channel.SUPERVISOR, f"freed:{freed_id}")
         restored = 0
-        for one in freed.booking_ids:
-            campaign = campaign_of(names.get(one, ""))
+        for booking_id in freed.booking_ids:
+            campaign = campaign_of(names.get(booking_id, ""))
             if campaign is None:
                 continue
             done = undo_cancel(
@@ -259,7 +259,7 @@ def take_back(store: Store, staff: Staff, campaign_of: CampaignOf, freed_id: str
                 store,
                 campaign,
                 holder,
-                one,
+                booking_id,
                 by=By(staff.id, Channel.SUPERVISOR, history.FREED),
                 undo_within=UNDO_FREED,
                 # Nobody was told that it was cancelled.

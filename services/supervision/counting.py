@@ -141,14 +141,14 @@ class Counting:
             else:
                 self._begin(connection, written, target)
             oldest, here = min(self._day, running + QUARTER - HOUR), quarter_of(self._cut)
-            for one in tallies.between(connection, oldest, here):
-                if one.at not in self._unwritten:
-                    counts = self._quarters.setdefault(one.at, Counter())
-                    counts[one.name, one.label] += round(one.value)
+            for tally in tallies.between(connection, oldest, here):
+                if tally.at not in self._unwritten:
+                    counts = self._quarters.setdefault(tally.at, Counter())
+                    counts[tally.name, tally.label] += round(tally.value)
         known = written | self._unwritten
         before = list(_quarters(yesterday, here))
-        self._recounts.missing(one for one in before if one not in known)
-        self._recounts.written(one for one in before if one in written and one >= self._day)
+        self._recounts.missing(start for start in before if start not in known)
+        self._recounts.written(start for start in before if start in written and start >= self._day)
         self._started = True
         self._sum(now)
         self._compare(now)
@@ -198,7 +198,7 @@ class Counting:
                 self._keep(quarter, span)
                 self._cut, rows = end, rows + span.rows
         running = quarter_of(self._cut)
-        for quarter in sorted(one for one in self._unwritten if one < running):
+        for quarter in sorted(unwritten for unwritten in self._unwritten if unwritten < running):
             self._write(quarter)
         oldest = min(day_begins(now), running + QUARTER - HOUR)
         self._quarters = {one: kept for one, kept in self._quarters.items() if one >= oldest}
@@ -233,7 +233,7 @@ class Counting:
         kept = KeptCounts(
             self._cut,
             self._day,
-            {one: self._quarters[one] for one in self._unwritten},
+            {quarter: self._quarters[quarter] for quarter in self._unwritten},
             self._minutes,
             self._errors,
             self._recounts.corrections,
@@ -358,7 +358,7 @@ class Counting:
         with self._store.database.statement() as connection:
             some = board.unserved(connection, missing[0], newest + HOUR)
         self._levels = kept | {
-            at: Counter(one.about for one in some if one.at(at)) for at in missing
+            at: Counter(caller.about for caller in some if caller.at(at)) for at in missing
         }
 
 

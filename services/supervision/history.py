@@ -74,8 +74,8 @@ def _by_quarter(
     """What was counted in each quarter, of all or of one service."""
     found: dict[datetime, dict[tuple[str, str], float]] = {}
     names = () if service else _SERIES
-    for one in tallies.between(connection, since, until, names):
-        found.setdefault(one.at, {})[one.name, one.label] = one.value
+    for tally in tallies.between(connection, since, until, names):
+        found.setdefault(tally.at, {})[tally.name, tally.label] = tally.value
     if not service:
         return dict(found)
     return {at: of_service(counts, service) for at, counts in found.items()}
@@ -143,8 +143,8 @@ class CountAbout:
 def apart(counted: Iterable[TallyCount]) -> list[CountAbout]:
     """Everything once, by what it is about: numbers of one name still add up to the whole."""
     by_quarter: dict[datetime, dict[tuple[str, str], float]] = {}
-    for one in counted:
-        by_quarter.setdefault(one.at, {})[one.name, one.label] = one.value
+    for tally in counted:
+        by_quarter.setdefault(tally.at, {})[tally.name, tally.label] = tally.value
     return [
         CountAbout(at, name, label, value, about)
         for at, counts in sorted(by_quarter.items())
@@ -165,7 +165,7 @@ def so_far(connection: Connection, now: datetime) -> list[TallyCount]:
     Quarters that are not kept yet are counted here. The last one still runs.
     """
     found = quarters(connection, now.astimezone(ZONE).date())
-    at = max((one.at + QUARTER for one in found), default=day_begins(now))
+    at = max((tally.at + QUARTER for tally in found), default=day_begins(now))
     while at <= now:
         if is_over(at, now):
             counts = count_quarter(connection, at)
@@ -192,11 +192,11 @@ def acts_of(
     since, until, before = begins(export.first), ends(export.last), None
     while True:
         some = staff_rows.acts(connection, store.vault, limit=page, before=before)
-        for one in some:
-            if one.at < since:
+        for act in some:
+            if act.at < since:
                 return
-            if one.at < until:
-                yield one
+            if act.at < until:
+                yield act
         if len(some) < page:
             return
         before = some[-1].number

@@ -83,7 +83,7 @@ def read(connection: Connection) -> KeptCounts | None:
             _counts(body["quarters"]),
             _counts(body["minutes"]),
             {(about, error): many for about, error, many in body["errors"]},
-            [Correction(_moment(one[0]), _moment(one[1]), *one[2:]) for one in body["corrections"]],
+            [Correction(_moment(row[0]), _moment(row[1]), *row[2:]) for row in body["corrections"]],
         )
     except (KeyError, TypeError, ValueError):
         return None

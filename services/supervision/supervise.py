@@ -377,9 +377,9 @@ def look_at(store: Store, *, queue_ids: Sequence[str], staff_ids: Sequence[str])
     concerned = [working[staff_id] for staff_id in set(staff_ids) if staff_id in working]
     return ActScope(
         queues=len(known),
-        waiting=sum(one.count for one in line if one.state in UNANSWERED and one.queue_id in known),
+        waiting=sum(row.count for row in line if row.state in UNANSWERED and row.queue_id in known),
         agents=len(concerned),
-        busy=sum(one in agents.BUSY for one in concerned),
+        busy=sum(state in agents.BUSY for state in concerned),
     )
 
 

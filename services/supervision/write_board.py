@@ -100,8 +100,8 @@ class WriteBoard:
             lasting = alerts.raised(connection)
             line = board.in_line(connection, store.clock, PUTS_DOWN)
             paces = {
-                one: read_throughput(connection, one)
-                for one in sorted({queue.language for queue in all_queues})
+                language: read_throughput(connection, language)
+                for language in sorted({queue.language for queue in all_queues})
             }
             before = snapshots.get(connection, NAME) if self._first else None
             freeze = freezes.current(connection)
@@ -147,7 +147,7 @@ class WriteBoard:
             judged.append(_was_put_right(seen.corrected))
         self._first = False
         with store.database.transaction() as connection:
-            names = {one.name for one in lasting}
+            names = {alert.name for alert in lasting}
             changed = board_alerts.apply(connection, store, judged, names)
             snapshots.put(connection, store.clock, NAME, body)
         return changed
@@ -278,9 +278,9 @@ def _rung_by(
     """When the last of those who wait now will have been served; None: not by tomorrow evening."""
     language_of = {all_queue.id: all_queue.language for all_queue in all_queues}
     ahead = Counter[str]()
-    for one in line:
-        if one.state == "waiting":
-            ahead[language_of[one.queue_id]] += one.count
+    for row in line:
+        if row.state == "waiting":
+            ahead[language_of[row.queue_id]] += row.count
     latest = now
     for language, count in ahead.items():
         pace = paces[language]
