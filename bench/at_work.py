@@ -439,7 +439,7 @@ class WorkdayHouse:
             # Where screens give way to the telephone it asks again, and its answer is no state.
             if status == http.OK and body:
                 there = json.loads(body).get("agents", {}).get("list", [])
-                mine = (one["reason"] for one in there if one["id"] == self._day.probe[0])
+                mine = (entry["reason"] for entry in there if entry["id"] == self._day.probe[0])
                 reason = next(mine, "")
             if number in self._missing and reason == self._expected:
                 self._missing.discard(number)

@@ -88,7 +88,7 @@ def compared(asks: Sequence[Ask], questions: int) -> list[float]:
                 taken = ask(question)
                 if number >= 0:
                     times[question].append(taken)
-    return [1000 * p99([_quicker_half(one) for one in times], "questions") for times in seen]
+    return [1000 * p99([_quicker_half(round_) for round_ in times], "questions") for times in seen]
 
 
 def _quicker_half(times: Sequence[float]) -> float:
@@ -117,7 +117,7 @@ def searches(url: str) -> Ask:
         with store.database.transaction() as connection:
             held = hold_slots(Work(connection, store, campaign), holder, wanted)
         taken = time.perf_counter() - started
-        if not held or any(one.second is None for one in held):
+        if not held or any(pair.second is None for pair in held):
             raise CannotMeasure("a search among many slots found no pair")
         # Not undone: after a ROLLBACK the driver prepares all its statements anew.
         with store.database.transaction() as connection:

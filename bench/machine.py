@@ -59,7 +59,9 @@ class OthersShare:
 
 def look(proc: Path = PROC) -> tuple[int, int, float]:
     """Return the ticks since the machine began, of all processors and of ours, and the moment."""
-    fields = [int(one) for one in (proc / "stat").read_text("ascii").splitlines()[0].split()[1:]]
+    fields = [
+        int(field) for field in (proc / "stat").read_text("ascii").splitlines()[0].split()[1:]
+    ]
     every = sum(fields[place] for place in (_USER, _NICE, _SYSTEM, _STEAL))
     return every, _own_ticks(proc), time.monotonic()
 
@@ -131,7 +133,7 @@ def facts(folder: Path) -> dict[str, str | int]:
         "python": platform.python_version(),
         "disk_syncs_per_second": _syncs_per_second(folder),
         "load_before": f"{os.getloadavg()[0]:.2f}",
-        "versions": ", ".join(f"{one} {importlib.metadata.version(one)}" for one in PACKAGES),
+        "versions": ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES),
     }
 
 
@@ -167,4 +169,4 @@ def memory(pid: int, proc: Path = PROC) -> dict[str, float]:
     """
     lines = (proc / str(pid) / "smaps_rollup").read_text("ascii").splitlines()[1:]
     fields = (line.split() for line in lines)
-    return {one[0].removesuffix(":"): int(one[1]) / 1024 for one in fields}
+    return {row[0].removesuffix(":"): int(row[1]) / 1024 for row in fields}

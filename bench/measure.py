@@ -203,13 +203,13 @@ class _Service:
         hired = at_work.hire(self._house, at_work.BOARDS, at_work.DESKS)
         # Whose pauses boards show is no agent for callers: a bell that rings would be in the way.
         watchers = at_work.hire(self._house, WATCHERS, 1, pausing=at_work.REASONS[0])
-        day = Workday(self._webs["service"].port, [one.screen for one in hired])
+        day = Workday(self._webs["service"].port, [staff.screen for staff in hired])
         busy = replace(
             day,
             provider=servers.provider_port(),
-            agents=[(one.id, one.cookie) for one in hired if not one.is_board],
+            agents=[(staff.id, staff.cookie) for staff in hired if not staff.is_board],
             probe=(watchers[-1].id, watchers[-1].cookie),
-            boards=[one.cookie for one in watchers[:-1]],
+            boards=[staff.cookie for staff in watchers[:-1]],
             form=self._signers["service"].form,
         )
         watched, ratios = list[at_work.WorkdayFigures](), list[float]()
@@ -221,7 +221,7 @@ class _Service:
                 )
                 ratios.append(alone / looked_at)
             figures = self._at_work(busy, watched)
-        answers, later = sum(one.staff for one in watched), sum(one.later for one in watched)
+        answers, later = sum(work.staff for work in watched), sum(work.later for work in watched)
         if later > answers * at_work.MOST_LATER:
             raise CannotMeasure(f"{later} of {answers} answers to screens and agents were: later")
         figures["board_cost_ratio"] = round(statistics.median(ratios), 3)
@@ -338,7 +338,7 @@ class _Service:
         """Bring calls to the question for the date of birth; return the turns from there on."""
         count = math.ceil(requests / TURNS_OF_A_CALL / CONNECTIONS) * CONNECTIONS
         some, signer = list(itertools.islice(self._callers, count)), self._signers["service"]
-        starts = Script.of_calls(self._folder / "starts", [signer.start(one) for one in some])
+        starts = Script.of_calls(self._folder / "starts", [signer.start(number) for number in some])
         if self._replay("service", starts).answers != sum(starts.lengths):
             raise CannotMeasure("calls could not be begun")
         turns = [signer.lone_turns(caller, TURNS_OF_A_CALL) for caller in some]
@@ -355,7 +355,7 @@ def _named(found: Mapping[str, float]) -> dict[str, float]:
 
 def call_figures(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Medians of the rounds, and what the service is beside what stood beside it in them."""
-    found = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
+    found = {name: statistics.median(round_[name] for round_ in rounds) for name in rounds[0]}
     ratios = {
         "turn_ratio": found["turn_rate"] / found["floor_b"],
         "call_ratio": found["call_rate"] / found["floor_b"],

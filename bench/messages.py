@@ -99,11 +99,11 @@ def ratio(url: str) -> float:
 def _write(store: Store, count: int) -> list[str]:
     ids = [store.chance.identifier() for _ in range(count)]
     with store.database.transaction() as connection:
-        for one in ids:
+        for id_ in ids:
             new = NewMessage(
-                id=one,
+                id=id_,
                 kind="sms",
-                dedupe_key=f"bench:{one}",
+                dedupe_key=f"bench:{id_}",
                 recipient="+33612345678",
                 payload={"body": BODY},
                 topic=Topic.CONFIRMATION,

@@ -198,7 +198,7 @@ def bars_missed(results: Results) -> list[str]:
 def counts(results: Results) -> bool:
     """Whether enough of a whole run counts to be kept."""
     went = results["went"].values()
-    good = sum(not one["void"] for one in went)
+    good = sum(not part["void"] for part in went)
     return results["parts"] == "all" and good >= ENOUGH * len(went)
 
 
@@ -241,7 +241,7 @@ def render(results: Results) -> str:
     r = defaultdict(str, {name: str(value) for name, value in results.items()})
     settings = ", ".join(f"`{name}` {r[f'postgres_{name}']}" for name in POSTGRES_SETTINGS)
     told_apart = "".join(f"\n{paragraph}\n" for paragraph in _told_apart(results))
-    others = max((one["others"] for one in results["went"].values()), default=0)
+    others = max((part["others"] for part in results["went"].values()), default=0)
     return f"""Measured {r["date"]} at commit {r["commit"]}, on {r["machine"]};
 Python {r["python"]}. Medians of {r["runs"]} runs of {r["seconds_of_a_run"]} seconds each, floors
 and service in turn; {results["bench_seconds"] / 60:.0f} minutes in all.

@@ -139,7 +139,7 @@ def measure(folder: Path, redis_url: str, say: Say, *, seconds: float = COMES) -
         servers.settle(url)
         after = _capacity(house, postcodes)
         found = figures(quiet, [before, after], seconds)
-        capacity = statistics.mean(one.bookings for one in (before, after))
+        capacity = statistics.mean(rate.bookings for rate in (before, after))
         found |= {"capacity": round(capacity, 1), "phone_share": round(phone_share, 1)}
         with _open_house(house) as service:
 
@@ -273,7 +273,7 @@ def figures(
     booked = len(within) / (seconds + STAYS - ready)
     capacity, of_few = (
         statistics.mean(values)
-        for values in zip(*((one.bookings, one.share) for one in beside), strict=True)
+        for values in zip(*((round_.bookings, round_.share) for round_ in beside), strict=True)
     )
     left = min((1 - seen.share) / (1 - of_few), 1.0)
     found = {

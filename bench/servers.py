@@ -304,7 +304,7 @@ USUAL = (
 def web(house: House, name: str, factory: str = SERVICE, line: str = "") -> Iterator[Web]:
     """Run an application by a line, or as Procfile.dev runs the service. Raises CannotMeasure."""
     lines = (config.ROOT / "Procfile.dev").read_text("utf-8").splitlines()
-    (of_service,) = (one.removeprefix("web:") for one in lines if one.startswith("web:"))
+    (of_service,) = (line.removeprefix("web:") for line in lines if line.startswith("web:"))
     port = free_port()
     env = house.environment(name) | {"SERVICE_PORT": str(port)}
     log = house.folder / f"{house.name}-{name}.log"

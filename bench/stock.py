@@ -45,7 +45,7 @@ def choose_postcodes(database_url: str) -> list[str]:
         for code, latitude, longitude, territory in rows:
             near = directory.nearest(connection, latitude, longitude, territory, KILOMETRES)
             # The service looks at the nearest dozen first; so does this.
-            if sum(one.centre.id in with_slots for one in near[:12]) >= CENTRES:
+            if sum(place.centre.id in with_slots for place in near[:12]) >= CENTRES:
                 chosen.append(code)
             if len(chosen) == POSTCODES:
                 return chosen

@@ -62,8 +62,8 @@ def fill(url: str, centres: int, starts: int, capacity: int) -> list[str]:
     found_centres(database, ids)
     first = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=1)
     hours = [first + timedelta(hours=number) for number in range(starts)]
-    for one in ids:
-        open_slots(database, [SlotsToOpen(one, hours, capacity)])
+    for id_ in ids:
+        open_slots(database, [SlotsToOpen(id_, hours, capacity)])
     database.dispose()
     servers.settle(url)
     return ids
@@ -285,14 +285,14 @@ def gap_ms(url: str) -> float:
             rows = list(bookings.export(connection, kept.vault, with_people=True))
         references = [row.reference for row in rows]
         numbers = [row.person.number for row in rows if row.person is not None]
-        others = (one for one in iter(kept.chance.reference, "") if one not in set(references))
+        others = (ref for ref in iter(kept.chance.reference, "") if ref not in set(references))
         gaps = (
             _gap(references, others, _by_reference(kept)),
             _gap(numbers, _numbers("+3374"), _by_number(kept)),
         )
         with kept.database.statement() as connection:
             known = (connection, kept.clock, kept.vault)
-            if not all(any_since(*known, one, "appointment:", ONE_IN) for one in numbers):
+            if not all(any_since(*known, number, "appointment:", ONE_IN) for number in numbers):
                 raise CannotMeasure("an appointment was not written to its number")
     return round(max(gaps), 2)
 

@@ -71,11 +71,11 @@ def measure(house: House, service: Web, rounds: int = ROUNDS) -> Given:
         for web in webs.values():
             _visited(web, postcodes, WARM_SECONDS)
         seen = in_turns(rounds, webs, lambda web: _visited(web, postcodes, SECONDS))
-    ours, theirs = ([one.bookings for one in seen[name]] for name in webs)
-    if (share := max(one.share for one in seen["service"])) > MOST_OF_THE_MACHINE:
+    ours, theirs = ([round_.bookings for round_ in seen[name]] for name in webs)
+    if (share := max(round_.share for round_ in seen["service"])) > MOST_OF_THE_MACHINE:
         raise CannotMeasure(f"the visitors took {share:.0%} of the machine")
     found = {
-        "web_rate": statistics.median(one.rate for one in seen["service"]),
+        "web_rate": statistics.median(round_.rate for round_ in seen["service"]),
         "web_bookings_per_second": statistics.median(ours),
         "peer_bookings_per_second": statistics.median(theirs),
         "web_ratio_peer": statistics.median(map(float.__truediv__, ours, theirs)),

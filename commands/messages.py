@@ -21,7 +21,7 @@ from services.messages.resend import NotAgain, ResendPlan, carry_out, plan_one, 
 from services.messages.topics import Topic
 from services.store import Store
 
-_TOPIC = click.Choice([str(one) for one in Topic])
+_TOPIC = click.Choice([str(topic) for topic in Topic])
 _STATES = ("failed", "undelivered")
 _MONTH = re.compile(r"(\d{4})-(\d{2})")
 _SPAN = re.compile(r"(\d{1,4})([hd])")

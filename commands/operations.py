@@ -24,8 +24,8 @@ def make(life: CentreLife) -> click.Group:
     def list_(*, centre_id: str | None, last: int) -> None:
         """The newest operations: id, moment (UTC), kind, centre, state, who, why."""
         found = life.newest(limit=last, centre_id=centre_id)
-        for one in found:
-            click.echo(_line(one))
+        for operation in found:
+            click.echo(_line(operation))
         click.echo(f"{len(found)} operations")
 
     @group.command(epilog="Example: flask operations show 0f3a…")

@@ -61,7 +61,7 @@ def _add_reading(
         for why in why_not:
             click.echo(f"Error: {why}", err=True)
         feeds = partner_feeds.feeds_of(told, database, clock)
-        chosen = [one for one in feeds if platform in {None, one.platform.name}]
+        chosen = [feed for feed in feeds if platform in {None, feed.platform.name}]
         if not chosen:
             raise click.ClickException(f"{settings_file} does not name {platform}")
         refused = bool(why_not)
@@ -88,12 +88,12 @@ def _add_reading(
             counts = partner_rows.counts(connection)
         rows = [
             (
-                one.platform,
-                *counts.get(one.platform, (0, 0)),
-                *(f"{at:%Y-%m-%dT%H:%M:%SZ}" if at else "" for at in _moments(one)),
-                one.error,
+                feed.platform,
+                *counts.get(feed.platform, (0, 0)),
+                *(f"{at:%Y-%m-%dT%H:%M:%SZ}" if at else "" for at in _moments(feed)),
+                feed.error,
             )
-            for one in feeds
+            for feed in feeds
         ]
         print_csv(("platform", "centres", "free", "tried_at", "read_at", "paused", "error"), rows)
 

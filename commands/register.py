@@ -206,7 +206,7 @@ def _known_to_numbers(parts: Parts) -> Known:
     """With the queues of the store, and who answers them."""
     known = known_to_numbers(parts.service.campaigns)
     with parts.store.database.statement() as connection:
-        there = {one.id for one in call_queues.all_queues(connection)}
+        there = {queue.id for queue in call_queues.all_queues(connection)}
         return replace(known, queues=there, staffed=call_queues.staffed(connection))
 
 
@@ -216,11 +216,11 @@ def _make_legal(parts: Parts) -> click.Group:
     return commands.legal.make(
         {
             "OUTBOUND_CALLER_ID": settings.outbound_caller_id,
-            **{f"caller_id of {one.number}": one.caller_id for one in numbers if one.caller_id},
+            **{f"caller_id of {line.number}": line.caller_id for line in numbers if line.caller_id},
         },
         {
             "SMS_SENDER": settings.sms_sender,
-            **{f"sender of {one.number}": one.sender for one in numbers if one.sender},
+            **{f"sender of {line.number}": line.sender for line in numbers if line.sender},
         },
         settings.sms_sender_registered_on,
     )
@@ -262,7 +262,7 @@ def _fit_anchors(parts: Parts) -> Fitted | None:
 def _wanted(parts: Parts) -> Wanted:
     """What the settings need at the provider."""
     settings = parts.settings
-    called = (one.number for one in parts.service.numbers.all())
+    called = (line.number for line in parts.service.numbers.all())
     base = settings.public_base_url
     addresses = Addresses(base)
     return Wanted(
@@ -281,8 +281,8 @@ def _wanted(parts: Parts) -> Wanted:
         regions=(*FRENCH_REGIONS, *settings.regions_also_served()),
         calls_per_second=settings.calls_per_second,
         texts_per_second=make_pace(settings).per_second,
-        called=tuple(one for one in called if one != settings.national_number),
-        senders=tuple(one.texted for one in parts.service.numbers.all() if one.texted),
+        called=tuple(digits for digits in called if digits != settings.national_number),
+        senders=tuple(line.texted for line in parts.service.numbers.all() if line.texted),
         words=lambda: filled(
             load(COUNTRY_LANGUAGE), "reply_unknown", number=settings.national_number
         ),

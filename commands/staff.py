@@ -291,8 +291,8 @@ def _add_watching(group: click.Group, store: Store) -> None:
     def watched_() -> None:
         """The watched names: id, since when (UTC), by whom. The names are not kept."""
         found = watched.everyone(store)
-        for one in found:
-            click.echo(f"{one.id} {one.at.isoformat(timespec='seconds')} {one.who}")
+        for act in found:
+            click.echo(f"{act.id} {act.at.isoformat(timespec='seconds')} {act.who}")
         click.echo(f"{len(found)} watched names")
 
 

@@ -156,9 +156,9 @@ def _secrets(given: Given, known: Collection[str]) -> Iterator[str]:
         *secrets.items(),
         # SECRET_KEY stands in where none is given, and is looked at once.
         *(
-            ("TRACES_SECRET", one)
-            for one in _readable(given.trace_secrets) or []
-            if one != given.secret_key
+            ("TRACES_SECRET", secret)
+            for secret in _readable(given.trace_secrets) or []
+            if secret != given.secret_key
         ),
     ]
     for name, secret in said:
@@ -281,12 +281,12 @@ def _hosts(url: str) -> tuple[list[str] | None, dict[str, list[str]]]:
     query = parse_qs(parts.query)
     said = [
         *parts.netloc.rpartition("@")[2].split(","),
-        *(one for each in query.get("host", []) for one in each.split(",")),
+        *(host for each in query.get("host", []) for host in each.split(",")),
     ]
-    ports = [one[one.rfind("]") + 1 :].partition(":")[2] for one in said]
+    ports = [host[host.rfind("]") + 1 :].partition(":")[2] for host in said]
     if any(port and not port.isdigit() for port in ports):
         return None, query
-    hosts = [one if one.startswith("/") else one.partition(":")[0] for one in said]
+    hosts = [host if host.startswith("/") else host.partition(":")[0] for host in said]
     # A host of the query takes the place of none before it.
     return [host for host in hosts if host] or [""], query
 

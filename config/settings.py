@@ -282,7 +282,7 @@ class Settings(BaseSettings):
             missing = [name.upper() for name in _REQUIRED_IN_PRODUCTION if not getattr(self, name)]
         self._fill_in()
         # Of a setting that is missing, what stands in its place here says nothing.
-        unfit = [one for one in self._unfit() if one.split()[0] not in missing]
+        unfit = [fault for fault in self._unfit() if fault.split()[0] not in missing]
         if missing:
             names = ", ".join(missing)
             unfit.insert(0, f"ENVIRONMENT is production and these settings are missing: {names}")
@@ -312,7 +312,7 @@ class Settings(BaseSettings):
             except ValueError as error:
                 found.append(str(error))
         if self.environment == "production":
-            found += [f"{one}." for one in refusals(self, self.model_fields_set, known=KNOWN)]
+            found += [f"{fault}." for fault in refusals(self, self.model_fields_set, known=KNOWN)]
         # The index key is compared with the data keys, whose mistake is said once.
         return list(dict.fromkeys(found))
 
@@ -565,7 +565,7 @@ def load(**overrides: object) -> Settings:
         except ValidationError as error:
             found += _sentences(error)[0]
     if len(found) > 1:
-        found = [f"{one.removesuffix('.')}." for one in found]
+        found = [f"{fault.removesuffix('.')}." for fault in found]
     raise BadSettings("\n".join(found))
 
 

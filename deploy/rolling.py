@@ -136,7 +136,7 @@ class Rolling:
             self.wait(1.0)
 
     def _sentence(self, node: Node, why: str) -> str:
-        names = [one.name for one in self.nodes]
+        names = [node.name for node in self.nodes]
         left = names[names.index(node.name) + 1 :]
         return (
             f"{node.name}: {why}; it is out, {', '.join(self.done) or 'no node'} has the next"

@@ -78,7 +78,7 @@ def ask_tried(
     failed: bool = True,
 ) -> Asked:
     """Ask for them with what else the transaction asks: one row of them."""
-    asked = [AttemptCountQuery(one, within, failed=failed) for one in subjects]
+    asked = [AttemptCountQuery(subject, within, failed=failed) for subject in subjects]
     return attempts.ask_counts_alone(connection, store.clock, subjects, [*asked, *also])
 
 
@@ -95,7 +95,7 @@ def before_look_up(
     ]
     if caller:
         subjects.append(subject(store, "caller", "phone", caller))
-    limits = [TRIES_A_CALL if one.kind == "call" else TRIES_A_DAY for one in subjects]
+    limits = [TRIES_A_CALL if subject.kind == "call" else TRIES_A_DAY for subject in subjects]
     pairs = list(zip(tried(connection, store, subjects), limits, strict=True))
     return Tries(
         (*subjects, BY_TELEPHONE),
@@ -113,7 +113,7 @@ def count_try(
     wishes: Sequence[Subject] = (),
 ) -> None:
     """Count it; `wishes` count in the same statement, and never as wrong."""
-    counted = [(one, right) for one in tries.subjects] + [(one, True) for one in wishes]
+    counted = [(subject, right) for subject in tries.subjects] + [(wish, True) for wish in wishes]
     attempts.add_each(connection, store.clock, counted)
 
 

@@ -39,7 +39,7 @@ class Parts:
 
 def known_to_numbers(campaigns: Campaigns) -> Known:
     """What their file is compared with where a caller may be waiting: no store is asked."""
-    return Known(languages(), campaigns={one.name for one in campaigns.all()})
+    return Known(languages(), campaigns={campaign.name for campaign in campaigns.all()})
 
 
 def make_chainer(settings: config.Settings, store: Store) -> Chainer:

@@ -35,4 +35,4 @@ class Work:
     @cached_property
     def services(self) -> tuple[str, ...]:
         """The services that have a name, of which a place is to be."""
-        return tuple(one.service for one in self.campaigns if one.service)
+        return tuple(campaign.service for campaign in self.campaigns if campaign.service)

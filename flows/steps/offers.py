@@ -459,7 +459,7 @@ def _values(session: Session) -> dict[str, object]:
         # Of several places in one town the street tells which is meant, or the name in one street.
         alone = towns[offer.in_town] == 1
         which = street if street and streets[offer.in_town, street] == 1 else name
-        where = [one for one in ("" if alone else which, "" if common else offer.in_town) if one]
+        where = [part for part in ("" if alone else which, "" if common else offer.in_town) if part]
         values[f"place{number}"] = offer.said
         values[f"name{number}"] = ", ".join(dict.fromkeys((name, *where)))
         values[f"spot{number}"] = ", ".join(where)

@@ -30,7 +30,7 @@ class Device:
 
     def learns(self, vault: Vault, login: str) -> Device:
         mark = _mark(vault, login)
-        others = tuple(one for one in self.marks if one != mark)
+        others = tuple(other for other in self.marks if other != mark)
         return Device(self.id, (*others, mark)[-_MOST_LOGINS:])
 
     def cookie(self, vault: Vault, today: date) -> str:
@@ -46,7 +46,7 @@ def read(vault: Vault, cookie: str, today: date) -> Device | None:
     device_id, day, marks = text.split(".")
     if not 0 <= today.toordinal() - int(day) <= KEPT.days:
         return None
-    return Device(device_id, tuple(one for one in marks.split("-") if one))
+    return Device(device_id, tuple(mark for mark in marks.split("-") if mark))
 
 
 def _sign(vault: Vault, text: str) -> str:

@@ -205,7 +205,7 @@ class Passkeys:
         challenge = self._asked(token, _USE)
         answer = answer[:LONGEST_ANSWER]
         named = _credential_id(answer)
-        used = next((one for one in self.of(staff) if one.credential_id == named), None)
+        used = next((key for key in self.of(staff) if key.credential_id == named), None)
         if used is None:
             raise _refused(KeyError())
         try:
@@ -292,10 +292,10 @@ def _described(keys: Sequence[Passkey]) -> list[PublicKeyCredentialDescriptor]:
 
     return [
         PublicKeyCredentialDescriptor(
-            id=one.credential_id,
-            transports=[AuthenticatorTransport(way) for way in one.transports],
+            id=key.credential_id,
+            transports=[AuthenticatorTransport(way) for way in key.transports],
         )
-        for one in keys
+        for key in keys
     ]
 
 
@@ -310,7 +310,7 @@ def _parsed(answer: str) -> dict[str, Any]:
 def _transports(answer: str) -> tuple[str, ...]:
     response = _parsed(answer).get("response")
     told = response.get("transports") if isinstance(response, dict) else None
-    return tuple(one for one in told if one in _TRANSPORTS) if isinstance(told, list) else ()
+    return tuple(way for way in told if way in _TRANSPORTS) if isinstance(told, list) else ()
 
 
 def _credential_id(answer: str) -> bytes:

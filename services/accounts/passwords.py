@@ -92,7 +92,7 @@ def _normal(password: str) -> str:
 
 def _letters(text: str) -> str:
     """Letters without accents and digits, in lower case."""
-    return "".join(one for one in bare(text) if one.isalnum())
+    return "".join(letter for letter in bare(text) if letter.isalnum())
 
 
 @lru_cache

@@ -85,7 +85,7 @@ def recovery_index(vault: Vault, staff_id: str, code: str) -> bytes:
 
     People type it in any case, with or without what stands between its groups.
     """
-    letters = "".join(one for one in code.casefold() if one.isalnum())[:_RECOVERY_LETTERS]
+    letters = "".join(letter for letter in code.casefold() if letter.isalnum())[:_RECOVERY_LETTERS]
     return vault.index("recovery", f"{staff_id}:{letters}") or b""
 
 

@@ -275,7 +275,7 @@ def make_demonstration(store: Store) -> list[str]:
 
 def _demonstration_centre(store: Store) -> str | None:
     """The centre with hours nearest to where visitors book; None where nothing is there yet."""
-    with_hours = {one.id for one in centres.hours_of(store.database) if one.hours}
+    with_hours = {centre.id for centre in centres.hours_of(store.database) if centre.hours}
     with store.database.statement() as connection:
         town = directory.find_postcode(connection, _DEMONSTRATION_POSTCODE)
         near = [

@@ -339,7 +339,7 @@ class _Target:
             return True
         zone = ZoneInfo(self._centres[there.centre_id].time_zone)
         day, before = (
-            one.start_at.astimezone(zone).date() for one in (there, self._one.live[there.dose])
+            dose.start_at.astimezone(zone).date() for dose in (there, self._one.live[there.dose])
         )
         if _age_on(born, day) >= _age_on(born, before):
             return True

@@ -127,7 +127,7 @@ class Changed:
 
     def became(self, dose: int) -> Became | None:
         """What became of a dose; None for one that had been cancelled before."""
-        return next((one.became for one in self.doses if one.dose == dose), None)
+        return next((change.became for change in self.doses if change.dose == dose), None)
 
 
 class Cancelled(Changed):

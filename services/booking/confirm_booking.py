@@ -164,7 +164,7 @@ def _make(
     place_ids = allocator.book(chosen, booking_id, stand_in=stands_in)
     if place_ids is None:
         return Unbooked.GONE
-    starts = [one.start_at for one in chosen]
+    starts = [place.start_at for place in chosen]
     new = NewBooking(
         id=booking_id,
         idempotency_key=f"{request.holder.id}:{request.idempotency_suffix}",

@@ -84,7 +84,7 @@ def _answer(
     connection: Connection, store: Store, tries: Tries, known: Sequence[FoundBooking], born: date
 ) -> FoundBooking | NotMine:
     """The first of these bookings with this birth date, if a try is left; the try is counted."""
-    right = [one for one in known if is_born(one.file.born, born)]
+    right = [booking for booking in known if is_born(booking.file.born, born)]
     count_try(connection, store, tries, right=bool(right))
     if right and tries.open:
         return right[0]

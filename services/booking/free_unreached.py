@@ -43,7 +43,7 @@ def free_unreached(store: Store) -> int:
             agents_have=AGENTS_HAVE,
             limit=_AT_ONCE,
         )
-    return sum(_free_alone(store, one) for one in due)
+    return sum(_free_alone(store, row) for row in due)
 
 
 def _free_alone(store: Store, one: Unreached) -> bool:

@@ -58,9 +58,9 @@ def told(
     ahead = file.ahead(now)
     state = MineState.AHEAD if ahead else MineState.PAST if file.live else MineState.CANCELLED
     shown: Sequence[BookedAppointment] = ahead or file.live or file.appointments
-    starts = {one.dose: one.start_at.isoformat() for one in shown}
+    starts = {booked.dose: booked.start_at.isoformat() for booked in shown}
     where = found.centres[shown[0].centre_id]
-    elsewhere = {one.centre_id for one in shown} - {where.id}
+    elsewhere = {booked.centre_id for booked in shown} - {where.id}
     second = found.centres[elsewhere.pop()] if elsewhere else None
     changed, changed_doses = _changed(found.newest, starts)
     return CallerBooking(
@@ -93,13 +93,13 @@ def told(
             BookedService(
                 done.service,
                 done.campaign,
-                one.dose,
-                one.start_at.isoformat(),
-                one.centre_id,
-                one.slot_id,
+                booked.dose,
+                booked.start_at.isoformat(),
+                booked.centre_id,
+                booked.slot_id,
             )
-            for one in shown
-            for done in (one.live_services if file.live else one.services)
+            for booked in shown
+            for done in (booked.live_services if file.live else booked.services)
         ),
         changed=changed,
         changed_doses=changed_doses,
@@ -112,7 +112,7 @@ def _changed(newest: NewestChange, told: Collection[int]) -> tuple[str, tuple[in
     change = newest.change
     if change is None or change.what != "moved" or change.channel != Channel.SUPERVISOR:
         return "", ()
-    moved = [one for one in change.details.get("doses", ()) if one["was_at"]]
+    moved = [dose for dose in change.details.get("doses", ()) if dose["was_at"]]
     moved = [dose for dose in moved if dose["dose"] in told]
     hour = any(dose["was_at"] != dose["start_at"] for dose in moved)
     place = any(dose.get("was_centre_id", dose["centre_id"]) != dose["centre_id"] for dose in moved)
@@ -141,7 +141,7 @@ def places_of(offer: Offer, moving: Moving) -> dict[int, Chosen]:
 
 def place_of(mine: CallerBooking, offer: Offer, service: str) -> dict[int, Chosen]:
     """Where what is done of one service goes: the appointment in which it is moves, or leaves."""
-    doses = (one.dose for one in mine.services if one.service == service)
+    doses = (done.dose for done in mine.services if done.service == service)
     return {dose: chosen_of(offer)[0] for dose in doses}
 
 

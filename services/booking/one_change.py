@@ -159,7 +159,7 @@ class OneChange:
         has_none = self.file.is_stand_in
         if has_none and self.what == Restored.what:
             # Nothing was kept for it, and it needs no place.
-            return {one.dose: (one.place_id, one.centre_id, one.start_at) for one in where.values()}
+            return {new.dose: (new.place_id, new.centre_id, new.start_at) for new in where.values()}
         place_ids = allocator.book(list(where.values()), self.file.id, stand_in=has_none)
         if place_ids is None:
             raise Refused(WhyNot.GONE)
@@ -197,7 +197,7 @@ class OneChange:
         by = self.by
         details: dict[str, Any] = {
             "version": self.version,
-            "doses": [change_to_json(one) for one in self.told()],
+            "doses": [change_to_json(dose) for dose in self.told()],
             **self._places,
         }
         if by.key:
@@ -215,14 +215,14 @@ class OneChange:
         file = self.file
         if file.number is None and file.mail is None:
             return None
-        where = centre_states(self.connection, {one.centre_id for one in self._told.values()})
+        where = centre_states(self.connection, {dose.centre_id for dose in self._told.values()})
         payload = {
             "what": self.what,
             # Whoever did it themselves waits for it with the telephone in the hand.
             "asked": self.by.channel in _BY_THEMSELVES,
             "reference": file.reference,
             "version": self.version,
-            "doses": [dose_for_text(one, where[one.centre_id]) for one in self.told()],
+            "doses": [dose_for_text(dose, where[dose.centre_id]) for dose in self.told()],
         }
         key, topic = f"{kind}:{file.id}:{self.version}", topic_of_change(self.what)
         mailed = mail_change(self.connection, self.store, file, payload, key=key, topic=topic)

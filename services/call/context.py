@@ -71,8 +71,8 @@ class CallContext:
     def _of_session(self, session: Session) -> Campaign:
         """What the person wants; else what the number is for; else the one of now."""
         of_number = (self.number.campaign,) if self.number.campaign else ()
-        known = (self.service.campaigns.by_name(one) for one in (*session.wanted[:1], *of_number))
-        return next((one for one in known if one is not None), None) or self.service.campaign
+        known = (self.service.campaigns.by_name(name) for name in (*session.wanted[:1], *of_number))
+        return next(filter(None, known), None) or self.service.campaign
 
     def open_campaigns(self) -> tuple[Campaign, ...]:
         """Those that give appointments now, one a service; of this number, if it is for one."""
@@ -85,8 +85,8 @@ class CallContext:
         names = names or self.session.wanted
         if not names:
             return (self.campaign,)
-        known = (self.service.campaigns.by_name(one) for one in names)
-        return tuple(self.as_here(one) for one in known if one is not None) or (self.campaign,)
+        known = (self.service.campaigns.by_name(name) for name in names)
+        return tuple(map(self.as_here, filter(None, known))) or (self.campaign,)
 
     def about(self, session: Session) -> str:
         """The services that a conversation is about, by their names, as "covid+grippe".
@@ -96,13 +96,13 @@ class CallContext:
         """
         of_number = (self.number.campaign,) if self.number.campaign else ()
         names = session.wanted or session.wished or of_number
-        known = (self.service.campaigns.by_name(one) for one in names)
-        return SEVERAL.join(sorted({one.service for one in known if one and one.service}))
+        known = (self.service.campaigns.by_name(name) for name in names)
+        return SEVERAL.join(sorted({each.service for each in known if each and each.service}))
 
     def all_open(self, names: tuple[str, ...]) -> bool:
         """Whether all of these give appointments now; of no names, those of the conversation."""
-        known = [self.service.campaigns.by_name(one) for one in names or self.session.wanted]
-        return all(one is not None and one.is_open(self.now()) for one in known)
+        known = [self.service.campaigns.by_name(name) for name in names or self.session.wanted]
+        return all(campaign is not None and campaign.is_open(self.now()) for campaign in known)
 
     def work(self, wanted: tuple[str, ...] = ()) -> Work:
         """What this turn's effects are made with. Raises AlreadyAnswered.

@@ -47,7 +47,7 @@ class MyAppointments(CallContext):
         return self._shown(found)
 
     def _shown(self, found: FoundBooking) -> CallerBooking:
-        open_ones = [one.name for one in self.open_campaigns()]
+        open_ones = [campaign.name for campaign in self.open_campaigns()]
         mine = told(found, self.now(), self.campaign.name, open_ones)
         caller = self.session.caller
         return replace(mine, own_line=bool(caller) and caller == found.file.number)
@@ -103,7 +103,9 @@ class MyAppointments(CallContext):
         connection = self.transaction()
         to = place_of(mine, offer, service) if service else places_of(offer, moving)
         done_there = [
-            one.campaign for one in mine.services if one.dose in to and service in {"", one.service}
+            done.campaign
+            for done in mine.services
+            if done.dose in to and service in {"", done.service}
         ]
         campaign, *beside = self.wanted(tuple(dict.fromkeys(done_there)))
         done = move(
@@ -168,7 +170,7 @@ class MyAppointments(CallContext):
 
     def _campaign_of(self, mine: CallerBooking, service: str = "") -> Campaign | None:
         """The booking's own, or that of what is done in it, which need not be the one of now."""
-        of_service = (one.campaign for one in mine.services if service in {"", one.service})
+        of_service = (done.campaign for done in mine.services if service in {"", done.service})
         named = next(of_service, None)
         if named is not None:
             return self.service.campaigns.by_name(named)

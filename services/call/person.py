@@ -132,7 +132,7 @@ class CallerInQueue(CallContext):
         if found is None:
             return 0
         doors = call_queues.queue_statuses(self.reading(), self.store.clock, found.language)
-        return next((one.agents for one in doors if one.queue.id == queue_id), 0)
+        return next((door.agents for door in doors if door.queue.id == queue_id), 0)
 
     def _departement(self, session: Session) -> str | None:
         """Where the caller is, as far as they said it."""

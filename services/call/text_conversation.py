@@ -407,10 +407,10 @@ _TOWNS = frozenset({"town1", "town2", "town3"})
 
 def _discreetly(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """With where a place is, as a text tells it."""
-    name, street, town = (str(values.get(one, "")) for one in ("place", "street", "town"))
+    name, street, town = (str(values.get(name_, "")) for name_ in ("place", "street", "town"))
     where = MessagePlace(street, name, "", town)
     towns = {name: discreet(str(values[name])) or values[name] for name in _TOWNS & values.keys()}
-    return {**values, **towns, "address": ", ".join(one for one in (where.told, town) if one)}
+    return {**values, **towns, "address": ", ".join(part for part in (where.told, town) if part)}
 
 
 @dataclass(frozen=True)
@@ -425,10 +425,10 @@ class _Wish:
 def _begins(body: str, language: str) -> _Wish:
     known = spoken_by_text()
     text = plain(body)
-    for one in dict.fromkeys((*((language,) if language in known else ()), *known)):
-        found = by_text(one).begins.fullmatch(text)
+    for tag in dict.fromkeys((*((language,) if language in known else ()), *known)):
+        found = by_text(tag).begins.fullmatch(text)
         if found:
-            return _Wish(begins=True, alone=not found["rest"], language=one)
+            return _Wish(begins=True, alone=not found["rest"], language=tag)
     return _Wish(begins=False, alone=False, language=language if language in known else known[0])
 
 

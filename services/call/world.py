@@ -79,9 +79,9 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         return Rules(
             name=campaign.name,
             minimum_age=self._minimum_age(wanted),
-            horizon_days=min(one.horizon_days for one in all_of_them),
-            opens_at=max((one.opens_at for one in all_of_them if one.opens_at), default=None),
-            closes_at=min((one.closes_at for one in all_of_them if one.closes_at), default=None),
+            horizon_days=min(each.horizon_days for each in all_of_them),
+            opens_at=max((each.opens_at for each in all_of_them if each.opens_at), default=None),
+            closes_at=min((each.closes_at for each in all_of_them if each.closes_at), default=None),
             # What is done together has one dose.
             doses=1 if others else campaign.doses,
             second_after_days=campaign.second_after_days,
@@ -95,9 +95,9 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         While nothing is, the least that any open campaign asks for: who has it may have something.
         """
         if wanted or self.session.wanted:
-            return max(one.minimum_age_at(self.now()) for one in self.wanted(wanted))
+            return max(campaign.minimum_age_at(self.now()) for campaign in self.wanted(wanted))
         several = self.open_campaigns() or (self.campaign,)
-        return min(one.minimum_age_at(self.now()) for one in several)
+        return min(campaign.minimum_age_at(self.now()) for campaign in several)
 
     def our_number(self, *, we_ring: bool = False) -> str:
         return (self.number.caller_id or self.service.caller_id) if we_ring else self.number.number
@@ -131,7 +131,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         if not self.number.has_area:
             return found
         # Of towns of one name, callers of a number mean those that it serves.
-        here = tuple(one for one in found if self._is_served(one.postcode))
+        here = tuple(town for town in found if self._is_served(town.postcode))
         return here or found
 
     def _is_served(self, postcode: str) -> bool:
@@ -169,8 +169,8 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         )
         self.holds = True
         return tuple(
-            offer_at(one.near.centre, one.place, one.second, kilometres=one.near.kilometres)
-            for one in held
+            offer_at(pair.near.centre, pair.place, pair.second, kilometres=pair.near.kilometres)
+            for pair in held
         )
 
     def earliest(self, search: Search, near: Sequence[NearbyCentre]) -> datetime:
@@ -214,7 +214,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             centre_id=offer.centre_id,
             start=datetime.fromisoformat(offer.start_at),
             zone=ZoneInfo(offer.time_zone),
-            instead_of=[place for one in instead_of for place in one.places],
+            instead_of=[place for offer in instead_of for place in offer.places],
         )
         if held is None:
             return ()
@@ -234,9 +234,9 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
             remember=radius_kilometres <= self.campaign.radius_kilometres,
         )
         if search.beyond_kilometres:
-            near = [one for one in near if one.kilometres > search.beyond_kilometres]
+            near = [place for place in near if place.kilometres > search.beyond_kilometres]
         if search.centre_id:
-            near = [one for one in near if one.centre.id == search.centre_id]
+            near = [place for place in near if place.centre.id == search.centre_id]
         return near
 
     def main_towns(self, departement: str) -> tuple[Town, ...]:
@@ -260,7 +260,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         campaign, *beside = self.wanted(search.wanted)
         found = self.service.beyond.nearest(
             Work(self.reading(), self.store, campaign, tuple(beside)),
-            [one for one in everywhere if one.kilometres > radius],
+            [place for place in everywhere if place.kilometres > radius],
             max(self.now() + self.campaign.lead, _day_begins(search, everywhere)),
         )
         return Far(found.centre.town, found.kilometres) if found else None
@@ -318,9 +318,9 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
     ) -> Eligibility:
         if wanted or self.session.wanted:
             several = self.wanted(wanted or self.session.wanted)
-            return last_of(eligibility(one, born, groups, self.now()) for one in several)
+            return last_of(eligibility(campaign, born, groups, self.now()) for campaign in several)
         several = self.open_campaigns() or (self.campaign,)
-        return first_of(eligibility(one, born, groups, self.now()) for one in several)
+        return first_of(eligibility(campaign, born, groups, self.now()) for campaign in several)
 
     def choices(self, born: date, groups: tuple[str, ...]) -> tuple[Choice, ...]:
         return choices(self.open_campaigns(), born, groups, self.now())
@@ -512,8 +512,12 @@ def _waits_at(
     if wait.latitude or wait.longitude:
         here = (wait.latitude, wait.longitude)
         return _around(here, wait.territory, radius)
-    centres = [one.centre for one in near]
-    stands = [(one.latitude, one.longitude) for one in centres if one.latitude or one.longitude]
+    centres = [centre.centre for centre in near]
+    stands = [
+        (centre.latitude, centre.longitude)
+        for centre in centres
+        if centre.latitude or centre.longitude
+    ]
     if stands:
         first, *others = stands
         apart = max((distance_km(*first, *other) for other in others), default=0.0)

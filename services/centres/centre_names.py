@@ -130,8 +130,8 @@ def _with_kind(pieces: list[str], name: str) -> list[str]:
     """
     words = _words()
     known = words.common.keys() | {_plain(key) for key in words.acronyms}
-    known |= {one for said, _ in words.acronyms.values() for one in _plain(said).split()}
-    is_told = any(one in known for piece in pieces for one in _plain(piece).split())
+    known |= {word for said, _ in words.acronyms.values() for word in _plain(said).split()}
+    is_told = any(word in known for piece in pieces for word in _plain(piece).split())
     if is_told or not _CENTRE.search(name) or _ARTICLE.match(pieces[0]):
         return pieces
     return [f"Centre {pieces[0]}", *pieces[1:]]
@@ -206,8 +206,8 @@ def _pieces(name: str, town: str, towns: Mapping[str, str]) -> list[str]:
         if told:
             found.append(told)
     # Where anything else is told, letters that no person knows tell nothing.
-    found = [one for one in found if not _is_letters(one)] or found
-    plain = [_plain(one) for one in found]
+    found = [told_ for told_ in found if not _is_letters(told_)] or found
+    plain = [_plain(told_) for told_ in found]
     told = [
         one
         for at, one in enumerate(found)
@@ -255,15 +255,15 @@ def _less_generic(piece: str) -> str:
     # "Centre de vaccination et hospitalier", "centre de vaccination ambulatoire".
     if head in {"et", "ou"} or head in _words().bound:
         return piece
-    if all(one in _words().beside for one in _WORD.findall(_plain(rest))) or _is_generic(rest):
+    if all(word in _words().beside for word in _WORD.findall(_plain(rest))) or _is_generic(rest):
         return piece if rest == piece else ""
     return rest
 
 
 def _is_generic(piece: str) -> bool:
     words, said = _words(), _WORD.findall(_plain(piece))
-    return any(one in words.generic for one in said) and all(
-        one in words.generic or one in words.beside for one in said
+    return any(word in words.generic for word in said) and all(
+        word in words.generic or word in words.beside for word in said
     )
 
 
@@ -400,7 +400,7 @@ def _word(word: str, *, loud: bool) -> str:
     words = _words()
     if word in words.acronyms:
         return words.acronyms[word][0]
-    if "-" in word and not any(one.islower() for one in word):
+    if "-" in word and not any(letter.islower() for letter in word):
         return "-".join(_word(part, loud=loud) for part in word.split("-"))
     elided = re.match(r"([DLdl]|Qu|qu)'(.+)", word)
     if elided:

@@ -184,7 +184,7 @@ def _box(place: tuple[float, float], kilometres: float) -> tuple[Degrees, Degree
 
 
 def _largest(found: Iterable[MainTown]) -> list[TownAt]:
-    towns = (one.town for one in found)
+    towns = (town.town for town in found)
     return sorted(towns, key=lambda one: (-one.inhabitants, one.name))[:_TOWNS_AROUND]
 
 
@@ -318,7 +318,7 @@ class Directory:
     def centre(self, connection: Connection, centre_id: str) -> BookableCentre | None:
         """A bookable centre by its id."""
         known = self._known_centres(connection).by_territory.values()
-        return next((one for some in known for one in some if one.id == centre_id), None)
+        return next((centre for some in known for centre in some if centre.id == centre_id), None)
 
     def nearest_other(
         self,
@@ -336,13 +336,13 @@ class Directory:
         Where the position is not known, as for `nearest`.
         """
         found: NearOther | None = None
-        for one in self._known_others(connection):
-            if one.territory != territory or _is_beyond(one, latitude, closer_than):
+        for other in self._known_others(connection):
+            if other.territory != territory or _is_beyond(other, latitude, closer_than):
                 continue
-            away = _reach(one, (latitude, longitude), postcode, today)
-            number = _ordinary(one.phones) if away is not None and away < closer_than else ""
+            away = _reach(other, (latitude, longitude), postcode, today)
+            number = _ordinary(other.phones) if away is not None and away < closer_than else ""
             if away is not None and number and (found is None or away < found.kilometres):
-                found = NearOther(away, one, number)
+                found = NearOther(away, other, number)
         return found
 
     def nearest_walk_in(
@@ -360,14 +360,14 @@ class Directory:
         `place` in degrees; where it is not known, as for `nearest`.
         """
         found: NearWalkIn | None = None
-        for one in self._known_walk_ins(connection):
-            if one.territory != territory:
+        for other in self._known_walk_ins(connection):
+            if other.territory != territory:
                 continue
-            away = _reach(one, place, postcode, today)
+            away = _reach(other, place, postcode, today)
             if away is None or away >= closer_than:
                 continue
             if found is None or away < found.kilometres:
-                found = NearWalkIn(away, one)
+                found = NearWalkIn(away, other)
         return found
 
     def _known_others(self, connection: Connection) -> list[SelfBookingCentre]:
@@ -462,7 +462,7 @@ class Directory:
             # Whatever the order of the rows is: those without a position have one latitude.
             there.sort(key=lambda one: (one.latitude, one.id))
         unplaced = {
-            territory: [one for one in there if not (one.latitude or one.longitude)]
+            territory: [town for town in there if not (town.latitude or town.longitude)]
             for territory, there in by_territory.items()
         }
         read = _Centres(now, by_territory, unplaced)

@@ -209,10 +209,10 @@ def import_centres(
         raise FileRefused("the file holds no usable centre")
     with database.statement() as connection:
         towns = postcodes.positions_of_towns(
-            connection, {one.id: _address(one) for one in feed.records}
+            connection, {record.id: _address(record) for record in feed.records}
         )
     _leave_out_misplaced(feed, towns)
-    ended = {one.id for one in feed.records if one.closed or _is_past(one, clock)}
+    ended = {record.id for record in feed.records if record.closed or _is_past(record, clock)}
     report = CentreReport(
         read=feed.rows,
         refused=feed.refused,
@@ -235,8 +235,9 @@ def import_centres(
         _check_positions(centres.placed(database, OFFICIAL_SOURCE), feed)
     # What an operator has closed, a file does not open.
     rows = [
-        _row(one, towns.get(one.id), feed.towns) | {"closed": one.id in ended or one.id in by_hand}
-        for one in feed.records
+        _row(record, towns.get(record.id), feed.towns)
+        | {"closed": record.id in ended or record.id in by_hand}
+        for record in feed.records
     ]
 
     def told(row: Row) -> object:

@@ -99,7 +99,7 @@ def import_postcodes(
     # What is far from its centres is put there at the end, with what was imported before.
     lost = {town for town, why in wrong.items() if why != FAR_FROM_CENTRES}
     rows = _rows(
-        [replace(one, latitude=None, longitude=None) if one in lost else one for one in feed.towns]
+        [replace(row, latitude=None, longitude=None) if row in lost else row for row in feed.towns]
     )
     report = PostcodeReport(
         read=feed.rows,
@@ -155,7 +155,7 @@ def _rows(all_towns: Sequence[TownRow]) -> list[Row]:
     ordered = {code: main_first(towns) for code, towns in sorted(by_code.items())}
     # Where the main town is, or the middle of the others where its position is not known.
     positions = {
-        code: towns[0].position or mean_position([one.position for one in towns if one.position])
+        code: towns[0].position or mean_position([town.position for town in towns if town.position])
         for code, towns in ordered.items()
     }
     departements = {code: towns[0].departement for code, towns in ordered.items()}

@@ -138,11 +138,11 @@ def _look_for_rows_of_the_gone(store: Store, kept: Sequence[Canary]) -> None:
 def count_of_key(store: Store, number: int) -> dict[str, int]:
     """How many values this key has sealed, for each table that has some."""
     found = {}
-    for one in reseal.sealed_tables(metadata):
+    for table in reseal.sealed_tables(metadata):
         with store.database.snapshot() as connection:
-            counted = reseal.count_by_key(connection, one)[number]
+            counted = reseal.count_by_key(connection, table)[number]
         if counted:
-            found[one.name] = counted
+            found[table.name] = counted
     return found
 
 

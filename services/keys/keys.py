@@ -146,10 +146,10 @@ def list_keys(store: Store) -> list[KeyLife]:
     Reads every table that has sealed values. Raises KeysRefused before the database is migrated.
     """
     counted: dict[int, dict[str, int]] = {}
-    for one in reseal.sealed_tables(metadata):
+    for table in reseal.sealed_tables(metadata):
         with store.database.snapshot() as connection:
-            for number, values in reseal.count_by_key(connection, one).items():
-                counted.setdefault(number, {})[one.name] = values
+            for number, values in reseal.count_by_key(connection, table).items():
+                counted.setdefault(number, {})[table.name] = values
     known = {canary.number: canary for canary in _canaries(store)}
     numbers = sorted({*known, *store.vault.numbers, *counted})
     return [
@@ -192,7 +192,7 @@ def reseal_all(
     tables = reseal.sealed_tables(metadata) if tables is None else tables
     while done.passes < PASSES:
         done.passes += 1
-        old = sum(_reseal_table(store, one, done, watch, batch) for one in tables)
+        old = sum(_reseal_table(store, table, done, watch, batch) for table in tables)
         if not old:
             break
         watch = _watch_nothing
@@ -273,7 +273,7 @@ def rewrite_look_ups(
     tables = look_ups.look_up_tables(metadata) if tables is None else tables
     while done.passes < PASSES:
         done.passes += 1
-        changed = sum(_rewrite_table(store, one, done, watch) for one in tables)
+        changed = sum(_rewrite_table(store, table, done, watch) for table in tables)
         if not changed:
             break
         watch = _watch_nothing

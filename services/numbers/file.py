@@ -82,7 +82,7 @@ class _Reader:
             if name != TABLE:
                 self.wrong((name,), f"there is no such entry; {meant(name, [TABLE])}")
         tables = source.get(TABLE, [])
-        if not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
             self.wrong((TABLE,), "it is no list of tables; begin each with a line [[numbers]]")
             return ()
         if not tables:
@@ -101,7 +101,7 @@ class _Reader:
 
     def _of_one_campaign(self, tables: list[dict[str, Any]]) -> None:
         """Until several campaigns are open at a time, all numbers are of the one that is."""
-        first = next((one["campaign"] for one in tables if "campaign" in one), None)
+        first = next((table["campaign"] for table in tables if "campaign" in table), None)
         for place, table in enumerate(tables):
             if table.get("campaign", first) != first:
                 self.wrong(
@@ -213,7 +213,7 @@ class _Reader:
                 self.wrong((*at, name, place), sentence)
             elif one in value[:place]:
                 self.wrong((*at, name, place), f"{plain_value(one)} is here twice; leave one out")
-        return frozenset(one for one in value if isinstance(one, str))
+        return frozenset(area for area in value if isinstance(area, str))
 
     def _hours(self, table: Mapping[str, Any], at: Entry) -> OpeningHours | None:
         value = table.get("hours")

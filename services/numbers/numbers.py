@@ -133,7 +133,7 @@ class Numbers:
         What shows numbers beside one another shows nothing where this is empty.
         """
         found, default = self._present
-        others = tuple(one for one in found.values() if one.number != default.number)
+        others = tuple(number for number in found.values() if number.number != default.number)
         return (default, *others) if others else ()
 
     @property
@@ -149,7 +149,7 @@ class Numbers:
     def for_campaign(self, name: str) -> CalledNumber:
         """The number that is for a campaign of this name, else the default."""
         found, default = self._present
-        return next((one for one in found.values() if one.campaign == name), default)
+        return next((number for number in found.values() if number.campaign == name), default)
 
     def called(self, to: str) -> CalledNumber | None:
         """The number that a provider's `To` means; None where the file does not have it.
@@ -164,7 +164,9 @@ class Numbers:
 
     def texted(self, to: str) -> CalledNumber | None:
         """The number whose texts are answered at `to`; None where no number has it as its own."""
-        return next((one for one in self._present[0].values() if to and one.texted == to), None)
+        return next(
+            (number for number in self._present[0].values() if to and number.texted == to), None
+        )
 
     def kept(self, one: CalledNumber) -> str:
         """What is kept of a call to a number: itself where the file has it, else nothing."""
@@ -173,5 +175,9 @@ class Numbers:
     def serving(self, postcode: str, departement: str | None) -> CalledNumber:
         """The number whose area a postcode is in; the default where there is none."""
         found, default = self._present
-        near = (one for one in found.values() if one.has_area and one.serves(postcode, departement))
+        near = (
+            number
+            for number in found.values()
+            if number.has_area and number.serves(postcode, departement)
+        )
         return next(near, default)

@@ -61,8 +61,8 @@ def before_wish(connection: Connection, store: Store, *, reference: str, place: 
         subject(store, "web_wish_place", "web place", place),
     )
     subjects = _subjects(store, reference, place)
-    asked = [AttemptCountQuery(one, DAY, failed=False) for one in wished]
-    asked += [AttemptCountQuery(one, DAY) for one in subjects]
+    asked = [AttemptCountQuery(subject, DAY, failed=False) for subject in wished]
+    asked += [AttemptCountQuery(subject, DAY) for subject in subjects]
     everyone = (*wished, *subjects)
     by_reference, by_place, *tries = attempts.counts_alone(connection, store.clock, everyone, asked)
     allowed = by_reference < WISHES_A_REFERENCE and by_place < WISHES_A_PLACE

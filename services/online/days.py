@@ -48,5 +48,5 @@ def take(session: Session, world: WebWorld, hour: str) -> Session | None:
     offers = world.hold_slot(int(slot), replace(search, centre_id=centre_id))
     if not offers:
         return None
-    offered = (*session.offered, *(one.slot_id for one in offers))
+    offered = (*session.offered, *(offer.slot_id for offer in offers))
     return session.but(offers=offers, offered=offered, chosen=0, adjacent=())

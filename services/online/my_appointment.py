@@ -251,8 +251,8 @@ def halves(service: Service, mine: CallerBooking, language: str) -> list[tuple[s
     if not has_halves(mine):
         return []
     names = [
-        words_of_service(service.campaigns.by_name(one.campaign), language).said
-        for one in mine.services
+        words_of_service(service.campaigns.by_name(done.campaign), language).said
+        for done in mine.services
     ]
     return [
         (value, name[:1].upper() + name[1:])
@@ -322,7 +322,7 @@ def as_it_is(
     found = read_booking(connection, store, mine.id)
     if found is None:
         return visit
-    open_ones = [one.name for one in service.campaigns.open_now()]
+    open_ones = [campaign.name for campaign in service.campaigns.open_now()]
     now = told(found, store.clock.now(), service.campaign.name, open_ones)
     return replace(visit, session=visit.session.but(mine=now))
 

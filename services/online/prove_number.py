@@ -144,8 +144,8 @@ def _send_what_waits(visit: WebSession, world: WebWorld) -> None:
     found = _counts(visit, world)
     free = max(0, _most_out(world, found) - found.out)
     connection, store = world.transaction(), world.store
-    for one in reach_codes.waiting(connection, store.clock, store.vault, place, free):
-        _send(world, one)
+    for wish in reach_codes.waiting(connection, store.clock, store.vault, place, free):
+        _send(world, wish)
 
 
 def _send(world: WebWorld, waits: WaitingCode) -> None:

@@ -81,16 +81,16 @@ def listed(
     plan = (visit.plan or planned(session)) if session.second_person else FIRST
     if not session.second_person and session.number_answered and "number" not in visit.typed:
         # It was answered on the telephone, or is not asked.
-        plan = tuple(one for one in plan if one != "reach")
+        plan = tuple(question for question in plan if question != "reach")
     asked: list[str] = []
-    for one in plan:
-        asked.append(one)
-        if one == "date_of_birth":
+    for question in plan:
+        asked.append(question)
+        if question == "date_of_birth":
             asked += ["group"] * _groups(session, campaigns, now)
             asked += _what_for(visit, campaigns, now)
-        if one == "postcode" and session.towns_found:
+        if question == "postcode" and session.towns_found:
             asked.append("town_which")
-        if one == "offers" and _parted(session):
+        if question == "offers" and _parted(session):
             asked.append("couple_choice")
     if shown in {"postcode", "town_which", "reach"} and shown not in asked:
         # Asked already for both, and changed for the second.
@@ -140,8 +140,8 @@ def _what_for(visit: WebSession, campaigns: Sequence[Campaign], now: datetime) -
     may = choices(campaigns, session.born_on, session.groups, now)
     may = of_what_they_came_for(may, came_for(visit))
     asked = [SERVICE] if len(may) > 1 else []
-    needs = {one.campaign for one in may if one.months_since}
-    wished = (one for one in session.wished if one in needs)
+    needs = {campaign.campaign for campaign in may if campaign.months_since}
+    wished = (name for name in session.wished if name in needs)
     return asked + [SINCE] * len({*wished, *session.since_not} | _since_now(session))
 
 
@@ -153,15 +153,15 @@ def _since_to_come(visit: WebSession, campaigns: Sequence[Campaign], now: dateti
     """Of what is wanted, what is asked about after the one that is asked about now."""
     session = visit.session
     known = {session.since_asked, *session.since_passed, *session.since_not}
-    needs = {one.name for one in campaigns if one.months_since}
-    return {one for one in session.wished if one in needs} - known
+    needs = {campaign.name for campaign in campaigns if campaign.months_since}
+    return {name for name in session.wished if name in needs} - known
 
 
 def _groups(session: Session, campaigns: Sequence[Campaign], now: datetime) -> int:
     """How many groups of the campaigns this person is asked about, by their date of birth."""
     if not session.born or not session.group_asked:
         return 0
-    by_age = (eligibility(one, session.born_on, (), now) for one in campaigns)
+    by_age = (eligibility(campaign, session.born_on, (), now) for campaign in campaigns)
     if any(found.first_day is not None for found in by_age):
         # Asked about another date of birth, which was corrected.
         return 0

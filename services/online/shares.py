@@ -45,7 +45,7 @@ def make_room(
 
     def give_up(others: OtherHolders) -> None:
         gone = _give_up(connection, others.browser[shares.per_browser - 1 :], "browser")
-        of_phone = [one for one in others.phone if one not in gone]
+        of_phone = [holder for holder in others.phone if holder not in gone]
         gone |= _give_up(connection, of_phone[shares.per_number - 1 :], "number")
         if mine.place_idx and len(set(others.place) - gone) >= shares.per_address:
             HOLDS_GIVEN_UP.labels("address").inc()

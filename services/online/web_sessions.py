@@ -155,7 +155,7 @@ class WebSession:
         return changed(self, _FIELDS, changes)
 
 
-_FIELDS: Final = frozenset(one.name for one in fields(WebSession))
+_FIELDS: Final = frozenset(field.name for field in fields(WebSession))
 
 
 @dataclass(frozen=True)
@@ -543,7 +543,7 @@ def _body(visit: WebSession) -> str:
     if visit.typed:
         values["typed"] = dict(visit.typed)
     if visit.done:
-        values["done"] = [asdict(one) for one in visit.done]
+        values["done"] = [asdict(done) for done in visit.done]
     if visit.plan:
         values |= {"counted": visit.counted, "plan": visit.plan}
     if visit.waits:

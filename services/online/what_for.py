@@ -38,11 +38,11 @@ def of_what_they_came_for(may: tuple[Choice, ...], service: str) -> tuple[Choice
 
     `service` is the name of what the address was for; empty: for nothing of its own.
     """
-    own = next((one for one in may if one.service and one.service == service), None)
+    own = next((option for option in may if option.service and option.service == service), None)
     if own is None:
         # They may not have it: what else they may.
         return may
-    return tuple(one for one in may if one is own or one.campaign in own.together)
+    return tuple(option for option in may if option is own or option.campaign in own.together)
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,9 @@ class WhatForPage:
             options = options_of(choices_for(self.session, self._world))
             if len(options.keys) > _KEYS_OF_ONE_MENU:
                 # All of them at once, though callers hear three at a time.
-                some = (one for part in parts_of(options) for one in part)
+                some = (option for part in parts_of(options) for option in part)
                 return [(key, self._named(names), "") for key, names in some]
-            labels = [self._named(one) for one in options.keys]
+            labels = [self._named(key) for key in options.keys]
             labels += [self.words("book.service.end")] * (len(options.keys) == 1)
         elif step == SINCE:
             labels = [self.words(f"book.{step}.key_{key}") for key in (1, 2)]
@@ -113,7 +113,7 @@ class WhatForPage:
 
     def each_of(self, wanted: tuple[str, ...]) -> tuple[str, ...]:
         """The name of each of several services."""
-        return tuple(self._said((one,)) for one in wanted)
+        return tuple(self._said((campaign,)) for campaign in wanted)
 
     def _named(self, campaigns: tuple[str, ...]) -> str:
         said = self._said(campaigns)
@@ -121,5 +121,5 @@ class WhatForPage:
 
     def _said(self, campaigns: tuple[str, ...]) -> str:
         language = self.session.language
-        names = tuple(self._world.service_words(one, language).said for one in campaigns)
+        names = tuple(self._world.service_words(campaign, language).said for campaign in campaigns)
         return as_printed(load(language).spoken(Part("", "names", "and"), {"names": names}))

@@ -202,16 +202,16 @@ def fit_anchors(store: Store, path: Path) -> Fitted:
     # After the file: a scheduler that works already has never anchored more than is linked.
     with store.database.statement() as connection:
         ends = {chain: traces.end(connection, chain)[0] for chain in CHAINS}
-    kept = [one for one in anchors if one.position <= ends[one.chain]]
+    kept = [anchor for anchor in anchors if anchor.position <= ends[anchor.chain]]
     lost = len(anchors) - len(kept)
     aside = _put_aside(path, kept, now) if lost else None
     anew = tuple(
         chain
         for chain in CHAINS
-        if _lacks(noted[chain], [one.at for one in kept if one.chain == chain], now)
+        if _lacks(noted[chain], [anchor.at for anchor in kept if anchor.chain == chain], now)
         and _anchor_now(store, chain, path)
     )
-    reach = max((one.at for one in kept), default=None)
+    reach = max((anchor.at for anchor in kept), default=None)
     return Fitted(path, len(kept), reach, lost, aside, anew)
 
 

@@ -88,7 +88,7 @@ def look(store: Store) -> DaysAhead:
 
 
 def _is_there(kept: Sequence[Partition], day: date) -> bool:
-    return any(one.first <= day <= one.day for one in kept)
+    return any(part.first <= day <= part.day for part in kept)
 
 
 @dataclass(frozen=True)
@@ -106,13 +106,13 @@ class WholeDays:
         with store.database.statement() as connection:
             kept = turn_days.kept(connection)
         dropped = 0
-        for one in kept:
-            if one.day >= turn_days.day_of(counted_until):
+        for part in kept:
+            if part.day >= turn_days.day_of(counted_until):
                 break
-            if one.day < turn_days.day_of(until) and self._drop(store, one, until):
+            if part.day < turn_days.day_of(until) and self._drop(store, part, until):
                 dropped += 1
-            elif not _has_uncounted(store, one, counted_until):
-                dropped += self._drop(store, one, _begin(counted_until))
+            elif not _has_uncounted(store, part, counted_until):
+                dropped += self._drop(store, part, _begin(counted_until))
         return dropped
 
     def _drop(self, store: Store, one: Partition, until: datetime) -> bool:
@@ -127,8 +127,8 @@ def bites_later(store: Store) -> timedelta:
     """How much later than they are due counted turns go in bites: whole days go before."""
     due = turn_days.day_of(store.clock.now() - store.turns_kept)
     with store.database.statement() as connection:
-        days = [one.day for one in turn_days.kept(connection) if not one.is_before]
-    return BITES_LATER if any(one <= due for one in days) else timedelta()
+        days = [part.day for part in turn_days.kept(connection) if not part.is_before]
+    return BITES_LATER if any(day <= due for day in days) else timedelta()
 
 
 def _has_uncounted(store: Store, one: Partition, until: datetime) -> bool:

@@ -68,8 +68,8 @@ class InBites:
         begins = since - (since - tallies.EPOCH) % QUARTER
         ends = until - (until - tallies.EPOCH) % QUARTER
         quarters = tallies.counted(connection, begins, ends)
-        first = sorted(one for one in quarters if one - QUARTER not in quarters)
-        last = sorted(one for one in quarters if one + QUARTER not in quarters)
+        first = sorted(quarter for quarter in quarters if quarter - QUARTER not in quarters)
+        last = sorted(quarter for quarter in quarters if quarter + QUARTER not in quarters)
         for begin, end in zip(first, last, strict=True):
             yield begin, end + QUARTER
 

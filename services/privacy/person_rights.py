@@ -155,18 +155,18 @@ def identify(connection: Connection, store: Store, given: Given) -> Person:
         raise NobodyFound
     booked = people.bookings_of(connection, vault, given)
     if given.reference:
-        named = [one for one in booked if one.reference == given.reference]
+        named = [row for row in booked if row.reference == given.reference]
         if not named or given.number not in {"", named[0].number}:
             raise NobodyFound
         given = Given(given.born, named[0].number, given.reference)
         # All of theirs, and not what is booked under this reference alone.
         booked = people.bookings_of(connection, vault, given)
         rank = named[0].rank
-        booked = [one for one in booked if one.rank == rank or one.reference == given.reference]
-        waits = [one for one in people.waiting_of(connection, vault, given) if one.rank == rank]
+        booked = [row for row in booked if row.rank == rank or row.reference == given.reference]
+        waits = [row for row in people.waiting_of(connection, vault, given) if row.rank == rank]
     else:
         waits = people.waiting_of(connection, vault, given)
-        if len({one.rank for one in (*booked, *waits)}) > 1:
+        if len({row.rank for row in (*booked, *waits)}) > 1:
             raise SeveralPeople
     trail = people.find(connection, store.clock, vault, given, booked, waits, AFTER_CALL)
     if not trail.proved:
@@ -208,9 +208,9 @@ def plan(store: Store, given: Given) -> Plan:
 def _plan(connection: Connection, store: Store, person: Person) -> Plan:
     trail, now = person.trail, store.clock.now()
     ahead = [
-        one.start_at
+        booked.start_at
         for booking_id in trail.bookings
-        for one in changes.load_as_any(connection, store.vault, booking_id).ahead(now)
+        for booked in changes.load_as_any(connection, store.vault, booking_id).ahead(now)
     ]
     busy = people.is_on_the_line(connection, store.clock, trail, SILENCE)
     counts = people.count(connection, trail)
@@ -249,7 +249,7 @@ def count_look(store: Store, staff: Staff) -> None:
 
 def asked(store: Store) -> list[PersonRequest]:
     """Requests that wait for a supervisor, oldest first."""
-    return [one for one in open_requests(store) if one.state == person_requests.ASKED]
+    return [entry for entry in open_requests(store) if entry.state == person_requests.ASKED]
 
 
 def ask(store: Store, given: Given, *, by: Actor, reason: str) -> str:
@@ -347,7 +347,7 @@ def _let_go(
     change = By(who=by.staff_id, channel=Channel.SUPERVISOR, why=history.ERASURE)
     for booking_id in trail.bookings:
         file = changes.load_as_any(connection, store.vault, booking_id)
-        doses = [one.dose for one in file.ahead(now)]
+        doses = [booked.dose for booked in file.ahead(now)]
         if doses:
             done = cancel(connection, store, booking_id, doses, by=change)
             if isinstance(done, Unchanged):
@@ -403,18 +403,18 @@ def finish_all(store: Store) -> int:
     looked after in the hours after an erasure, and not for ever where only the provider's records
     are left.
     """
-    waiting = [one for one in open_requests(store) if one.state == person_requests.ERASED]
+    waiting = [entry for entry in open_requests(store) if entry.state == person_requests.ERASED]
     since = store.clock.now() - SCRUB_WITHIN
     done = 0
-    for one in waiting:
-        left = _left_at_provider(store, one.id)
-        young = one.decided_at is not None and one.decided_at > since
+    for entry in waiting:
+        left = _left_at_provider(store, entry.id)
+        young = entry.decided_at is not None and entry.decided_at > since
         scrubbed = store.database.scrub(TABLES) if young else None
         if left or (scrubbed and (scrubbed.not_owned or scrubbed.still_seen)):
             continue
         done += 1
         with store.database.transaction() as connection:
-            person_requests.finish(connection, store.clock, one.id)
+            person_requests.finish(connection, store.clock, entry.id)
     return done
 
 

@@ -73,7 +73,7 @@ def verify_traces(
     with verify.snapshot(chainer.store.database) as connection:
         now = traces.now(connection, chainer.store.clock)
         for chain in CHAINS:
-            of_chain = [one for one in anchors or () if one.chain == chain]
+            of_chain = [anchor for anchor in anchors or () if anchor.chain == chain]
             walk = _Walk(chainer, Traced(chain, limit), now, of_chain)
             traced = walk.through(connection)
             if anchors is not None:
@@ -206,7 +206,7 @@ class _Walk:
         # One that leaves at this moment may be noted already, and not have been in the file.
         if last is None or last > self._now - JUST_NOW:
             return
-        times = [one.at for anchors in self._anchors.values() for one in anchors]
+        times = [anchor.at for anchors in self._anchors.values() for anchor in anchors]
         if not times or max(times) < last:
             newest = f"its newest is of {_told(max(times))}" if times else "it has none"
             self._break(
@@ -217,8 +217,8 @@ class _Walk:
 
 def _by_position(anchors: Sequence[Anchor]) -> dict[int, list[Anchor]]:
     found: dict[int, list[Anchor]] = {}
-    for one in sorted(anchors, key=lambda anchor: anchor.position):
-        found.setdefault(one.position, []).append(one)
+    for noted in sorted(anchors, key=lambda anchor: anchor.position):
+        found.setdefault(noted.position, []).append(noted)
     return found
 
 

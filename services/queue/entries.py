@@ -290,7 +290,7 @@ def _old_place(
     earlier = queues.load(connection, vault, caller.earlier) if caller.earlier else None
     found = [earlier] if earlier and _may_come_back(earlier, store, campaign, named=True) else []
     of_number = queues.live_of_number(connection, vault, caller.number)
-    found += (one for one in of_number if _may_come_back(one, store, campaign))
+    found += (entry for entry in of_number if _may_come_back(entry, store, campaign))
     return min(found, key=lambda one: (one.joined_at, one.id), default=None)
 
 
@@ -501,15 +501,15 @@ def make_queues(
             if anew or queue.provider_sid is None
         ]
     made, failed = [], []
-    for one in wanted:
+    for call_queue in wanted:
         try:
-            sid = control.make_queue(one.id, one.max_size)
+            sid = control.make_queue(call_queue.id, call_queue.max_size)
         except (ProviderRefused, Busy, NoAnswer):
-            failed.append(one.id)
+            failed.append(call_queue.id)
             continue
         with store.database.transaction() as connection:
-            call_queues.set_queue(connection, store.clock, one.id, provider_sid=sid)
-        made.append(one.id)
+            call_queues.set_queue(connection, store.clock, call_queue.id, provider_sid=sid)
+        made.append(call_queue.id)
     return made, failed
 
 

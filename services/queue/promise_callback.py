@@ -203,18 +203,18 @@ def queue_for(
     That of French where the language has no national queue.
     """
     known, regions = call_queues.all_queues(connection), regions_of(departement)
-    nationals = {one.language: one for one in known if not one.region}
+    nationals = {queue.language: queue for queue in known if not queue.region}
     national = nationals.get(language) or nationals["fr"]
     if called is not None:
-        own = next((one for one in known if one.id == called.queue), None)
+        own = next((queue for queue in known if queue.id == called.queue), None)
         if own is not None and own.language == national.language and own.state != "closed":
             return own
     theirs = (
-        one
-        for one in known
-        if one.language == national.language
-        and one.region.casefold() in regions
-        and one.state != "closed"
+        queue
+        for queue in known
+        if queue.language == national.language
+        and queue.region.casefold() in regions
+        and queue.state != "closed"
     )
     return next(theirs, national)
 

@@ -111,7 +111,7 @@ def others_on_line(connection: Connection, store: Store, told: QueueEntry) -> li
     if index is None:
         return []
     found = voice.to_be_rung_about(connection, index, tuple(map(str, _TELL_OF_IT)), limit=_LINE)
-    return [one for one in found if one != own]
+    return [booking_id for booking_id in found if booking_id != own]
 
 
 def heard_beside(connection: Connection, store: Store, booking_id: str) -> None:

@@ -90,26 +90,26 @@ def write_throughput(store: Store, calls_per_second: float = 1.0) -> int:
         waiting = handling.waiting(connection)
         before = _stored(connection)
     languages = set(done) | set(waiting) | set(before)
-    languages.update(name for one in there for name in one.languages)
+    languages.update(name for agent in there for name in agent.languages)
     body = {}
     for language in sorted(languages):
         seconds, vain = done.get(language, []), in_vain.get(language, [])
         mean = _blended(sum(seconds) + sum(vain), len(seconds))
         each = _blended(sum(seconds) + sum(vain), len(seconds) + len(vain))
         again = len(vain) / (len(seconds) + len(vain) + PRIOR_WEIGHT)
-        mine = [one for one in there if language in one.languages]
+        mine = [agent for agent in there if language in agent.languages]
         if not mine and language in before:
             # At night, what was measured by day still counts.
             was = before[language]
             mean, each, again = was.mean, was.each, was.again
-        share = sum(_share(one, language, waiting) for one in mine)
+        share = sum(_share(agent, language, waiting) for agent in mine)
         usual = before[language].usual if language in before else 0.0
         pace = Throughput(
             rate_per_minute=60 * share / mean,
             agents=len(mine),
             cps=calls_per_second,
             mean=mean,
-            free=tuple(sorted(_free_in(one, now, each) for one in mine)),
+            free=tuple(sorted(_free_in(agent, now, each) for agent in mine)),
             each=each,
             again=again,
             share=share,

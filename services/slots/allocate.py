@@ -208,9 +208,9 @@ class Allocate:
         slot may be in its stead. None when a slot has none left, or leaves no time for what its
         person has already: nothing is booked then.
         """
-        if not self.leaves_time([one.slot_id for one in chosen]):
+        if not self.leaves_time([place.slot_id for place in chosen]):
             return None
-        wanted = {one.place_id: one.place_id for one in chosen}
+        wanted = {place.place_id: place.place_id for place in chosen}
         take = self._give_up if stand_in else self._book
         booked = take(list(wanted), booking_id)
         for number, one in enumerate(chosen):
@@ -222,7 +222,7 @@ class Allocate:
                 places.unbook(self.connection, booking_id)
                 return None
             wanted[one.place_id] = again.place_id
-        return tuple(wanted[one.place_id] for one in chosen)
+        return tuple(wanted[place.place_id] for place in chosen)
 
     def _book(self, place_ids: list[int], booking_id: str) -> frozenset[int]:
         return places.book(self.connection, self.store.clock, self.holder.id, place_ids, booking_id)

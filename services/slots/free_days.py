@@ -77,8 +77,8 @@ def free_days(
                     sum(counts),
                     at_least=any(count >= COUNT_UP_TO for count in counts),
                 )
-                for number in sorted({one.day for one in found})
-                if (counts := [one.places for one in found if one.day == number])
+                for number in sorted({row.day for row in found})
+                if (counts := [row.places for row in found if row.day == number])
             ][:MOST_DAYS]
     return []
 
@@ -105,7 +105,7 @@ def free_hours(
             holder.id,
         )
         windows = busy(work, [near_centre.centre.id for near_centre in ring])
-        found = [one for one in found if is_outside(one.start_at, windows.get(one.centre_id, ()))]
+        found = [row for row in found if is_outside(row.start_at, windows.get(row.centre_id, ()))]
         if found:
             return [
                 FreeAtCentre(near_centre, slots)
@@ -118,10 +118,10 @@ def free_hours(
 def _one_each_half_hour(found: Sequence[FreeSlot], centre_id: str) -> tuple[FreeSlot, ...]:
     """The first of each half hour: more of them no person reads through."""
     first: dict[datetime, FreeSlot] = {}
-    for one in found:
-        if one.centre_id == centre_id:
-            at = one.start_at.replace(minute=one.start_at.minute // 30 * 30, second=0)
-            first.setdefault(at, one)
+    for row in found:
+        if row.centre_id == centre_id:
+            at = row.start_at.replace(minute=row.start_at.minute // 30 * 30, second=0)
+            first.setdefault(at, row)
     return tuple(first.values())
 
 

@@ -76,9 +76,9 @@ class Beyond:
             ring = near[start : start + _RING]
             ids = [near_centre.centre.id for near_centre in ring]
             free = allocator.look(ids, wish, nearest=1).centre_ids
-            for one in ring:
-                if one.centre.id in free:
-                    return one
+            for near_one in ring:
+                if near_one.centre.id in free:
+                    return near_one
             if anybody:
                 self._nothing |= dict.fromkeys(((*names, each) for each in ids), self._ticks())
         return None

@@ -142,9 +142,11 @@ def open_slots(
             "`flask centres take GID` makes one so (import a file of centres first)"
         )
     last = first + timedelta(days=days - 1)
-    if all(last < store.clock.now().astimezone(ZoneInfo(one.time_zone)).date() for one in found):
+    if all(
+        last < store.clock.now().astimezone(ZoneInfo(centre.time_zone)).date() for centre in found
+    ):
         raise SlotsRefused(f"the last day, {last}, is past")
-    spans = [Span(one, first, last) for one in found]
+    spans = [Span(centre, first, last) for centre in found]
     return open_spans(
         store.database,
         store.clock,
@@ -263,14 +265,14 @@ def serve(
     bits, changed = _bits(database, serving), 0
     with database.transaction() as connection:
         there = slots.starts_of(connection, centre_id, (window[0], window[1]), clock)
-        there = [one for one in there if _within(hours, one[1].astimezone(zone))]
+        there = [slot for slot in there if _within(hours, slot[1].astimezone(zone))]
         for _, start, capacity in there:
             if places is not None and places[1] > capacity:
                 raise SlotsRefused(
                     f"the slot at {start.astimezone(zone):%Y-%m-%d %H:%M} has {capacity} places,"
                     f" and place {places[1]} is beyond them; nothing was changed"
                 )
-        slot_ids = [one[0] for one in there]
+        slot_ids = [slot[0] for slot in there]
         for number in range(0, len(slot_ids), _LABELLED_AT_ONCE):
             some = slot_ids[number : number + _LABELLED_AT_ONCE]
             done = services.label(connection, clock, some, bits, places)
@@ -399,11 +401,13 @@ def _check(*, days: int, every: int, capacity: int, hours: Sequence[Interval]) -
 def _check_centres(
     found: Sequence[CentreHours], centre_ids: Sequence[str], *, own_hours: bool
 ) -> None:
-    unknown = sorted(set(centre_ids) - {one.id for one in found})
+    unknown = sorted(set(centre_ids) - {centre.id for centre in found})
     if unknown:
         raise SlotsRefused(f"there is no centre {', '.join(unknown)}")
-    for one in found:
-        if one.closed:
-            raise SlotsRefused(f"centre {one.id} ({one.name}) is closed")
-        if own_hours and not one.hours:
-            raise SlotsRefused(f"centre {one.id} ({one.name}) has no hours of its own: say --hours")
+    for centre in found:
+        if centre.closed:
+            raise SlotsRefused(f"centre {centre.id} ({centre.name}) is closed")
+        if own_hours and not centre.hours:
+            raise SlotsRefused(
+                f"centre {centre.id} ({centre.name}) has no hours of its own: say --hours"
+            )

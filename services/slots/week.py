@@ -85,7 +85,9 @@ def check_week(week: Week, minutes: int) -> None:
 
 def to_json(week: Week) -> str:
     """As the store has it."""
-    return json.dumps({str(day): [list(one) for one in week[day]] for day in sorted(week)})
+    return json.dumps(
+        {str(day): [list(interval) for interval in week[day]] for day in sorted(week)}
+    )
 
 
 def from_json(stored: str) -> Week:
@@ -133,6 +135,6 @@ def _day(name: str) -> int | None:
     if len(word) < _LEAST_LETTERS:
         return None
     found = [
-        number for number, names in enumerate(_DAYS) if any(one.startswith(word) for one in names)
+        number for number, names in enumerate(_DAYS) if any(day.startswith(word) for day in names)
     ]
     return found[0] if len(found) == 1 else None

@@ -101,7 +101,7 @@ def join(work: Work, who: Waiter, entry_id: str = "") -> str:
         who = replace(who, latitude=None, longitude=None, territory=None, kilometres=None)
     store, campaign = work.store, work.campaign
     doses = places_together(work.campaigns) if work.beside else campaign.doses
-    who = replace(who, beside=waiting.beside_of([one.name for one in work.beside]))
+    who = replace(who, beside=waiting.beside_of([campaign.name for campaign in work.beside]))
     entry_id = entry_id or store.chance.identifier()
     return waiting.add(
         work.connection, store.clock, store.vault, entry_id, campaign.name, doses, who
@@ -306,7 +306,7 @@ def advance(store: Store, campaigns: Callable[[], Sequence[Campaign]]) -> int:
             lost = offers.untellable(connection, limit=AT_ONCE)
         passed = sum(
             _pass_on_alone(store, known.get(name), entry_id, others)
-            for entry_id, name in dict.fromkeys((*over, *(one[:2] for one in lost)))
+            for entry_id, name in dict.fromkeys((*over, *(offer[:2] for offer in lost)))
         )
         done += passed
         if max(len(over), len(lost)) < AT_ONCE or not passed:

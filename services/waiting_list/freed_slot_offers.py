@@ -72,8 +72,8 @@ def offer_freed(work: Work, place_ids: Sequence[int], *, but_not: str | None = N
     now = work.store.clock.now()
     if not place_ids:
         return 0
-    asked = [work.campaign, *(one for one in work.others if one.name != work.campaign.name)]
-    by_name = {one.name: one for one in asked if one.is_open(now)}
+    asked = [work.campaign, *(each for each in work.others if each.name != work.campaign.name)]
+    by_name = {each.name: each for each in asked if each.is_open(now)}
     everybody = tuple(asked) if work.others else ()
     waits = {
         name: found
@@ -106,15 +106,15 @@ def offer_freed(work: Work, place_ids: Sequence[int], *, but_not: str | None = N
 
 def _offer_to_all(queues: Sequence[tuple[_Queue, Sequence[Freed]]]) -> int:
     """Offer places of one centre to those who wait for several services, each place once."""
-    places = {one.place_id: one for _, some in queues for one in some}
-    serves = {queue: {one.place_id for one in some} for queue, some in queues}
+    places = {place.place_id: place for _, some in queues for place in some}
+    serves = {queue: {place.place_id for place in some} for queue, some in queues}
     offered = 0
-    for one in sorted(places.values(), key=lambda one: (one.start_at, one.place_id)):
+    for place in sorted(places.values(), key=lambda one: (one.start_at, one.place_id)):
         in_order = []
         for number, (queue, some) in enumerate(queues):
-            if one.place_id not in serves.get(queue, ()):
+            if place.place_id not in serves.get(queue, ()):
                 continue
-            first = queue.first_for(one)
+            first = queue.first_for(place)
             if first is not None:
                 in_order.append((first, number, queue))
             elif queue.first_for(some[-1]) is None:
@@ -122,7 +122,7 @@ def _offer_to_all(queues: Sequence[tuple[_Queue, Sequence[Freed]]]) -> int:
                 del serves[queue]
         # What one of them has by now is offered to no other person.
         offered += any(
-            queue.offer([one]) for _, _, queue in sorted(in_order, key=lambda each: each[:2])
+            queue.offer([place]) for _, _, queue in sorted(in_order, key=lambda each: each[:2])
         )
         if not serves:
             break
@@ -152,12 +152,12 @@ class OfferFreedPlaces:
     def _lists(self, campaign: str | None) -> list[tuple[Campaign, ...]]:
         """The campaigns of each list of people who may have the places."""
         known = self.campaigns()
-        named = tuple(one for one in known if one.service)
+        named = tuple(campaign for campaign in known if campaign.service)
         if campaign is None:
-            lists = [(one,) for one in known if not one.service] + [named]
+            lists = [(campaign,) for campaign in known if not campaign.service] + [named]
         else:
-            own = tuple(one for one in known if one.name == campaign)
-            lists = [own + tuple(one for one in named if one not in own)]
+            own = tuple(each for each in known if each.name == campaign)
+            lists = [own + tuple(each for each in named if each not in own)]
         return [campaigns for campaigns in lists if campaigns]
 
 
@@ -172,7 +172,7 @@ def free_cancelled(store: Store) -> int:
         with store.database.statement() as connection:
             over = places.kept_for_undo(connection, store.clock, PASSED_ON_BEFORE, limit=_AT_ONCE)
             names = changes.campaigns_of(connection, over)
-        freed = sum(_free_alone(store, names.get(one, ""), one) for one in over)
+        freed = sum(_free_alone(store, names.get(id_, ""), id_) for id_ in over)
         done += freed
         if len(over) < _AT_ONCE or not freed:
             return done
@@ -192,7 +192,7 @@ def _free_alone(store: Store, campaign: str, booking_id: str) -> bool:
 
 def campaigns_of(work: Work, entry: WaitingListEntry) -> tuple[Campaign, ...]:
     """The campaigns of what an entry is for, in its order, as far as this work knows them."""
-    known = {one.name: one for one in (*work.others, *work.beside, work.campaign)}
+    known = {campaign.name: campaign for campaign in (*work.others, *work.beside, work.campaign)}
     return tuple(known[name] for name in entry.campaigns if name in known)
 
 
@@ -216,7 +216,7 @@ def narrowed(work: Work, entry: WaitingListEntry) -> WaitingListEntry | None:
     if not left:
         waiting.settle(work.connection, work.store.clock, entry.id, "taken")
         return None
-    names = [one.name for one in left]
+    names = [campaign.name for campaign in left]
     doses = left[0].doses if len(left) == 1 else places_together(left)
     return waiting.narrow(work.connection, work.store.clock, work.store.vault, entry, names, doses)
 
@@ -275,10 +275,10 @@ class _Queue:
         horizon = now + timedelta(days=self.campaign.horizon_days)
         wanted = [place for place in places if place.start_at < horizon]
         offered = Counter[bool]()
-        for one in wanted:
-            if offer_lasts(self.campaign, one.start_at - now) is None:
+        for freed in wanted:
+            if offer_lasts(self.campaign, freed.start_at - now) is None:
                 continue
-            done = self._offer_one(one)
+            done = self._offer_one(freed)
             offered[done] += 1
             if not done and not self._candidates(wanted[-1], self.campaign.doses):
                 # Nor does anybody wait for the last one: this is the end of the list.

@@ -167,7 +167,10 @@ class DeskAct(AtDesk):
         if not self.wanted:
             return ("service",)
         apart = any(
-            not are_together(one, other) for one in chosen for other in chosen if one is not other
+            not are_together(this, other)
+            for this in chosen
+            for other in chosen
+            if this is not other
         )
         return ("together",) if apart else ()
 
@@ -181,7 +184,7 @@ class DeskAct(AtDesk):
         """The town that the form means; where it means several, the panel asks which."""
         panel, form = self.panel, self.panel.form
         found = towns(self, form.place)
-        chosen = [one for one in found if one.postcode == form.postcode]
+        chosen = [centre for centre in found if centre.postcode == form.postcode]
         if len(found) > 1 and not chosen:
             panel.towns, panel.wrong = found, (*panel.wrong, "which")
             return None

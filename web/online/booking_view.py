@@ -170,17 +170,17 @@ class BookingViews(HeldOffers):
         """The hours of a day's centres as the page has them, with what a button sends."""
         return [
             {
-                "centre": one.near.centre,
-                "kilometres": one.near.kilometres,
+                "centre": centre.near.centre,
+                "kilometres": centre.near.kilometres,
                 "hours": [
                     (
-                        self.written.hour(slot.start_at, one.near.centre.time_zone),
-                        f"{one.near.centre.id}/{slot.slot_id}",
+                        self.written.hour(slot.start_at, centre.near.centre.time_zone),
+                        f"{centre.near.centre.id}/{slot.slot_id}",
                     )
-                    for slot in one.slots
+                    for slot in centre.slots
                 ],
             }
-            for one in found
+            for centre in found
         ]
 
     # ------------------------------------------------------------ the waiting list

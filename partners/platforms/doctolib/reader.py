@@ -171,9 +171,9 @@ def _motive_of(agenda: str, motive_id: str, context: Context) -> Motive | None:
     if motive or motive_id or context.motive:
         return motive
     known = context.agendas.get(agenda)
-    done = {one for ids in known.motives_at.values() for one in ids} if known else set()
+    done = {motive for ids in known.motives_at.values() for motive in ids} if known else set()
     could = [one for own, one in context.motives.items() if not done or own in done]
-    if len(could) == 1 or (could and all(one.excluded for one in could)):
+    if len(could) == 1 or (could and all(motive.excluded for motive in could)):
         return could[0]
     return None
 

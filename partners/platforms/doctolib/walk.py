@@ -50,10 +50,10 @@ def walk(plan: ReadingPlan) -> Walk:
     """Read the pages of the plan; of a page that several links name, each place once."""
     wanted: dict[str, list[LinkToRead]] = defaultdict(list)
     listed = yield from _listed(plan)
-    for one in (*plan.links, *listed):
-        link = LINKS.read(one.link)
+    for row in (*plan.links, *listed):
+        link = LINKS.read(row.link)
         if link:
-            wanted[link.page].append(one)
+            wanted[link.page].append(row)
     for page, links in wanted.items():
         try:
             yield from _page(plan, page, links)
@@ -86,7 +86,7 @@ def _page(plan: ReadingPlan, page: str, links: Sequence[LinkToRead]) -> Part:
     booking = expected(reader.read(payload, Context()), reader.PAGE)
     context = Context().plus(booking)
     link = without_query(links[0].link)
-    gids = {at.place if (at := LINKS.read(one.link)) else "": one.gid for one in links}
+    gids = {at.place if (at := LINKS.read(row.link)) else "": row.gid for row in links}
     # What has a link is another centre that the page shows beside its own places.
     places = [centre for centre in booking.centres if not centre.link]
     profile = text_of(inside(payload, "data", "profile", "id"))

@@ -226,12 +226,12 @@ class Keldoc:
         if self._durations is None or now - self._durations[0] > _MOTIVES_FRESH:
             answer = self._request("GET", "/motives")
             told = {
-                one["id"]: timedelta(minutes=one["duration"])
-                for one in (answer if isinstance(answer, list) else [])
-                if isinstance(one, dict)
-                and isinstance(one.get("id"), int)
-                and isinstance(one.get("duration"), int)
-                and one["duration"] > 0
+                kind["id"]: timedelta(minutes=kind["duration"])
+                for kind in (answer if isinstance(answer, list) else [])
+                if isinstance(kind, dict)
+                and isinstance(kind.get("id"), int)
+                and isinstance(kind.get("duration"), int)
+                and kind["duration"] > 0
             }
             self._durations = (now, told)
         found = self._durations[1].get(motive)

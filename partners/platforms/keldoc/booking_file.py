@@ -48,7 +48,7 @@ def mistakes(booking: Any) -> Iterator[Mistake]:
         for entry, sentence in _centre_mistakes(one):
             yield ("centres", number, *entry), sentence
     names = [centre.get("centre") for centre in centres if isinstance(centre, dict)]
-    for name in {one for one in names if names.count(one) > 1}:
+    for name in {centre for centre in names if names.count(centre) > 1}:
         yield ("centres",), f"centre {name} is there twice"
 
 

@@ -63,10 +63,10 @@ def _chosen(
     """Centres that a link names, by its centre id or its path, and those of the départements."""
     by_place: dict[str, LinkToRead] = {}
     by_page: dict[str, LinkToRead] = {}
-    for one in plan.links:
-        link = LINKS.read(one.link)
+    for row in plan.links:
+        link = LINKS.read(row.link)
         if link:
-            (by_place if link.place else by_page)[link.place or link.page] = one
+            (by_place if link.place else by_page)[link.place or link.page] = row
     chosen = []
     for centre in listed:
         link = LINKS.read(centre.link)
