@@ -174,7 +174,7 @@ def _counts_of(clock: Clock, within: timedelta, at: int, failed: Sequence[bool])
 
 def add(connection: Connection, clock: Clock, subjects: Sequence[Subject], *, good: bool) -> None:
     """Count one try for each of these; one statement, sent with the next of the transaction."""
-    add_each(connection, clock, [(one, good) for one in subjects])
+    add_each(connection, clock, [(subject, good) for subject in subjects])
 
 
 def add_each(connection: Connection, clock: Clock, tries: Sequence[tuple[Subject, bool]]) -> None:

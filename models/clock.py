@@ -70,7 +70,7 @@ class _LocalMidnight(ColumnElement[datetime]):
 @compiles(_LocalMidnight)
 def _midnight(element: _LocalMidnight, compiler: SQLCompiler, **kw: Any) -> str:
     moment, days, zone = (
-        compiler.process(one, **kw) for one in (element.moment, element.days, element.zone)
+        compiler.process(part, **kw) for part in (element.moment, element.days, element.zone)
     )
     day = f"date_trunc('day', {moment} AT TIME ZONE {zone}) + make_interval(days => {days})"
     return f"(({day}) AT TIME ZONE {zone})"
@@ -102,7 +102,7 @@ class _Later(ColumnElement[datetime]):
 
 @compiles(_Later)
 def _after(element: _Later, compiler: SQLCompiler, **kw: Any) -> str:
-    moment, seconds = (compiler.process(one, **kw) for one in (element.moment, element.seconds))
+    moment, seconds = (compiler.process(part, **kw) for part in (element.moment, element.seconds))
     return f"({moment} + make_interval(secs => {seconds}))"
 
 

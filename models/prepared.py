@@ -95,8 +95,8 @@ class _Plan:
         self._get = _getter([key for _, key, _ in self._given])
         self._converted = [(place, convert) for place, _, convert in self._given if convert]
         exported = list(getattr(statement, "exported_columns", ()))
-        self._row: Any = namedtuple("Row", [str(one.key) for one in exported])  # type: ignore[misc]  # noqa: PYI024
-        self._types = [one.type for one in exported]
+        self._row: Any = namedtuple("Row", [str(column.key) for column in exported])  # type: ignore[misc]  # noqa: PYI024
+        self._types = [column.type for column in exported]
         self.gives_rows = bool(self._types)
         self._readers: list[tuple[int, _Convert]] | None = None
         self._numbered, self._order = _numbered(self.sql)
@@ -326,7 +326,7 @@ def ask_all(connection: Connection, asked: Sequence[tuple[Prepared, Values]]) ->
     """The same of several that give rows; those that run at once do so in one round trip."""
     plans = [statement.plan(connection) for statement, _ in asked]
     if _waiting(connection, plans[0]) is not None:
-        return [ask(connection, *one) for one in asked]
+        return [ask(connection, *each) for each in asked]
     found = [Asked(connection, plan, None) for plan in plans]
     for one, rows in zip(found, together(connection, asked), strict=True):
         one.is_found(rows)

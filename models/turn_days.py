@@ -102,7 +102,7 @@ class lies_since(_Lies):  # noqa: N801 (as a function of SQL)
 
 @compiles(_Lies)
 def _in_partitions(element: _Lies, compiler: SQLCompiler, **kw: Any) -> str:
-    column, day = (compiler.process(one, **kw) for one in element.clauses)
+    column, day = (compiler.process(part, **kw) for part in element.clauses)
     return f"{column} {element.operator} turn_day({day})"
 
 
@@ -165,7 +165,7 @@ def kept(connection: Connection) -> list[Partition]:
     """The days that have a partition, the oldest first."""
     found = []
     for name, bounds in connection.execute(_KEPT).all():
-        days = [date.fromisoformat(one) for one in _BOUND.findall(bounds)]
+        days = [date.fromisoformat(day) for day in _BOUND.findall(bounds)]
         if name == BEFORE:
             found.append(Partition(days[-1] - _DAY, date.min, is_before=True))
         elif name != OTHER:

@@ -395,7 +395,7 @@ def end_named(connection: Connection, clock: Clock, staff_id: str, name: str) ->
             session.c.staff_id == staff_id, session.c.ended_at.is_(None)
         )
     )
-    named = [one for one in found.scalars() if one.hex()[:_NAME] == name]
+    named = [key for key in found.scalars() if key.hex()[:_NAME] == name]
     return _end(connection, clock, session.c.token_idx.in_(named)) > 0
 
 
@@ -525,7 +525,7 @@ def forget_acts(connection: Connection, clock: Clock, after: timedelta) -> int:
     The database itself refuses younger ones. Its own clock must say so as well: what a clock that
     runs ahead takes for old stays for now.
     """
-    old = [staff_act.c.at < one.at(-after) for one in (clock, DatabaseClock())]
+    old = [staff_act.c.at < each.at(-after) for each in (clock, DatabaseClock())]
     forgotten = connection.execute(delete(staff_act).where(*old)).rowcount
     of_an_act = exists().where(staff_act.c.id == act_reason.c.id)
     connection.execute(delete(act_reason).where(~of_an_act))

@@ -231,17 +231,17 @@ def free_agents(connection: Connection, staff_id: str | None = None) -> list[Fre
     ready = connection.execute(statement).all()
     if not ready:
         return []
-    ids = [one.staff_id for one in ready]
+    ids = [row.staff_id for row in ready]
     theirs: dict[str, dict[str, int]] = {}
     members = select(agent_queue_member).where(agent_queue_member.c.staff_id.in_(ids))
     for member in connection.execute(members):
         theirs.setdefault(member.staff_id, {})[member.queue_id] = member.rank
     nationals = _nationals(connection)
     found = []
-    for one in ready:
-        spoken = {nationals[name]: 0 for name in one.languages.split() if name in nationals}
-        mine = theirs.get(one.staff_id) or spoken
-        found.append(FreeAgent(one.staff_id, one.since, _levels(mine, nationals)))
+    for row in ready:
+        spoken = {nationals[name]: 0 for name in row.languages.split() if name in nationals}
+        mine = theirs.get(row.staff_id) or spoken
+        found.append(FreeAgent(row.staff_id, row.since, _levels(mine, nationals)))
     return found
 
 

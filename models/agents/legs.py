@@ -118,9 +118,9 @@ def of_entrys_agent(
 ) -> Leg | None:
     """The live line of an entry's agent: rung for it, or as the third person of a transfer."""
     theirs = [
-        one
-        for one in of_entry(connection, vault, entry_id, ("agent", "third"))
-        if staff_id is not None and one.staff_id == staff_id
+        leg
+        for leg in of_entry(connection, vault, entry_id, ("agent", "third"))
+        if staff_id is not None and leg.staff_id == staff_id
     ]
     return theirs[-1] if theirs else None
 

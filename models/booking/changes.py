@@ -129,18 +129,18 @@ class BookingDetails:
     @property
     def live(self) -> tuple[BookedAppointment, ...]:
         """The appointments that are not cancelled, in the order of the doses."""
-        return tuple(one for one in self.appointments if one.state in _LIVE)
+        return tuple(dose for dose in self.appointments if dose.state in _LIVE)
 
     @property
     def of_several(self) -> bool:
         """Whether it is of more than one service, which stand for themselves."""
-        return len({each.service for one in self.appointments for each in one.services}) > 1
+        return len({each.service for dose in self.appointments for each in dose.services}) > 1
 
     @property
     def campaigns(self) -> tuple[str, ...]:
         """The campaigns of what is not cancelled, or of all that was; its own without others."""
-        of_live = [each.campaign for one in self.live for each in one.live_services]
-        of_all = [each.campaign for one in self.appointments for each in one.services]
+        of_live = [each.campaign for dose in self.live for each in dose.live_services]
+        of_all = [each.campaign for dose in self.appointments for each in dose.services]
         return tuple(dict.fromkeys(of_live or of_all)) or (self.campaign,)
 
     @property
@@ -150,7 +150,7 @@ class BookingDetails:
 
     def ahead(self, now: datetime) -> list[BookedAppointment]:
         """Those of them that begin after a moment (UTC)."""
-        return [one for one in self.live if one.start_at > now]
+        return [dose for dose in self.live if dose.start_at > now]
 
 
 _DONE = tuple(field.name for field in fields(ServiceDone))
@@ -326,7 +326,7 @@ def _read(
     return _whole(vault, rows[0], appointments) if rows else None
 
 
-_SEALED = tuple(booking.c[f"{one}_enc"] for one in ("dob", "reference", "phone", "name", "mail"))
+_SEALED = tuple(booking.c[f"{name}_enc"] for name in ("dob", "reference", "phone", "name", "mail"))
 _READ = select(*columns_of(BookingDetails, booking), *_SEALED)
 _HAS_ID = _READ.where(booking.c.id == bindparam("the_id"))
 _BY_ID = Prepared(_HAS_ID)

@@ -117,22 +117,22 @@ def write(
     c = booking_cluster.c
     rows = connection.execute(select(c.value_idx, c.id).where(c.kind == kind))
     known = {row.value_idx: row.id for row in rows}
-    kept = {one.value for one in found}
+    kept = {cluster.value for cluster in found}
     gone = [known[value] for value in known if value not in kept]
     if gone:
         connection.execute(delete(booking_cluster).where(c.id.in_(gone)))
-    for one in found:
+    for cluster in found:
         values = {
-            "people": one.people,
-            "first_at": one.first_at,
-            "last_at": one.last_at,
+            "people": cluster.people,
+            "first_at": cluster.first_at,
+            "last_at": cluster.last_at,
             "seen_at": clock.at(),
         }
-        if one.value in known:
-            there = c.id == known[one.value]
+        if cluster.value in known:
+            there = c.id == known[cluster.value]
             connection.execute(update(booking_cluster).where(there).values(**values))
             continue
-        new = {"id": next(new_ids), "kind": kind, "value_idx": one.value}
+        new = {"id": next(new_ids), "kind": kind, "value_idx": cluster.value}
         connection.execute(booking_cluster.insert().values(**new, **values))
 
 
@@ -248,7 +248,7 @@ def forget(connection: Connection, clock: Clock, after: timedelta) -> int:
     known = (booking.c.name_idx, booking.c.prefix_idx, booking.c.client_idx)
     statement = (
         update(booking)
-        .where(booking.c.created_at < late, or_(*(one.is_not(None) for one in known)))
+        .where(booking.c.created_at < late, or_(*(mark.is_not(None) for mark in known)))
         .values(name_idx=None, prefix_idx=None, client_idx=None)
     )
     return connection.execute(statement).rowcount

@@ -113,5 +113,5 @@ def cancelled_by_hour(
         )
         .group_by(hour)
     )
-    found = [int(one) for one in connection.execute(statement).scalars()][:hours]
+    found = [int(count) for count in connection.execute(statement).scalars()][:hours]
     return found + [0] * (hours - len(found))

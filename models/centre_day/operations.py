@@ -92,7 +92,7 @@ Ranges = list[list[int]]
 def with_ids(ranges: Ranges, ids: Collection[int]) -> Ranges:
     """Ranges (both ends included, in rising order) that hold these ids as well."""
     merged: Ranges = []
-    for first, last in sorted([*ranges, *([one, one] for one in ids)]):
+    for first, last in sorted([*ranges, *([id_, id_] for id_ in ids)]):
         if merged and first <= merged[-1][1] + 1:
             merged[-1][1] = max(merged[-1][1], last)
         else:

@@ -205,7 +205,7 @@ def main_towns_within(
     )
     found = []
     for name, latitude, longitude, towns_json in connection.execute(statement):
-        named = (one for one in json.loads(towns_json) if one["name"] == name)
+        named = (town for town in json.loads(towns_json) if town["name"] == name)
         town: dict[str, Any] = next(named, {})
         at = TownAt(
             name,

@@ -89,11 +89,11 @@ def positions_of_towns(
 
 
 def _positions(connection: Connection, some: Mapping[str, Address]) -> dict[str, Position]:
-    by_code = _rows_by_code(connection, {one.postcode for one in some.values()})
+    by_code = _rows_by_code(connection, {place.postcode for place in some.values()})
     missing = {
-        one.departement
-        for one in some.values()
-        if one.postcode not in by_code and one.insee and one.departement
+        place.departement
+        for place in some.values()
+        if place.postcode not in by_code and place.insee and place.departement
     }
     communes = _communes(_rows_of(connection, missing)) | _communes(by_code.values())
     found: dict[str, Position] = {}

@@ -138,9 +138,9 @@ def say(connection: Connection, clock: Clock, said: Sequence[Said]) -> None:
         )
     )
     rows = [
-        {"the_id": one.centre_id, "the_booking_mode": one.booking_mode}
-        | {f"the_{name}": value for name, value in asdict(one.word).items()}
-        for one in said
+        {"the_id": row.centre_id, "the_booking_mode": row.booking_mode}
+        | {f"the_{name}": value for name, value in asdict(row.word).items()}
+        for row in said
     ]
     connection.execute(statement, rows)
 
@@ -151,7 +151,7 @@ def add(
     """Note which centres a command takes, with what was said of them until now."""
     if before:
         statement = insert(centre_take).values(take_id=take_id, who=who, at=clock.at())
-        rows = [{"centre_id": one.id, "before": json.dumps(asdict(one.word))} for one in before]
+        rows = [{"centre_id": row.id, "before": json.dumps(asdict(row.word))} for row in before]
         connection.execute(statement, rows)
 
 

@@ -96,8 +96,8 @@ def take(  # noqa: PLR0917
         return []
     over: list[Limit] = []
     if not whatever:
-        over = [one for one in limits if one.most_units < units or one.most_millieuros < millieuros]
-    within = [one for one in limits if one not in over]
+        over = [cap for cap in limits if cap.most_units < units or cap.most_millieuros < millieuros]
+    within = [limit for limit in limits if limit not in over]
     taken: list[Limit] = []
     if within:
         values: dict[str, Any] = {"the_day": day, "some_units": units, "some_milli": millieuros}
@@ -110,12 +110,12 @@ def take(  # noqa: PLR0917
             }
         statement = _taking(len(within), whatever)
         counted = {row.kind for row in statement.rows(connection, values)}
-        taken = [one for one in within if one.kind in counted]
-        over += [one for one in within if one.kind not in counted]
+        taken = [limit for limit in within if limit.kind in counted]
+        over += [limit for limit in within if limit.kind not in counted]
     if over:
         give_back(connection, day, taken, units, millieuros)
-        for one in over:
-            _close(connection, clock, day, one)
+        for limit in over:
+            _close(connection, clock, day, limit)
     return over
 
 
@@ -124,14 +124,14 @@ def _taking(number: int, whatever: bool) -> Prepared:  # noqa: FBT001
     rows = [
         {
             "day": bindparam("the_day", type_=Date),
-            "kind": bindparam(f"kind_{one}", type_=String),
-            "subject": bindparam(f"subject_{one}", type_=LargeBinary),
+            "kind": bindparam(f"kind_{place}", type_=String),
+            "subject": bindparam(f"subject_{place}", type_=LargeBinary),
             "units": bindparam("some_units", type_=Integer),
             "millieuros": bindparam("some_milli", type_=BigInteger),
-            "most_units": bindparam(f"most_units_{one}", type_=Integer),
-            "most_millieuros": bindparam(f"most_milli_{one}", type_=BigInteger),
+            "most_units": bindparam(f"most_units_{place}", type_=Integer),
+            "most_millieuros": bindparam(f"most_milli_{place}", type_=BigInteger),
         }
-        for one in range(number)
+        for place in range(number)
     ]
     new = insert(budget).values(rows)
     has_room = and_(
@@ -157,10 +157,10 @@ def give_back(
     connection: Connection, day: date, limits: Sequence[Limit], units: int, millieuros: int
 ) -> None:
     """What was counted for each of these did not go."""
-    for one in limits:
+    for limit in limits:
         statement = (
             update(budget)
-            .where(*_is(day, one))
+            .where(*_is(day, limit))
             .values(
                 units=budget.c.units - literal(units),
                 millieuros=budget.c.millieuros - literal(millieuros),

@@ -71,7 +71,7 @@ def _due_ids(clock: Clock, kinds: tuple[str, ...], limit: int, *, latest: bool) 
         .subquery(f"kind_{number}")
         for number, kind in enumerate(kinds)
     ]
-    together = union_all(*(select(one.c.id, one.c.due_at) for one in each)).subquery()
+    together = union_all(*(select(part.c.id, part.c.due_at) for part in each)).subquery()
     return Prepared(select(together.c.id).order_by(in_order(together.c.due_at)).limit(limit))
 
 
@@ -143,7 +143,7 @@ def take(  # noqa: PLR0917
     # Locked, so that no other relay has changed them: asked once more all the same.
     taken = connection.execute(_take(clock, lease), {"of_ids": list(opened)}).scalars()
     ours = set(taken)
-    return TakenMessages([one for one in opened.values() if one.id in ours], unreadable)
+    return TakenMessages([message for message in opened.values() if message.id in ours], unreadable)
 
 
 def _others(newest: Sequence[Any], found: Sequence[Any], most: int) -> list[Any]:
@@ -187,7 +187,7 @@ def _waiting_kinds(clock: Clock, kinds: tuple[str, ...]) -> Prepared:
 def _taking(clock: Clock, kinds: tuple[str, ...], *, latest: bool) -> Prepared:
     """Lock so many of each kind that no other relay has locked, with what is known beside them."""
     moment = message.c.due_at.desc() if latest else message.c.due_at
-    names = dict.fromkeys([*(one.name for one in _CLAIMED), "state", "recipient_idx", "due_at"])
+    names = dict.fromkeys([*(col.name for col in _CLAIMED), "state", "recipient_idx", "due_at"])
     columns = [message.c[name] for name in names]
     each = [
         select(*columns)
@@ -198,7 +198,7 @@ def _taking(clock: Clock, kinds: tuple[str, ...], *, latest: bool) -> Prepared:
         .subquery(f"kind_{number}")
         for number, kind in enumerate(kinds)
     ]
-    rows = union_all(*(select(one) for one in each)).subquery("taken")
+    rows = union_all(*(select(part) for part in each)).subquery("taken")
     known = [column.label(f"line_{column.name}") for column in REMEMBERED]
     return Prepared(
         select(
@@ -231,13 +231,13 @@ def _take(clock: Clock, lease: timedelta) -> ReturningUpdate[Any]:
 
 def leave(connection: Connection, clock: Clock, claimed: Sequence[ClaimedMessage]) -> None:
     """Put back what was taken and not begun: it is due as before, and no try is counted."""
-    for one in claimed:
+    for taken in claimed:
         values: dict[str, Any] = {"attempts": message.c.attempts - 1}
-        if one.ambiguous:
+        if taken.ambiguous:
             values["lease_until"] = clock.at()
         else:
             values |= {"state": "pending", "lease_until": None}
-        write_claimed(connection, clock, one, **values)
+        write_claimed(connection, clock, taken, **values)
 
 
 _CLAIMED = (

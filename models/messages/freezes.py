@@ -140,7 +140,7 @@ def being_sent(connection: Connection, clock: Clock) -> int:
             intent.c.lease_until > clock.at(),
         )
     )
-    return sum(connection.execute(one).scalar_one() for one in (texts, calls))
+    return sum(connection.execute(count).scalar_one() for count in (texts, calls))
 
 
 def waiting(connection: Connection) -> int:

@@ -35,8 +35,8 @@ _MOST = 60
 # A finished text tells what was true when it was written. Only these are made anew.
 CONFIRMATIONS = ("confirmation", "again", "")
 # As the indexes are written, or they would not be used.
-_UNSENT = message.c.state.in_([literal_column(f"'{one}'") for one in ("pending", "sending")])
-_UNDELIVERED = message.c.state.in_([literal_column(f"'{one}'") for one in FAILING])
+_UNSENT = message.c.state.in_([literal_column(f"'{state}'") for state in ("pending", "sending")])
+_UNDELIVERED = message.c.state.in_([literal_column(f"'{state}'") for state in FAILING])
 
 
 @dataclass(frozen=True)
@@ -267,7 +267,7 @@ def send_again(connection: Connection, clock: Clock, message_ids: Sequence[str])
     """
     statement = select(message.c.id).where(message.c.id.in_(message_ids), _may_go_again())
     found = connection.execute(statement).scalars().all()
-    return [one for one in found if follow(connection, clock, RESEND, one)]
+    return [id_ for id_ in found if follow(connection, clock, RESEND, id_)]
 
 
 # ---------------------------------------------------------------- what it costs
@@ -304,4 +304,6 @@ def costs(connection: Connection, since: datetime, until: datetime) -> list[Cost
         .group_by(message.c.topic)
         .order_by(message.c.topic)
     )
-    return [Cost(row[0], *(int(one) for one in row[1:])) for row in connection.execute(statement)]
+    return [
+        Cost(row[0], *(int(figure) for figure in row[1:])) for row in connection.execute(statement)
+    ]

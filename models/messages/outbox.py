@@ -217,7 +217,7 @@ def unsent(
     connection: Connection, vault: Vault, which: ColumnElement[bool]
 ) -> list[ClaimedMessage]:
     """Those that wait, due or not, the longest due first; nothing of them is claimed."""
-    unsent = message.c.state.in_([literal_column(f"'{one}'") for one in UNSENT])
+    unsent = message.c.state.in_([literal_column(f"'{state}'") for state in UNSENT])
     statement = select(message).where(unsent, which).order_by(message.c.due_at, message.c.id)
     return [opened(row, vault) for row in connection.execute(statement)]
 
@@ -418,7 +418,7 @@ def _sent(clock: Clock) -> Prepared:
     # crash and forget it, the message is in doubt, looked up, and found.
     hurried = func.set_config("synchronous_commit", "off", literal_column("true"))
     this = and_(this, hurried.is_not(None))
-    earlier = message.c.state.in_([literal(one, String) for one in _before("sent")])
+    earlier = message.c.state.in_([literal(state, String) for state in _before("sent")])
     return Prepared(
         update(message)
         .where(this)
@@ -539,7 +539,7 @@ def is_due(clock: Clock) -> Any:
     return and_(
         message.c.due_at <= clock.at(),
         # As the index of what has not left is written, or it would not be used.
-        message.c.state.in_([literal_column(f"'{one}'") for one in UNSENT]),
+        message.c.state.in_([literal_column(f"'{state}'") for state in UNSENT]),
         or_(message.c.state == "pending", message.c.lease_until <= clock.at()),
         # After a restore nothing is due: it may have left before.
         ~FROZEN,

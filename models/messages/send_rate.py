@@ -60,16 +60,16 @@ def take(
         return Permit(_NOW, given=True)
     ordered = sorted(buckets, key=lambda one: one.name)
     rows = _rows(connection, clock, ordered)
-    balances = [_balance(rows[one.name], one) for one in ordered]
+    balances = [_balance(rows[bucket.name], bucket) for bucket in ordered]
     wait = max(_until(*pair, within) for pair in zip(balances, ordered, strict=True))
     if wait > within + _ABOUT:
         return Permit(wait - within, given=False)
-    for one in ordered:
-        row = rows[one.name]
+    for bucket in ordered:
+        row = rows[bucket.name]
         values = {
-            "the_bucket": one.name,
+            "the_bucket": bucket.name,
             # What is owed from now on, so that the next permit is behind this one.
-            "new_tokens": -1 - wait.total_seconds() * one.per_second,
+            "new_tokens": -1 - wait.total_seconds() * bucket.per_second,
             # A clock that was set back must not be paid for twice when it goes on.
             "new_at": max(row.moment, row.at),
         }
@@ -82,7 +82,7 @@ def _rows(connection: Connection, clock: Clock, buckets: Sequence[Bucket]) -> di
     names = {f"bucket_{number}": one.name for number, one in enumerate(buckets)}
     statement = _locking(clock, len(buckets))
     found = {row.name: row for row in statement.rows(connection, names)}
-    missing = [one.name for one in buckets if one.name not in found]
+    missing = [bucket.name for bucket in buckets if bucket.name not in found]
     if not missing:
         return found
     for name in missing:
@@ -108,7 +108,7 @@ def _balance(row: Row[Any], bucket: Bucket) -> float:
 
 @lru_cache
 def _locking(clock: Clock, number: int) -> Prepared:
-    names: list[BindParameter[str]] = [bindparam(f"bucket_{one}") for one in range(number)]
+    names: list[BindParameter[str]] = [bindparam(f"bucket_{place}") for place in range(number)]
     found = (
         select(
             rate_bucket.c.name,

@@ -153,7 +153,7 @@ def mirrored(connection: Connection) -> list[str]:
     statement = select(partner_centre.c.id).where(
         partner_centre.c.id.startswith(MIRROR, autoescape=True), partner_centre.c.gone_at.is_(None)
     )
-    return [one.removeprefix(MIRROR) for one in connection.execute(statement).scalars()]
+    return [id_.removeprefix(MIRROR) for id_ in connection.execute(statement).scalars()]
 
 
 def service_of(connection: Connection, centre_id: str) -> str | None:
@@ -207,7 +207,7 @@ def add(
 
     Another copy of the form waits for it. `columns` are key, centre_id and channel.
     """
-    person = {one.name: getattr(visitor, one.name) for one in fields(OrderedPerson)}
+    person = {field.name: getattr(visitor, field.name) for field in fields(OrderedPerson)}
     person["born"] = visitor.born.isoformat()
     body = json.dumps({"campaign": campaign, "visitor": person}, ensure_ascii=False)
     values = columns | {
@@ -334,8 +334,8 @@ def _opened(row: Any, vault: Vault) -> OrderRow:
 def read_doses(text: str) -> tuple[DoseThere, ...]:
     """What is kept of an order's appointments."""
     return tuple(
-        DoseThere(**one | {"start_at": datetime.fromisoformat(one["start_at"])})
-        for one in json.loads(text)
+        DoseThere(**dose | {"start_at": datetime.fromisoformat(dose["start_at"])})
+        for dose in json.loads(text)
     )
 
 

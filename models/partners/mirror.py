@@ -139,9 +139,11 @@ def _places(
     return {
         start: _Rows(
             slot_id=rows[0].slot_id,
-            open=[one.id for one in rows if not (one.booked or one.held or one.blocked)],
-            blocked=[one.id for one in rows if one.blocked and not (one.booked or one.held)],
-            held=sum(bool(one.held) for one in rows),
+            open=[place.id for place in rows if not (place.booked or place.held or place.blocked)],
+            blocked=[
+                place.id for place in rows if place.blocked and not (place.booked or place.held)
+            ],
+            held=sum(bool(place.held) for place in rows),
             count=len(rows),
         )
         for start, rows in by_start.items()

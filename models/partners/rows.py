@@ -200,7 +200,7 @@ def near(  # noqa: PLR0917 (a place and a moment)
     rows = _with_something_free(_open_to(age)).rows(connection, values)
     found = [_near(row, latitude, longitude) for row in rows]
     found.sort(key=lambda one: (one.kilometres, one.id))
-    return [one for one in found if one.kilometres <= kilometres]
+    return [centre for centre in found if centre.kilometres <= kilometres]
 
 
 @lru_cache(maxsize=len(_AGES) + 2)
@@ -225,7 +225,7 @@ def _with_something_free(open_to: tuple[str, ...]) -> Prepared:
             s.start_at > bindparam("after"),
             or_(s.dose == 0, s.dose == bindparam("the_dose")),
             # Words of ours, so that the statement is whole and is compiled once.
-            s.bookable_for.in_([literal_column(f"'{one}'") for one in open_to]),
+            s.bookable_for.in_([literal_column(f"'{bits}'") for bits in open_to]),
         )
         .group_by(c.id)
     )

@@ -82,9 +82,9 @@ class FreeAtCentre:
 
     def of(self, bit: int) -> FreePart:
         """What the web may have for the service of this bit."""
-        mine = [one for one in self.parts if one.services == 0 or one.services & bit]
-        moments = [one.next_at for one in mine if one.next_at is not None]
-        return FreePart(bit, sum(one.web for one in mine), min(moments, default=None))
+        mine = [part for part in self.parts if part.services == 0 or part.services & bit]
+        moments = [part.next_at for part in mine if part.next_at is not None]
+        return FreePart(bit, sum(part.web for part in mine), min(moments, default=None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def public_centres(connection: Connection) -> list[PublicCentre]:
     of_source = [
         column
         for column in columns_of(PublicCentre, centre)
-        if not any(column is one for one in said)
+        if not any(column is other for other in said)
     ]
     statement = select(*of_source, *columns).where(
         c.closed_at.is_(None), c.booking_mode != "reserved"
@@ -167,7 +167,7 @@ def free_at(
     )
     for centre_id, count, web, next_at, services in connection.execute(statement):
         before = found[centre_id]
-        moments = [one for one in (before.next_at, next_at) if one is not None]
+        moments = [moment for moment in (before.next_at, next_at) if moment is not None]
         found[centre_id] = FreeAtCentre(
             before.departement,
             before.all + count,

@@ -162,14 +162,14 @@ def changed_bookings(connection: Connection, after: int, limit: int) -> list[Cha
 def spots_of(connection: Connection, lines: Sequence[ChangedBooking]) -> set[Spot]:
     """Where these bookings have their appointments now, and had them until the change."""
     found: set[Spot] = set()
-    for some in _in_parts(sorted({one.booking_id for one in lines})):
+    for some in _in_parts(sorted({line.booking_id for line in lines})):
         statement = select(appointment.c.centre_id, appointment.c.start_at).where(
             appointment.c.booking_id.in_(some)
         )
         found.update((row[0], row[1]) for row in connection.execute(statement))
     left: set[int] = set()
-    for one in lines:
-        left.update(_left_by(one.details))
+    for line in lines:
+        left.update(_left_by(line.details))
     for ids in _in_parts(sorted(left)):
         where = select(place.c.centre_id, place.c.start_at).where(place.c.id.in_(ids))
         found.update((row[0], row[1]) for row in connection.execute(where))
@@ -180,8 +180,8 @@ def _left_by(details: str | None) -> Iterator[int]:
     """The places that a change left, as services.booking and services.centre_day write them."""
     told = json.loads(details) if details else {}
     yield from told.get("freed", ())
-    for one in told.get("from", ()):
-        yield one[1]
+    for dose in told.get("from", ()):
+        yield dose[1]
 
 
 def new_places(connection: Connection, after: int, limit: int) -> set[Spot]:
@@ -216,7 +216,7 @@ def mirrored_since(connection: Connection, prefix: str, moment: datetime) -> set
     statement = select(c.id).where(
         c.id.startswith(prefix, autoescape=True), or_(c.read_at >= moment, c.gone_at >= moment)
     )
-    return {one.removeprefix(prefix) for one in connection.execute(statement).scalars()}
+    return {id_.removeprefix(prefix) for id_ in connection.execute(statement).scalars()}
 
 
 def _in_parts(some: Sequence[_T]) -> Iterator[Sequence[_T]]:

@@ -461,7 +461,7 @@ def length_at(
     `reach`: the longest wait, callbacks included.
     """
     some = unserved(connection, moment, moment + reach)
-    return dict(Counter((one.queue_id, one.about) for one in some if one.at(moment)))
+    return dict(Counter((row.queue_id, row.about) for row in some if row.at(moment)))
 
 
 # ---------------------------------------------------------------- agents

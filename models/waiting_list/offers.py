@@ -202,7 +202,7 @@ def slots_asked(connection: Connection, entry_id: str) -> tuple[int, ...]:
     statement = select(message.c.dedupe_key).where(
         message.c.dedupe_key >= key, message.c.dedupe_key < f"waiting:{entry_id};"
     )
-    return tuple(int(one.removeprefix(key)) for one in connection.execute(statement).scalars())
+    return tuple(int(key_.removeprefix(key)) for key_ in connection.execute(statement).scalars())
 
 
 def of_line(connection: Connection, vault: Vault, number: str, born: str) -> list[WaitingListEntry]:
@@ -220,7 +220,7 @@ def of_line(connection: Connection, vault: Vault, number: str, born: str) -> lis
         .order_by(waiting_entry.c.offered_until, waiting_entry.c.id)
     )
     found = [of_row(row, vault) for row in connection.execute(statement)]
-    return [one for one in found if one.born.isoformat() == born]
+    return [entry for entry in found if entry.born.isoformat() == born]
 
 
 def _offered() -> ColumnElement[bool]:
