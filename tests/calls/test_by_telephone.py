@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 
 import pytest
 
-from models.queue import callbacks
 from tests.agents.rings import Rung
 from tests.calls.telephone import Post
-from tests.support.house import LANDLINE, MOBILE, WITHHELD, House, house, mornings
-from tests.support.rows import clock_of
+from tests.support.house import LANDLINE, MOBILE, House, house, mornings
 
 BORN, OTHER_BORN = "12031942", "05061944"
 HEALTH = ("vaccin", "dose", "santé", "médecin")
@@ -96,22 +93,6 @@ def test_a_landline_from_booking_to_reminder_to_move_to_cancel(post: Post):
     assert [one.outcome for one in post.entries()] == ["machine"] * 3
 
 
-def test_whoever_rings_in_hears_it_with_two_facts(post: Post):
-    reference = books_and_is_to_be_rung(post)
-    caller = post.house.phone(WITHHELD).asks_for_theirs().presses(reference).presses("1")
-    caller.presses(BORN).presses("1")
-    caller.hears_text("Votre rendez-vous est le jeudi 3 décembre à 10 heures")
-
-
-def test_silence_is_no_yes_to_calls(post: Post):
-    caller = post.house.phone(LANDLINE).goes_to("calls_offer")
-    caller.stays_silent().stays_silent().hears_text("bien enregistré")
-    assert caller.ended_normally
-    post.passes_until("20:00", on="2026-12-03")
-    assert post.rings_nobody()
-    assert post.messages() == []
-
-
 def test_whoever_gets_a_text_is_offered_no_calls_and_is_reminded_by_texts(post: Post):
     caller = post.house.phone(MOBILE).goes_to("reach").presses("1").goes_to("reference")
     caller.presses("1").hears_text("bien enregistré")
@@ -123,12 +104,6 @@ def test_whoever_gets_a_text_is_offered_no_calls_and_is_reminded_by_texts(post: 
         "reminder",
     ]
     assert post.rings_nobody()
-
-
-def test_a_withheld_number_is_offered_no_calls(post: Post):
-    caller = post.house.phone(WITHHELD).goes_to("reference").presses("1")
-    caller.hears_text("bien enregistré")
-    assert caller.ended_normally
 
 
 def test_an_answering_machine_hears_nothing_personal(post: Post):
@@ -215,35 +190,3 @@ def test_of_a_couple_on_one_line_each_hears_theirs(post: Post):
     assert {state for _, state, _ in post.messages("evening")} == {"delivered"}
     post.passes_until("20:00")
     assert post.rings_nobody()
-
-
-def test_whoever_asks_for_a_person_meanwhile_is_rung_by_one_and_told_later(post: Post):
-    books_and_is_to_be_rung(post)
-    post.passes_until("18:05")
-    # Nobody answers, and it is to be tried again.
-    post.office.ends(post.rings(LANDLINE), "no-answer")
-    person = post.office.promises(LANDLINE, "welcome")
-    entries = {one.id: one for one in post.entries()}
-    assert person not in entries
-    assert [one.outcome for one in entries.values()] == ["displaced"]
-    staff_id = post.office.agent()
-    assert post.office.reserves() == 1
-    ring = post.office.rings(staff_id, LANDLINE)
-    post.rung.append(ring)
-    post.office.call_back.told(post.house.store, ring.leg, ring.sid, "no-answer")
-    with post.house.database.transaction() as connection:
-        callbacks.end(connection, post.house.clock, person, "left", "refused")
-    proves(post.picks_up(LANDLINE, by="19:00")).hears_text("jeudi 3 décembre")
-    assert post.messages("evening") == [("evening", "delivered", "call")]
-
-
-def test_what_was_cancelled_meanwhile_is_not_rung_about(post: Post):
-    reference = books_and_is_to_be_rung(post)
-    post.passes_until("18:05")
-    post.office.ends(post.rings(LANDLINE), "no-answer")
-    caller = post.house.phone(LANDLINE).asks_for_theirs().presses(reference).presses("1")
-    caller.presses(BORN).presses("1").presses("3").presses("1").hears_text("annulé").hangs_up()
-    post.passes_until("20:00")
-    assert post.rings_nobody()
-    assert post.messages("evening") == [("evening", "dropped", "call")]
-    clock_of(post.house).advance(timedelta(minutes=1))

@@ -88,9 +88,3 @@ def test_somebody_else_of_the_same_birth_date_is_not_taken_for_the_caller(hall: 
     caller = rings_for(hall, OTHER).presses(HIM).goes_to("reference").presses("1")
     assert caller.presses("2").ended_normally
     assert len({reference for reference, _, _ in starts_of(hall)}) == 2
-
-
-def test_for_oneself_a_repeat_ends_like_any_booking_and_is_none(hall: House):
-    rings_for(hall, SELF).presses(HIM).goes_to("reference").presses("1")
-    caller = rings_for(hall, SELF).presses(HIM).goes_to("confirm").presses("1")
-    assert caller.step == "ready"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -12,17 +10,13 @@ import pytest
 
 from sqlalchemy import select, update
 
-from models.centres.tables import centre, postcode
+from models.centres.tables import centre
 from models.messages import erase_messages, look_ups
 from models.messages.tables import message
-from models.slots.tables import place
 from models.waiting_list.tables import waiting_entry
 from services.campaign.campaign import Eligible
 from services.messages.deliver_message import DeliveryDependencies, deliver_message
-from services.waiting_list import entries
-from services.waiting_list.freed_slot_offers import offer_freed
 from services.waiting_list.offer_notices import OfferNotices
-from services.work import Work
 from tests.support.house import (
     MOBILE,
     NOON,
@@ -43,52 +37,12 @@ def empty(database_url: str) -> Iterator[House]:
         yield made
 
 
-def a_town(house: House, code: str, **values: Any) -> None:
-    row = {
-        "code": code,
-        "main_town": "Saint-Denis",
-        "towns": "[]",
-        "departement": "974",
-        "territory": "974",
-        "latitude": -20.88,
-        "longitude": 55.45,
-        "fingerprint": "",
-    }
-    with house.database.transaction() as connection:
-        connection.execute(postcode.insert(), [row | values])
-
-
-def waits(service: House, number: str, born: date = BORN) -> str | None:
-    with service.database.statement() as connection:
-        return entries.find(
-            Work(connection, service.store, service.campaign), born=born, number=number
-        )
-
-
 def due_of(row: Any) -> datetime:
     due: datetime = row.due_at
     return due
 
 
 # ---------------------------------------------------------------- nothing near
-
-
-def test_a_place_that_is_freed_then_is_offered_to_whoever_waits(empty: House):
-    empty.phone(MOBILE).goes_to("no_slot").presses("1").presses("1")
-    empty.opens_centre("1", kilometres=0.4, starts=mornings(1))
-    with empty.database.transaction() as connection:
-        place_ids = connection.execute(select(place.c.id)).scalars().all()
-        assert offer_freed(Work(connection, empty.store, empty.campaign), place_ids) == 1
-    (offer,) = empty.messages("waiting_offer")
-    assert json.loads(empty.text_of(offer))["entry"] == waits(empty, MOBILE)
-
-
-def test_who_rings_again_is_on_the_list_once(empty: House):
-    for _ in range(2):
-        empty.phone(MOBILE).goes_to("no_slot").presses("1").presses("1")
-    with empty.database.statement() as connection:
-        rows = connection.execute(select(waiting_entry.c.id)).all()
-    assert len(rows) == 1
 
 
 def test_twins_for_whom_somebody_else_rang_before_are_two_on_the_list(empty: House):
@@ -106,14 +60,6 @@ def test_twins_for_whom_somebody_else_rang_before_are_two_on_the_list(empty: Hou
             assert len(connection.execute(select(waiting_entry.c.id)).all()) == 2
 
 
-def test_a_second_in_the_line_hears_of_those_before_them(empty: House):
-    for number in range(12):
-        phone = empty.phone(f"+33612{number:06d}").goes_to("no_slot")
-        phone.presses("1").presses("1")
-    phone = empty.phone(MOBILE).goes_to("no_slot").presses("1").presses("1")
-    phone.hears_text("environ 10 personnes attendent avant vous")
-
-
 # ---------------------------------------------------------------- far away
 
 
@@ -129,13 +75,6 @@ def test_no_sea_is_crossed_however_near_the_other_shore(empty: House):
     assert "kilomètres" not in caller.since_input
     caller.presses("3")
     assert caller.step == "no_slot"
-
-
-def test_reunion_stays_on_reunion(empty: House):
-    a_town(empty, "97400")
-    empty.opens_centre("9", kilometres=1.0, starts=mornings(20), capacity=9)
-    caller = empty.phone(MOBILE).goes_to("no_slot", code="97400")
-    assert "kilomètres" not in caller.since_input
 
 
 def test_a_far_place_needs_its_second_where_everybody_comes_twice(database_url: str):

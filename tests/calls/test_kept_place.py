@@ -226,19 +226,6 @@ def test_words_neither_take_nor_refuse_it_and_a_key_does(town: House, said: str)
     caller.presses("1").hears_text("confirmé")
 
 
-def test_in_shorter_sentences(town: House):
-    freed(town, 1)
-    caller = town.phone(number_of(1)).dials().presses("8").presses("1")
-    caller.presses(BORN).presses("1").hears_text("Une place vous est gardée. Le jeudi 26 novembre")
-
-
-def test_in_english(town: House):
-    freed(town, 1)
-    caller = town.phone(number_of(1)).dials().presses("4").presses("1")
-    caller.presses(BORN).presses("1").hears_text("A place is being kept for you")
-    caller.presses("1").hears_text("confirmed")
-
-
 def test_two_appointments_are_told_and_taken_together(database_url: str):
     campaign = campaign_with(doses=2)
     with house(database_url, campaign=campaign) as town:

@@ -161,12 +161,6 @@ def test_undoing_the_closing_brings_back_whom_a_place_out_of_reach_was_kept_for(
     caller.hears_text("le lieu a changé")
 
 
-def test_whom_we_moved_to_another_place_hears_that_it_is_another_one(service: House):
-    reference = booked(service)
-    closes(service, "1")
-    gives(service, reference).hears_text("Attention, le lieu a changé")
-
-
 def test_what_is_written_of_a_closed_place_says_so_too(service: House):
     reference = booked(service)
     closes(service, "2", "3", "1")
@@ -186,16 +180,6 @@ def test_of_two_the_one_whose_place_is_closed_is_named(pairs: House):
     change(pairs.database, update(place).where(place.c.id == second[0]).values(blocked=True))
     caller = gives(pairs, reference)
     caller.hears_text("n'aura pas lieu").hears_text("L'autre ne change pas")
-
-
-def test_a_cancelled_appointment_says_so(service: House):
-    """Rule 19."""
-    reference = booked(service)
-    gives(service, reference).answers("3", "1")
-    clock_of(service).advance(UNDO_WITHIN + timedelta(minutes=1))
-    caller = gives(service, reference).hears_text("Ce rendez-vous est annulé")
-    assert "revenir sur cette annulation" not in caller.since_input
-    caller.presses("1").hears_text("12 mars 1942")
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,6 @@ def service(database_url: str) -> Iterator[House]:
         yield made
 
 
-def test_within_the_radius_it_is_offered_with_its_distance_and_read_back_with_it(service: House):
-    service.opens_centre("1", kilometres=58.0, starts=mornings(20), capacity=9)
-    service.phone(MOBILE).goes_to("offers").hears_text("à 58 kilomètres")
-    service.phone("+33612345679").goes_to("confirm").hears_text("C'est à 58 kilomètres.")
-
-
 @pytest.mark.parametrize(("kilometres", "told"), [(149.0, True), (151.0, False), (817.0, False)])
 def test_a_caller_hears_of_no_place_beyond_150_kilometres(
     service: House, kilometres: float, *, told: bool
@@ -50,10 +44,3 @@ def test_what_is_not_free_around_one_town_says_nothing_of_another(service: House
     service.opens_centre("1", kilometres=80.0, starts=mornings(20), capacity=9)
     assert service.phone(MOBILE).goes_to("no_slot", code="35000").step == "no_slot"
     service.phone("+33612345679").goes_to("no_slot").hears_text("à 80 kilomètres")
-
-
-def test_of_two_places_the_nearest_is_told_first_on_the_telephone_and_held_so(service: House):
-    service.opens_centre("1", kilometres=1.3, starts=mornings(20, first=1), capacity=9)
-    service.opens_centre("2", kilometres=0.5, starts=mornings(20, first=2), capacity=9)
-    caller = service.phone(MOBILE).goes_to("offers")
-    assert [offer.centre_id for offer in service.session(caller.sid).offers] == ["2", "1"]

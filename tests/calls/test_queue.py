@@ -7,7 +7,6 @@ telephone. Nothing here takes time: clocks are moved.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from random import Random
 from types import SimpleNamespace
@@ -47,9 +46,7 @@ from services.parts import Parts
 from services.queue.entries import make_queues
 from services.service import Service
 from tests.support.house import ACCOUNT, BASE, MOBILE, NOON, TOKEN, House
-from tools.simulator import tongues
 from tools.simulator.agents import Agent, Answer, Manners
-from tools.simulator.answers import read_menu
 from tools.simulator.app import create_app
 from tools.simulator.crowd_place import PlainDevice
 
@@ -310,35 +307,3 @@ def test_a_caller_who_hangs_up_while_waiting_keeps_the_place_and_is_rung_back(to
     assert conference is not None
     town.until(lambda: len(conference.participants) == 2)
     town.until(lambda: agent.work.served == 2, TALK_S)
-
-
-def test_an_agent_whose_voice_is_lost_leaves_the_caller_at_the_front(town: Town):
-    clumsy = town.works("lucie", replace(CALM, loses_voice=1.0))
-    town.until(lambda: clumsy.state == "ready")
-    call, _ = town.rings(MOBILE, "0")
-    joined = town.entries()[0].joined_at
-    town.until(lambda: talks(town, call))
-    town.until(lambda: clumsy.work.lost == 1)
-    town.settles()
-    assert not call.ended
-    (entry,) = town.entries()
-    assert entry.joined_at == joined
-
-    town.agents.remove(clumsy)
-    paul = town.works("paul")
-    town.until(lambda: paul.state == "talking", 90)
-    assert talks(town, call)
-    assert [one.joined_at for one in town.entries()] == [joined]
-
-
-def test_whoever_waits_hears_their_place_and_an_offer_to_be_rung_back(town: Town):
-    agent = town.works("lucie")
-    town.until(lambda: agent.state == "ready")
-    first, _ = town.rings("+33612000001", "0")
-    town.until(lambda: talks(town, first))
-    call, _ = town.rings(MOBILE, "0")
-    assert call.queue == "fr"
-    assert call.waiting_gather is not None
-    assert "prochain" in call.since_input or "avant vous" in call.since_input, call.since_input
-    labels = [option.label for option in read_menu(call.since_input)]
-    assert any(tongues.about("promises").search(label) for label in labels), labels

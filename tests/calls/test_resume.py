@@ -212,15 +212,6 @@ def test_who_says_neither_is_greeted_and_nobody_is_hung_up_on(service: House):
     assert service.session(again.sid).someone_else
 
 
-def test_a_copy_of_the_second_callers_key_is_answered_the_same(service: House):
-    service.phone().books()
-    second = service.phone().dials().presses("1")
-    last = second.requests[-1]
-    form = dict(last.form)
-    copy = service.app.test_client().post(last.url, data=form, headers=dict(last.headers))
-    assert copy.data == second.documents[-1]
-
-
 def test_until_the_end_of_the_first_call_is_told_the_second_is_as_any(service: House):
     """The provider's news is late: nothing of a call that may still live is offered."""
     service.phone().goes_to("reference")
@@ -440,17 +431,6 @@ def test_half_of_a_pair_is_nothing_that_is_kept(database_url: str):
 
 
 # ---------------------------------------------------------------- copies of webhooks
-
-
-def test_a_copy_of_the_ring_gets_the_same_answer(service: House):
-    cut_at(service, "confirm")
-    again = service.phone().dials()
-    ring = again.requests[0]
-    copy = service.app.test_client().post(
-        ring.url, data=dict(ring.form), headers=dict(ring.headers)
-    )
-    assert copy.data == again.documents[0]
-    assert rows_of(service.database, select(call.c.id).where(call.c.id == again.sid))
 
 
 def test_a_ring_whose_answer_was_lost_finds_what_was_cut_all_the_same(service: House):

@@ -25,12 +25,6 @@ def test_the_provider_waits_for_whole_sentences(service: House):
     assert len(attributes["hints"]) < 2000
 
 
-def test_keys_are_never_cut_off_by_a_television(service: House):
-    caller = service.phone().goes_to("date_of_birth").stays_silent()
-    caller.says("et maintenant la météo avec des averses sur la moitié nord")
-    assert gather_of(caller).attributes["input"] == "dtmf"
-
-
 def test_a_result_without_confidence_or_with_a_strange_one_is_taken(service: House):
     line = Line(service.app)
     document = line.rings()

@@ -145,13 +145,6 @@ def test_each_temperament_ends_booked_or_with_a_person_or_a_promise(service: Hou
         rings(service, name, seed)
 
 
-def test_rule_20_a_caller_who_fails_twice_everywhere_is_booked_or_gets_a_person(service: House):
-    report = rings(service, "wrong-twice", 1)
-    assert report.ending in {Ending.BOOKED, Ending.PERSON, Ending.PROMISED}
-    # Twice wrong at each question that was come to.
-    assert report.answers > 2 * MOST_QUESTIONS
-
-
 @pytest.mark.parametrize("name", ["slow", "wrong-twice"])
 def test_who_needs_much_time_is_booked_or_has_a_person_within_seven_minutes(
     service: House, name: str
@@ -182,11 +175,6 @@ def test_a_withheld_line_without_any_sign_of_life_ends_within_three_minutes(serv
     person.sender = WITHHELD
     report = ring(person, call_of(service, person), leads(), keeps_time=True)
     assert report.seconds <= THREE_MINUTES
-
-
-def test_two_people_are_booked_in_one_call(service: House):
-    report = rings(service, "couple", 1)
-    assert len(report.references) == 2
 
 
 def test_whoever_never_gave_a_sign_of_life_is_promised_a_call_once(service: House):

@@ -7,7 +7,6 @@ import json
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -108,13 +107,6 @@ def test_both_of_a_couple_hear_it_and_the_second_is_asked_no_number(spent: Post)
     assert len(held(made)) == 3
 
 
-def test_another_day_texts_leave_again(spent: Post):
-    made = spent.house
-    clock_of(made).advance(timedelta(hours=24))
-    caller = books(made, MOBILE)
-    assert "ne part pas" not in caller.since_input
-
-
 def test_a_line_without_texts_hears_no_more_than_before(spent: Post):
     caller = spent.house.phone(LANDLINE).goes_to("ready")
     assert "SMS" not in caller.since_input
@@ -129,31 +121,6 @@ def test_a_visitor_sees_it_and_the_reference(spent: Post):
     assert len(made.bookings()) == 3
     spent.works()
     assert len(held(made)) == 2
-
-
-def test_an_address_that_has_texts_sent_to_strangers_is_held_back_alone(service: House):
-    """What a client may have sent is counted by its address, whatever numbers it types."""
-    post = with_budgets(service, parts_a_client=3)
-    for number in range(5):
-        other_day = {"day": str(number + 1), "month": "3", "year": "1942"}
-        _books_online(service, a_mobile(number), "192.0.2.66", other_day)
-    post.works()
-    assert len(post.texts.sent) == 3
-    assert [one.held_why for one in held(service)] == ["client"] * 2
-    assert len(service.bookings()) == 5
-    _books_online(service, a_mobile(9), "198.51.100.9", {"day": "9", "month": "3", "year": "1942"})
-    post.works()
-    assert len(post.texts.sent) == 4
-
-
-def _books_online(made: House, number: str, address: str, born: dict[str, str]) -> None:
-    visitor = Visitor(made, address=address)
-    visitor.sends("/rendez-vous", whom="self")
-    visitor.presses("/rendez-vous/naissance", **born)
-    visitor.presses("/rendez-vous/commune", where="75011")
-    visitor.presses("/rendez-vous/creneaux", place=visitor.places[0])
-    visitor.presses("/rendez-vous/joindre", number=f"0{number[3:]}")
-    visitor.presses("/rendez-vous/confirmer").reads("Votre")
 
 
 # ---------------------------------------------------------------- the board

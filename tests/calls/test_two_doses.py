@@ -64,36 +64,3 @@ def test_where_the_second_goes_under_the_callers_feet_nothing_is_half_booked(twi
     caller.hears_text("et de même avant le second").presses("2")
     assert caller.ended_normally
     assert len(starts_of(twice)) == 2
-
-
-def test_free_places_that_have_no_second_are_not_called_taken(database_url: str):
-    with house(database_url, campaign=campaign_with(doses=2)) as made:
-        made.opens_centre("1", kilometres=0.4, starts=mornings(5), capacity=9)
-        caller = made.phone(MOBILE).goes_to("postcode").presses("75011")
-        caller.hears_text("deux rendez-vous libres")
-        assert made.held() == 0
-
-
-# ---------------------------------------------------------------- somebody must look at it
-
-
-def refused(service: House, born: str) -> str:
-    """What a caller hears who cannot be booked; they go on to the promise."""
-    caller = service.phone(MOBILE).goes_to("confirm", born=born).presses("1")
-    heard = caller.since_input
-    caller.presses("1").hears_text("au numéro qui se termine par 78")
-    assert caller.ended_normally
-    return heard
-
-
-def test_booked_already_and_too_many_on_a_number_sound_the_same(database_url: str):
-    """A stranger who tries a date of birth learns nothing from the words."""
-    with house(database_url, campaign=campaign_with(per_number=2)) as service:
-        service.opens_centre("1", kilometres=0.4, starts=mornings(20), capacity=9)
-        service.phone(MOBILE).books(born="12031942")
-        service.phone(MOBILE).books(born="13031942")
-        booked_already = refused(service, "12031942")
-        too_many = refused(service, "14031942")
-        assert booked_already == too_many
-        assert "rien n'est pris" in too_many
-        assert len(service.bookings()) == 2

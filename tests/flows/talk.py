@@ -187,8 +187,3 @@ class Talk:
     @property
     def ended(self) -> bool:
         return self.speech.listen is None
-
-
-def same_but(session: Session, **changes: object) -> Session:
-    """The session as it should be after these changes and no others."""
-    return replace(session, **changes)  # type: ignore[arg-type]

@@ -17,7 +17,6 @@ from flows.steps import STEPS
 from flows.verification import call_map, walking, weathers
 from flows.verification.call_map import MOST_MENUS, CallMap, MapEdge
 from flows.verification.rehearsed import OPENING, PARIS
-from flows.verification.walking import left_alone
 from tests.flows.fake_world import FakeWorld
 from tests.flows.walk import walk
 
@@ -33,20 +32,11 @@ def test_every_step_is_on_the_map_and_leads_on_and_out(found: CallMap):
     assert found.without_exit() == []
 
 
-def test_no_menu_lies_under_more_than_two_others(found: CallMap):
-    assert max(found.menus_deep().values()) <= MOST_MENUS
-    assert set(found.menus_deep()) >= set(STEPS)
-
-
 def test_no_menu_has_more_than_four_choices(found: CallMap):
     assert found.long_menus() == {}
     assert found.choices["welcome"] >= {"1", "2", "3"}
     # The key for an interpreter is printed, and no caller has to keep it in mind.
     assert "6" in found.choices["welcome"] & STEPS["welcome"].printed_keys
-
-
-def test_silence_at_every_question_ends_with_a_person_or_a_promise():
-    assert left_alone(FakeWorld, walk()) == []
 
 
 def test_what_the_walk_takes_over_from_a_like_weather_is_what_it_would_work_out_there():

@@ -16,7 +16,7 @@ from flows.verification.rehearsed import services
 from flows.verification.turns import WalkTurn
 from flows.world import Unbooked
 from tests.flows.fake_world import OWN_PHONE, PARTNER, FakeWorld, closed, not_yet_open, offers
-from tests.flows.talk import Talk, same_but
+from tests.flows.talk import Talk
 from tests.flows.walk import kept_weathers, my_weathers, walk, weathers
 
 
@@ -72,45 +72,6 @@ def at(step: str, kind: CallerKind = CallerKind.MOBILE) -> Talk:
     return talk.presses("5") if step in {"welcome", "not_yet_open", "closed"} else talk
 
 
-@pytest.mark.parametrize("step", EVERYWHERE)
-@pytest.mark.parametrize("key", ["9"])
-def test_nine_says_the_same_again_at_every_question(step: str, key: str):
-    talk = at(step)
-    asked, before = talk.asked, talk.session
-    talk.presses(key)
-    assert talk.said[-1] == asked.key
-    assert talk.asked == asked
-    assert talk.speech.outcome is TurnOutcome.REPEATED
-    assert talk.session == same_but(before, alive=True, in_words=False)
-
-
-@pytest.mark.parametrize("step", EVERYWHERE)
-def test_nine_after_a_failed_try_says_that_wording_again_without_the_reproach(step: str):
-    talk = at(step).stays_silent()
-    if talk.step != step:
-        pytest.skip("one silence leads on from here")
-    asked = talk.asked
-    talk.presses("9")
-    assert talk.said[-1] == asked.key
-    assert talk.asked == asked
-
-
-@pytest.mark.parametrize("step", EVERYWHERE)
-@pytest.mark.parametrize("key", ["8"])
-def test_eight_slows_down_for_the_rest_of_the_call(step: str, key: str):
-    talk = at(step)
-    asked = talk.asked
-    talk.presses(key)
-    assert (talk.said[0], talk.said[-1]) == ("slower", asked.key)
-    assert talk.asked == asked
-    assert talk.speech.slow
-    assert talk.step == step
-    talk.presses("9")
-    assert talk.speech.slow
-    talk.stays_silent()
-    assert talk.speech.slow
-
-
 @pytest.mark.parametrize("step", sorted(set(EVERYWHERE) - PERSON_STEPS))
 @pytest.mark.parametrize("key", ["0", "00", "000"])
 def test_zero_leads_to_a_person_and_back_to_the_same_question(step: str, key: str):
@@ -132,29 +93,6 @@ def test_zero_again_at_the_person_promises_the_call(key: str):
     assert talk.speech.outcome is TurnOutcome.PROMISED
     assert talk.ended
     assert talk.world.promises == [("+33612345678", "welcome")]
-
-
-@pytest.mark.parametrize("kind", list(CallerKind))
-@pytest.mark.parametrize("key", ["0", "00", "000"])
-@pytest.mark.parametrize("step", ["person_number", "person_number_check"])
-def test_zero_at_the_number_to_ring_back_is_no_mistake_either(
-    step: str, key: str, kind: CallerKind
-):
-    talk = at(step, kind).presses(key)
-    assert talk.session.misses == 0
-    assert "reason.number_incomplete" not in talk.said
-
-
-@pytest.mark.parametrize("step", EVERYWHERE)
-def test_no_command_counts_as_a_failed_try(step: str):
-    talk = at(step).stays_silent()
-    if talk.step != step:
-        pytest.skip("one silence leads on from here")
-    misses = talk.session.misses
-    for key in ("9", "8", "12*"):
-        talk.presses(key)
-        assert talk.session.misses == misses
-        assert talk.step == step
 
 
 @pytest.mark.parametrize("half", ["1*", "12*", "1203*", "1203194*", "75*", "0*", "***"])

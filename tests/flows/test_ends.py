@@ -267,12 +267,6 @@ def test_too_young_by_months_hears_from_which_day_on():
     assert "le 1er mai 2027" in heard(talk)
 
 
-def test_too_young_by_decades_is_neither_told_a_day_nor_promised_one():
-    talk = too_young()
-    assert talk.said == ["not_open_at_age", "not_eligible"]
-    assert "2065" not in heard(talk)
-
-
 def test_who_may_book_soon_is_told_then_by_text_on_a_mobile():
     talk = too_young(tell_at=OPENING)
     assert talk.said == ["not_open_at_age", "not_eligible_told"]
@@ -378,15 +372,6 @@ def test_who_listened_until_it_opened_is_let_in():
     assert talk.presses("1").step == "welcome"
 
 
-@pytest.mark.parametrize("world", [not_yet_open, closed])
-def test_a_living_caller_who_then_says_nothing_is_not_hung_up_on(world: object):
-    talk = Talk(world()).presses("7").stays_silent(3)  # type: ignore[operator]
-    assert talk.step == "person"
-    talk.stays_silent(3)
-    assert talk.ended
-    assert talk.world.promises
-
-
 def test_after_the_end_an_appointment_can_still_be_heard():
     talk = Talk(closed())
     assert "Pour un rendez-vous déjà pris, tapez 2" in heard(talk)
@@ -401,15 +386,6 @@ def test_english_is_spoken_there_too(world: object):
 
 
 # ---------------------------------------------------------------- the town
-
-
-@pytest.mark.parametrize("code", ["75990", "13999"])
-def test_a_code_that_only_firms_have_or_nobody_leads_to_the_town(code: str):
-    talk = Talk().goes_to("postcode").presses(code)
-    assert talk.said == ["perhaps_cedex", "town"]
-    assert "C'est peut-être un code CEDEX" in heard(talk)
-    assert talk.speech.listen is not None
-    assert talk.speech.listen.speech
 
 
 def test_digits_that_are_missing_twice_lead_to_the_town_too():
@@ -443,14 +419,6 @@ def test_a_cedex_code_may_be_said():
     talk = Talk().goes_to("postcode").stays_silent()
     talk.says("trente-cinq cinq cent six")
     assert "Le 3 5 5 0 6 est sans doute un code CEDEX de Vitré" in heard(talk)
-
-
-def test_the_keypad_is_enough_a_postcode_or_the_digits_of_a_departement():
-    talk = Talk().goes_to("town").presses("35")
-    assert talk.step == "town_check"
-    assert "Vitré, Ille-et-Vilaine" in heard(talk)
-    talk.presses("1")
-    assert talk.world.searches[-1].latitude == 48.124
 
 
 def test_corsicas_digits_name_two_towns_and_the_caller_chooses():
@@ -529,42 +497,3 @@ def test_a_promise_is_the_last_thing_said_before_goodbye(key: str):
     promise, goodbye = said.split(". ")
     assert promise.startswith("Nous vous rappellerons ")
     assert goodbye == "Au revoir."
-
-
-OWN_STEPS = (
-    *("group", "not_eligible", "no_slot", "own_centre", "partner_centre", "waiting", "tell_number"),
-    *("tell_number_check", "town", "town_check", "town_which"),
-)
-WORLDS = {
-    "group": FakeWorld(groups={"soignants": 30}),
-    "own_centre": FakeWorld(found=(), own=OWN_PHONE),
-    "partner_centre": FakeWorld(found=(), own=PARTNER),
-    **dict.fromkeys(
-        ("no_slot", "waiting", "tell_number", "tell_number_check"), FakeWorld(found=())
-    ),
-}
-
-
-@pytest.mark.parametrize(
-    ("step", "kind"),
-    [
-        (step, kind)
-        for step in OWN_STEPS
-        for kind in CallerKind
-        # Who has no number is asked for one instead.
-        if (step, kind) != ("waiting", CallerKind.NONE)
-    ],
-)
-def test_silence_anywhere_comes_to_a_promise_or_to_the_hours(step: str, kind: CallerKind):
-    world = replace(WORLDS.get(step, FakeWorld()), waits=[], news=[], promises=[], searches=[])
-    talk = Talk(world, kind).goes_to(step)
-    for _ in range(20):
-        if talk.ended:
-            break
-        talk.stays_silent()
-    if kind is CallerKind.NONE and step != "tell_number_check":
-        # Without a number nothing can be promised: they hear when a person answers.
-        assert "person_hours_now" in talk.said
-    else:
-        assert talk.speech.outcome is TurnOutcome.PROMISED
-        assert world.promises or world.waits or world.news

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flows.session import Session
-from flows.verification.rehearsed import my_halves, neighbours, services
+from flows.verification.rehearsed import my_halves, services
 from flows.world import Choice, Eligibility, TakenUp, Unbooked
 from prompts.catalogue import PAUSE, languages, load
 from tests.flows.fake_world import MORNING, FakeWorld
@@ -49,17 +49,6 @@ def test_two_services_are_one_question_that_reads_the_birth_date_back():
     assert "Pour les deux, tapez 3" in heard(talk)
 
 
-def test_a_caller_who_may_have_one_is_asked_nothing_more_than_today():
-    only = autumn()
-    only.may_have = services()[:1]
-    talk, today = Talk(only), Talk(FakeWorld())
-    for pressed in ("1", BORN, "1"):
-        talk.presses(pressed)
-        today.presses(pressed)
-        assert talk.said == today.said
-    assert talk.session.wanted == (FLU,)
-
-
 def test_of_the_one_service_of_today_nothing_is_kept_in_the_session():
     plain = FakeWorld(may_have=(Choice("tests", "", MAY),))
     talk = Talk(plain).presses("1", BORN, "1", "75011")
@@ -67,14 +56,6 @@ def test_of_the_one_service_of_today_nothing_is_kept_in_the_session():
     assert talk.session.wanted == ()
     assert "wanted" not in talk.session.to_json()
     assert "what_for" not in talk.said
-
-
-def test_who_is_let_in_by_a_group_has_what_the_group_may_have():
-    world = FakeWorld(groups={"soignants": 30}, may_have=services()[:1])
-    talk = Talk(world).presses("1", "12031980", "1")
-    assert talk.said == ["group"]
-    assert talk.presses("1").step == "postcode"
-    assert talk.session.wanted == (FLU,)
 
 
 @pytest.mark.parametrize(("key", "wanted"), [("1", (FLU,)), ("2", (COVID,)), ("3", (FLU, COVID))])
@@ -163,13 +144,6 @@ def test_what_does_not_go_together_is_not_taken_together():
     assert talk.said[0] == "reason.not_together"
 
 
-def test_a_call_that_was_cut_goes_on_at_the_question():
-    world = autumn()
-    cut = at_the_question(world).presses("3")
-    assert cut.step == "since_last"
-    assert resumed(world, cut.session).step == "since_last"
-
-
 def test_a_date_that_nobody_agreed_to_is_asked_again_after_a_cut():
     world = autumn()
     assert resumed(world, at_the_question(world).session).step == "date_of_birth"
@@ -226,62 +200,12 @@ def test_a_word_alone_does_not_certify_it():
 # ---------------------------------------------------------------- to the end
 
 
-def test_offers_read_back_and_end_say_what_it_is_for():
-    talk = at_the_question().presses("3", "1", "75011")
-    assert talk.world.searches[-1].wanted == (FLU, COVID)
-    assert "what_for" in talk.said
-    assert "Pour la grippe et le Covid." in heard(talk)
-    assert "what_for" in talk.presses("1").said
-    assert "what_for" in talk.presses("1").said
-    assert talk.world.orders[-1].wanted == (FLU, COVID)
-    assert talk.step == "ready"
-
-
 def test_where_one_service_is_open_nothing_is_said_of_it():
     world = autumn()
     world.may_have = services()[:1]
     world.rules_ = type(world.rules_)("tests", minimum_age=65, horizon_days=35)
     talk = at_the_question(world).presses("1", "75011")
     assert "what_for" not in talk.said
-
-
-def test_two_neighbouring_places_are_told_as_one_visit():
-    world = autumn(found=neighbours())
-    talk = at_the_question(world).presses("3", "1", "75011")
-    assert "typed_postcode" in talk.said
-    talk.presses("1")
-    assert talk.said[:2] == ["what_for_in_turn", "confirm_self_text"]
-    assert "D'abord la grippe, à 10 heures. | Puis le Covid, à 10 heures 30." in heard(talk)
-    assert talk.asked.key == "confirm"
-
-
-def test_a_couple_with_different_needs_is_served_in_one_call():
-    world = autumn()
-    talk = at_the_question(world, "2", "2").presses("3", "1", "75011", "1", "1")
-    assert talk.world.orders[-1].wanted == (FLU, COVID)
-    talk.presses("1")
-    assert talk.session.second_person
-    assert talk.session.wanted == ()
-    talk.presses("03041944", "1")
-    # What was held beside the first is held anew for what this one comes for.
-    assert world.beside_for[-1] == (FLU,)
-    assert talk.step == "offers"
-    talk.presses("1", "1")
-    assert [order.wanted for order in world.orders] == [(FLU, COVID), (FLU,)]
-
-
-def test_a_service_that_closes_meanwhile_is_said_and_nothing_is_booked_by_half():
-    world = autumn()
-    talk = at_the_question(world).presses("3", "1", "75011", "1")
-    world.reference = Unbooked.CLOSED
-    world.may_have = services()[:1]
-    talk.presses("1")
-    assert talk.said == ["service_over", "service_1"]
-    assert talk.session.wanted == ()
-    world.reference = "4521738908"
-    # Where they live is known.
-    assert talk.presses("1").step == "offers"
-    assert world.searches[-1].wanted == (FLU,)
 
 
 def test_a_service_that_closed_before_the_search_is_said():
@@ -356,42 +280,11 @@ def test_my_appointment_says_what_it_is_for():
     assert "Pour le Covid, le lundi 30 novembre à 10 heures" in heard(talk)
 
 
-@pytest.mark.parametrize(
-    ("key", "half", "changed"),
-    [("1", "la grippe", (1, "flu")), ("2", "le Covid", (1, "covid")), ("3", "", (1,))],
-)
-def test_one_of_the_two_is_cancelled_and_the_other_stays(
-    key: str, half: str, changed: tuple[object, ...]
-):
-    talk = my_menu().presses("3", key)
-    assert talk.step == "my_cancel_check"
-    if half:
-        assert f"Pour {half}." in heard(talk)
-        assert "Le reste ne change pas" in heard(talk)
-    talk.presses("1")
-    assert talk.world.changed[-1] == ("cancel", *changed)
-    if half:
-        assert f"C'est annulé pour {half}" in heard(talk)
-
-
 def test_the_one_that_is_to_be_cancelled_may_be_named():
     talk = my_menu().presses("3").stays_silent().says("le covid")
     assert talk.step == "my_cancel_check"
     assert talk.session.half == "covid"
     assert my_menu().presses("3").stays_silent().says("les deux").session.half == ""
-
-
-def test_one_of_the_two_moves_and_only_its_own_places_are_looked_for():
-    talk = my_menu().presses("2", "2")
-    assert talk.step == "offers"
-    assert talk.world.searches[-1].wanted == (COVID,)
-    assert talk.said[:2] == ["my_still_yours", "what_for"]
-    talk.presses("1")
-    assert "Pour le Covid." in heard(talk)
-    talk.presses("1")
-    assert talk.world.changed[-1] == ("move", "covid", 1)
-    assert talk.said[0] == "my_half_moved"
-    assert talk.session.wanted == ()
 
 
 def test_both_of_one_appointment_move_together():

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from flows.session import CallerKind
 from flows.speech import TurnOutcome
-from flows.steps import STEPS
-from flows.steps.common import Told
-from flows.world import Unbooked
 from prompts.catalogue import load
-from tests.flows.fake_world import PLENTY, FakeWorld
+from tests.flows.fake_world import FakeWorld
 from tests.flows.talk import Talk
 from tests.flows.test_commands import EVERYWHERE, at
 
@@ -23,35 +18,6 @@ NEVER = "77"
 
 def heard(talk: Talk) -> str:
     return FRENCH.say(talk.asked.key, talk.asked.values, talk.asked.wording)
-
-
-@pytest.mark.parametrize("step", EVERYWHERE)
-@pytest.mark.parametrize("pressed", ["", NEVER])
-def test_no_wording_of_a_question_is_heard_twice_without_asking_for_it(step: str, pressed: str):
-    talk = at(step)
-    talk.session = talk.session.moved(step)
-    talk.presses("9")
-    said = [heard(talk)]
-    for _ in range(STEPS[step].patience - 1):
-        talk = talk.presses(pressed) if pressed else talk.stays_silent()
-        if talk.step != step:
-            break
-        said.append(heard(talk))
-    assert len(set(said)) == len(said), said[-1]
-
-
-@pytest.mark.parametrize("step", EVERYWHERE)
-def test_patience_ends_in_another_question_or_in_a_promise_that_was_kept(step: str):
-    talk = at(step)
-    talk.session = talk.session.moved(step)
-    for _ in range(STEPS[step].patience):
-        talk.stays_silent()
-    assert talk.step != step
-    if talk.ended:
-        kept = talk.world.promises or talk.world.waits or talk.world.news
-        # Whoever does not answer when we ring them is rung again: the promise stands.
-        told = talk.session.reference or isinstance(STEPS[step], Told)
-        assert kept or told or talk.session.rung_for
 
 
 @pytest.mark.parametrize("step", [one for one in EVERYWHERE if one != "reference"])
@@ -150,12 +116,6 @@ def test_how_to_reach_the_caller_is_asked_by_what_rings(kind: CallerKind, prompt
     assert Talk(kind=kind).goes_to("reach").asked.key == prompt
 
 
-def test_too_young_is_told_with_the_day_on_which_it_changes():
-    talk = Talk().goes_to("date_of_birth").presses("01012000", "1")
-    assert talk.step == "not_eligible"
-    assert talk.asked.values["day"].isoformat() == "2075-01-01"
-
-
 @pytest.mark.parametrize(
     ("typed", "step"),
     [
@@ -190,29 +150,9 @@ def test_morning_and_afternoon_are_searched(pressed: str, part: str):
     assert talk.world.searches[-1].part_of_day == part
 
 
-def test_farther_is_searched_beyond_the_farthest_heard():
-    talk = Talk().goes_to("other_offers").presses("3")
-    assert talk.world.searches[-1].beyond_kilometres == 12.2
-
-
 def test_where_nothing_else_is_free_the_caller_hears_so_and_what_there_is():
     talk = Talk(FakeWorld(found_anew=())).goes_to("other_offers").presses("1")
     assert talk.said == ["no_others", "offers_3"]
-
-
-def test_a_slot_that_went_meanwhile_is_replaced_by_others_and_no_error():
-    talk = Talk(FakeWorld(reference=Unbooked.GONE)).goes_to("confirm").presses("1")
-    assert talk.said == ["just_taken", "offers_3"]
-    assert talk.speech.outcome is TurnOutcome.ASKED
-
-
-def test_a_booking_is_told_only_after_it_was_made():
-    talk = Talk().goes_to("confirm")
-    assert talk.world.orders == []
-    talk.presses("1")
-    assert talk.said == ["ready"]
-    assert talk.speech.outcome is TurnOutcome.BOOKED
-    assert len(talk.world.orders) == 1
 
 
 def test_silence_after_the_booking_leads_to_the_reference_and_undoes_nothing():
@@ -226,16 +166,3 @@ def test_silence_after_the_booking_leads_to_the_reference_and_undoes_nothing():
     assert talk.ended
     assert talk.said == ["goodbye_booked"]
     assert talk.world.wishes == []
-
-
-def test_offers_of_one_town_are_told_apart_in_every_wording_and_at_both_paces():
-    alike = tuple(replace(offer, town="Paris 11e", start_at=PLENTY[0].start_at) for offer in PLENTY)
-    talk = Talk(FakeWorld(found=alike)).goes_to("offers")
-    for key in (talk.asked.key, FRENCH.short(talk.asked.key)):
-        for wording in range(FRENCH.wordings(key)):
-            said = FRENCH.say(key, talk.asked.values, wording)
-            streets = ("rue de la Paix", "place du Marché", "rue de l'Église")
-            assert [street for street in streets if street not in said] == [], said
-    apart = tuple(replace(offer, town=f"Ville{n}") for n, offer in enumerate(alike))
-    talk = Talk(FakeWorld(found=apart)).goes_to("offers").stays_silent()
-    assert apart[0].name not in heard(talk)

@@ -96,14 +96,6 @@ def test_no_prompt_sends_a_caller_to_the_keys_and_offers_the_voice(
     assert told
 
 
-def test_words_come_back_when_they_are_asked_for():
-    talk = Talk().goes_to("postcode").stays_silent().says(NOISE)
-    while talk.step == "postcode":
-        talk.says(NOISE)
-    assert talk.step == "town"
-    assert talk.takes_words()
-
-
 def test_a_television_neither_books_nor_confirms():
     talk = Talk().goes_to("confirm").says("oui", confidence=0.4)
     assert talk.said[0] == "reason.hardly_heard"

@@ -47,12 +47,6 @@ def rung(office: Office, number: str = MOBILE, **known: Any) -> tuple[str, str, 
     return entry, staff_id, Answers(office.house, ring)
 
 
-def rung_by_machine(office: Office, number: str, call_id: str) -> tuple[str, Answers]:
-    entry = office.promises(number, "unfinished", call_id=call_id)
-    office.call_back.dial_machines(office.store, office.control)
-    return entry, Answers(office.house, office.control.to(number)[-1])
-
-
 def test_whoever_picks_up_hears_us_at_once(office: Office):
     _, _, call = rung(office)
     call.dials()

@@ -99,12 +99,6 @@ def test_another_town_is_asked_and_searched(bare: House):
     assert "Salle de Paris" not in caller.since_input
 
 
-def test_no_sea_is_crossed(bare: House):
-    bare.opens_centre("1", name="Salle de Paris", kilometres=1, starts=mornings(20))
-    caller = bare.phone(MOBILE).goes_to("postcode").presses("20000")
-    caller.hears_text("il n'y a pas de rendez-vous libre")
-
-
 @pytest.mark.parametrize("mode", ["partner", "own_phone", "reserved"])
 def test_a_centre_that_is_not_ours_to_give_is_not_offered(bare: House, mode: str):
     bare.opens_centre("1", name="Salle réservée", kilometres=1, mode=mode, starts=mornings(20))

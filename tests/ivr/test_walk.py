@@ -30,7 +30,7 @@ from models.booking.tables import appointment
 from models.clock import FixedClock
 from prompts.catalogue import load
 from tests.flows.walk import FIVE_HUNDRED, MANGLED, SENSIBLE, Walk, WalkTurn, walk
-from tests.ivr.line import Document, Line, goes_on_or_ends, promises_a_call_back, read
+from tests.ivr.line import Document, Line, goes_on_or_ends, read
 from tests.support.house import (
     BASE,
     LANDLINE,
@@ -215,20 +215,6 @@ def test_a_person_again_slower_and_back_are_no_mistake_at_any_step(walked: Walk)
     none_of(mistaken)
 
 
-def test_zero_leads_to_a_person_from_every_step(walked: Walk):
-    elsewhere = (
-        turn
-        for turn in walked.turns
-        if turn.heard.keys in ASKING_FOR_A_PERSON
-        and turn.before.step != "ended"
-        and not turn.after.step.startswith("person")
-        and turn.speech.outcome is not TurnOutcome.PROMISED
-        and not in_other_hands(turn)
-        and not turn.before.rung_for
-    )
-    none_of(elsewhere)
-
-
 def test_nothing_is_read_for_confirmation_that_the_caller_did_not_choose(walked: Walk):
     unchosen = (
         turn
@@ -366,12 +352,6 @@ def test_calls_that_press_anything_are_always_answered(service: House):
     assert {"offers", "confirm", "reference", "person", "birth_year"} <= found
 
 
-def test_calls_that_press_anything_are_always_answered_on_both_databases(service: House):
-    wandered(service, 9)
-    clock_of(service).advance(service.campaign.resume_window + timedelta(seconds=1))
-    all_went_well(service)
-
-
 def test_calls_that_press_anything_get_two_appointments_or_none(database_url: str):
     clock = FixedClock(NOON)
     campaign = campaign_with(doses=2, per_number=100)
@@ -422,17 +402,6 @@ def test_five_hundred_digits_for_a_part_of_a_date_are_a_wrong_answer_and_no_fail
     # An apology would be a Say, a Pause and a Redirect.
     assert document.names == ["Gather", "Redirect"]
     assert service.session(line.sid).step == entry
-
-
-def test_before_the_opening_the_exact_moment_is_told_and_a_call_back_is_offered(database_url: str):
-    opening = NOON + timedelta(days=6)
-    with house(database_url, campaign=campaign_with(opens_at=opening)) as service:
-        caller = service.phone(MOBILE).dials().hears_text("mardi 1er décembre à 9 heures")
-        caller.presses("2")
-        assert promises_a_call_back(caller.since_input)
-        assert caller.ended_normally
-        # News of a day to come, and no place in the line.
-        assert len(service.messages("callback")) == 1
 
 
 def test_after_the_campaign_the_caller_is_told_so(database_url: str):

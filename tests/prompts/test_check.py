@@ -544,8 +544,3 @@ def test_goodbye_is_last_and_a_noun_comes_before_its_pronoun(
 ):
     change(copy, FRENCH, was, now)
     assert [one for one in found(copy) if what in one], found(copy)
-
-
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
-def test_each_common_call_keeps_its_bars(path: CommonPath):
-    assert not list(played(path).over(path.bars))

@@ -17,7 +17,7 @@ from flows.questions import Question
 from flows.steps import STEPS
 from flows.steps.long_call import LONG_CALL
 from prompts.catalogue import load
-from prompts.check_rules import MOST_WORDS, MOST_WORDS_SLOW, longest
+from prompts.check_rules import longest
 from prompts.reading_time import seconds, words
 from tests.flows.walk import walk
 from tests.prompts.sentences import (
@@ -306,15 +306,6 @@ def test_every_step_has_a_wording_for_each_of_its_tries(language: str):
     assert not short, "\n".join(short)
 
 
-@languages
-def test_no_two_wordings_of_a_question_are_the_same(language: str):
-    catalogue = load(language)
-    for name, (step, question) in examples().items():
-        numbers = range(catalogue.wordings(question.prompt))
-        texts = [Wording(language, step, question, n).text for n in numbers]
-        assert len(set(texts)) == len(texts), name
-
-
 def test_the_walk_came_to_every_question():
     assert {step for step, _ in examples().values()} == set(STEPS)
 
@@ -350,35 +341,10 @@ def test_the_steps_that_tell_of_a_person_at_once():
     }
 
 
-@each(menus_that_choose)
-def test_a_menu_has_at_most_four_choices_and_says_each_once(wording: Wording):
-    told = [key for key, _ in wording.options]
-    assert 1 <= len(wording.choices) <= 4, wording.choices
-    assert len(told) == len(set(told)), told
-
-
 @each(menus)
 def test_a_key_that_is_only_printed_is_not_spoken(wording: Wording):
     """Else it would be one choice more to remember: see Step.printed_keys."""
     assert not STEPS[wording.step].printed_keys & set(wording.choices)
-
-
-@each(menus)
-def test_each_choice_is_a_sentence_of_its_own_with_the_label_before_the_key(wording: Wording):
-    for key, label in wording.options:
-        assert len(label.split()) >= 2, (key, label)
-    # One key a sentence: two in a row are one thing too many to keep in mind.
-    for sentence in wording.sentences:
-        told = re.findall(r"\b(?:tapez|press|pulse) [0-9]", sentence)
-        assert len(told) <= 1, sentence
-    keys = [key for key, _ in wording.options if key.isdigit() and key not in "089"]
-    assert keys == sorted(keys), "choices are told in the order of the keypad"
-
-
-@each(menus)
-def test_there_is_a_pause_before_and_between_the_choices(wording: Wording):
-    for piece in wording.marked.split("|"):
-        assert len(re.findall(r"\b(?:tapez|press|pulse) \d", piece)) <= 1, piece
 
 
 @each(menus)
@@ -524,35 +490,6 @@ def test_no_two_signs_of_punctuation_meet_and_no_value_is_left_open(language: st
     for key, text in everything_said(language):
         assert not re.search(r"[{}]", text), key
         assert not re.search(r" [.,]|[.,]{2}|\s\|\s*\||,\s*\.", text), (key, text)
-
-
-@languages
-def test_sentences_are_short_enough_to_be_followed(language: str):
-    """Somebody who hears a sentence once has to keep all of it in mind."""
-    for key, text in everything_said(language):
-        for sentence in sentences_of(text):
-            assert words(sentence) <= MOST_WORDS, (key, sentence)
-
-
-@languages
-def test_at_the_slower_pace_less_has_to_be_kept_in_mind(language: str):
-    """Fewer words in every wording, shorter sentences, and the same keys in the same order."""
-    catalogue = load(language)
-    short = [key for key in catalogue.spoken_keys if catalogue.short(key) != key]
-    assert {"welcome", "for_whom", "date_of_birth", "offers_3", "confirm_both", "ready"} <= {*short}
-    for key in short:
-        assert catalogue.wordings(key) == catalogue.wordings(catalogue.short(key)), key
-        for number in range(catalogue.wordings(key)):
-            values = longest(catalogue.parts(key, number))
-            values |= longest(catalogue.parts(catalogue.short(key), number))
-            long, shorter = (
-                catalogue.say(one, values, number) for one in (key, catalogue.short(key))
-            )
-            assert words(shorter) < words(long), (key, number)
-            assert all(words(one) <= MOST_WORDS_SLOW for one in sentences_of(shorter)), (
-                key,
-                number,
-            )
 
 
 @languages

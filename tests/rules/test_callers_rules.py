@@ -575,24 +575,11 @@ def test_rule_13_one_question_at_a_time_and_at_most_three_slots_each_with_its_ow
                 assert chosen.choice == offer, place
 
 
-DAY_AND_HOUR = {
-    "fr": re.compile(r"\w+ \d+(?:er)? \w+(?:, (?:aujourd'hui|demain),)? à \d+ heures?(?: \d+)?"),
-    "en": re.compile(r"\w+ \d+ \w+(?:, (?:today|tomorrow),)? at [\d:]+ (?:am|pm|noon)"),
-}
-
-
 def hours_told(offer: Offer, speech: Speech) -> set[str]:
     """The day and hour of an offer as a caller may hear them, with the month and without."""
     parts = [Part("", "start", name) for name in ("day_hour", "menu_hour")]
     values = {"start": offer.local_start}
     return {load(speech.language).spoken(part, values, speech.now) for part in parts}
-
-
-def hour_in(text: str, language: str) -> str:
-    """The day and hour, as this language says them."""
-    found = DAY_AND_HOUR[language].search(text)
-    assert found, text
-    return found[0]
 
 
 # What is typed is read back at the step beside it; a date in three parts, at the end.
