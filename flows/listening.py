@@ -28,7 +28,7 @@ def listens(session: Session, asked: Listen, world: World) -> Listen:
         return replace(asked, speech=False)
     if not (asked.speech or session.misses or session.speaks):
         return asked
-    # Nobody is invited to say what only a key can answer.
+    # No caller is invited to say what only a key can answer.
     invites = session.speaks and "1" not in STEPS[session.step].only_by_key(session)
     hints = _hints(world.vocabulary(session.language), session.step)
     return replace(asked, speech=True, invites=invites, hints=hints)

@@ -291,7 +291,7 @@ class Session:
     began_at: str = ""
     help_offered: bool = False
     # Whether the person writes: the number is then the one that the texts come from, nothing is
-    # spoken, and nobody can be put through.
+    # spoken, and no agent can be put through.
     by_text: bool = False
 
     whom: str = Whom.SELF

@@ -203,7 +203,7 @@ class BookingOrder:
     # Whether the person is not the caller, and whether it is the second booking of this call.
     for_other: bool = False
     second_person: bool = False
-    # One of two people whom this call books.
+    # One of two people that this call books.
     of_two: bool = False
     # The campaigns that the offer was held for, in the order of the search; empty: that of now.
     wanted: tuple[str, ...] = ()
@@ -397,7 +397,7 @@ class Bookings(Protocol):
         """Whether the text about what was booked in this turn leaves today: see the budgets."""
 
     def wheelchair(self, centre_id: str) -> str:
-        """Whether one comes into a centre with one: "yes", "no", or empty where nobody told it."""
+        """Whether one comes into a centre with one: "yes", "no", or empty where it is not told."""
 
     def calls_about(self, offer: Offer) -> ReminderHours:
         """When we would ring the calling number about what was booked there."""

@@ -30,7 +30,7 @@ def write_rows(
 def cell(value: object) -> object:
     """A value for a cell; text that would be read as a formula gets an apostrophe in front.
 
-    Numbers stay as they are, for nobody types them; None is an empty cell.
+    Numbers stay as they are, for no person types them; None is an empty cell.
     """
     if value is None:
         return ""

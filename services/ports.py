@@ -129,11 +129,11 @@ class ProviderAccount(Protocol):
         ...
 
     def is_verified(self, number: str) -> bool:
-        """Whether a number (E.164) of somebody else may be shown."""
+        """Whether a number (E.164) of another person may be shown."""
         ...
 
     def permission(self, region: str) -> CountryPermission | None:
-        """Whom the account may ring in a region (ISO 3166); None: not known there by itself."""
+        """The numbers it may ring in a region (ISO 3166); None: not known there by itself."""
         ...
 
     def queues(self) -> Mapping[str, int]:

@@ -83,7 +83,7 @@ class Links:
     def named(self, kind: LinkKind, token: str) -> Named | None:
         """What a token names, though its day be past; None for one that was not made here.
 
-        For staff alone, who have proved who they are: a centre's door is not closed to somebody
+        For staff alone, who have proved who they are: a centre's door is not closed to a person
         whose appointment was moved after the text was written.
         """
         sealed = _bytes(token)
@@ -99,7 +99,7 @@ class Links:
         return Named(f"{value >> _DAY_BITS:0{digits}d}", until)
 
     def address(self, kind: LinkKind, token: str) -> str:
-        """The address of a token, whoever made it; empty for what has not the form of one."""
+        """The address of a token, of whichever maker; empty for what has not the form of one."""
         return "" if _bytes(token) is None else f"{self.base_url}/{kind}/{token}"
 
     def token(self, kind: LinkKind, number: int, until: date) -> str:

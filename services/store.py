@@ -73,9 +73,9 @@ NO_LIMITS = ReachLimits(0, 0, 0, 0, 0, 0)
 class PaceLimits:
     """What keeps being quick from paying; 0 of anything is no limit.
 
-    `offers_stay`: whoever asks for the same offers again within it gets the same ones. An answer on
-    the site that comes sooner than `answer_after` after its page could be seen is asked for once
-    more; so is the one that books, before `book_after`.
+    `offers_stay`: a caller who asks for the same offers again within it gets the same ones. An
+    answer on the site that comes sooner than `answer_after` after its page could be seen is asked
+    for once more; so is the one that books, before `book_after`.
     """
 
     offers_stay: timedelta = timedelta(seconds=20)
@@ -104,7 +104,7 @@ NO_SHARES = HoldShares(0, 0, 0)
 
 @dataclass(frozen=True)
 class PlacesFreed:
-    """Event: places are free from the end of this transaction on, and nobody has seen them yet.
+    """Event: places are free from the end of this transaction on, and not seen yet.
 
     `campaign` names that of the booking that had them; None: they are new, or a hold of them ran
     out.

@@ -17,7 +17,7 @@ class Work:
 
     `beside` are campaigns of other services, of which the same appointment is. `others` are those
     whose people may have what becomes free in it, beside those of `campaign`. `commitments` are
-    what the people have already for whom places are taken: these leave time for them.
+    what the people of the places taken have already: these leave time for them.
     """
 
     connection: Connection

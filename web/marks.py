@@ -45,7 +45,7 @@ def roles(
     `poll=True` is for what a page asks for by itself: it does not renew the idle limit. `wall=True`
     is for what any person near a wall screen may read, `moment=True` for counts and states polled
     each second: there a session that was ended may be answered two seconds longer. `late=True` is
-    for a view that calls `web.staff_only.confirm` in its transaction: else it answers nobody.
+    for a view that calls `web.staff_only.confirm` in its transaction: else it answers no request.
     """
     unknown = set(names) - set(ROLES)
     if unknown or not names:

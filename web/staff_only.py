@@ -61,7 +61,7 @@ def register(app: Flask, sign_in: SignIn, cookies: Cookies, *, hops: int = 0) ->
     # It asks for a Referer, which we look at as Origin instead.
     app.config["WTF_CSRF_SSL_STRICT"] = False
     csrf = CSRFProtect(app)
-    # Of what it would set up there is no need: it remembers nobody by a cookie of its own.
+    # Of what it would set up there is no need: it remembers no user by a cookie of its own.
     app.login_manager = _Logins()  # type: ignore[attr-defined]
     app.extensions["allo_staff"] = _Parts(sign_in, cookies, csrf, hops)
     app.before_request(_look)

@@ -1,7 +1,7 @@
 """What people type or paste into fields, as the questions behind them read it.
 
 A number is pasted from a letter, a message, a spreadsheet: with blanks that do not break, dots,
-dashes, letters of full width, marks that nobody sees. None of it means anything.
+dashes, letters of full width, marks that no eye sees. None of it means anything.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _DAY_DIGITS: Final = 2
 
 
 def clean(text: str, most: int) -> str:
-    """A text of ordinary letters without marks that nobody sees, cut to `most` of them."""
+    """A text of ordinary letters without marks that no eye sees, cut to `most` of them."""
     if text.isascii() and text.isprintable():
         # Of these, each letter stands for itself.
         return text[:_MOST_PASTED].strip()[:most]

@@ -158,7 +158,7 @@ class Step(ABC):
         return frozenset()
 
     def needs_key(self, session: Session) -> frozenset[str]:
-        """The same keys; none for whoever writes, for no recogniser makes up what is written."""
+        """The same keys; none for a writer, for no recogniser makes up what is written."""
         return frozenset() if session.by_text else self.only_by_key(session)
 
     def hear(self, session: Session, text: str, world: World) -> Move | None:

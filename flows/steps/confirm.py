@@ -52,7 +52,7 @@ def _own_mobile(session: Session) -> bool:
 
 
 def _written(booked: Session, world: World) -> Move:
-    """Tell whoever writes that it is done; the usual text says the rest, and has the reference."""
+    """Tell a writer that it is done; the usual text says the rest, and has the reference."""
     told = "text_booked_untexted" if booked.untexted else "text_booked"
     line = Line(in_words_for(booked.choice, told), {"reference": booked.reference})
     if not booked.is_first_of_two:

@@ -69,7 +69,7 @@ def search_nearest(
 ) -> Go:
     """Find and hold, then read the offers, or say that there is none.
 
-    Whoever asks for the same again within `Rules.offers_stay` gets what they got, so that asking
+    A caller who asks the same again within `Rules.offers_stay` gets what they got, so that asking
     quickly finds nothing that others do not find; `anew` where it is known to be gone. No day
     is offered on which the person is still too young. Offers that were read before are skipped;
     when nothing else is left they are read again, and the caller is told so.
@@ -144,7 +144,7 @@ _NOTHING = " -"
 
 
 def _search_key(session: Session, plain: Search) -> str:
-    """The same for the same question: from where, how far, from which day on, and for whom."""
+    """A key of the question: from where, how far, from which day on, for which person."""
     where = (
         round(plain.latitude, 3),
         round(plain.longitude, 3),

@@ -2,7 +2,7 @@
 
 The way to agents is flows.steps.line. The promise is stored before it is spoken, and only if it can
 be kept. A caller who showed a sign of life is never hung up on. One who stays silent is promised a
-call at the number that rings. One to whom none can be promised hears when a person answers, and
+call at the number that rings. One who can be promised none hears when a person answers, and
 what is kept until they ring again.
 """
 

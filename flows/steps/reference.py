@@ -76,7 +76,7 @@ class Ready(Step):
         return End(session, (Line("goodbye"),))
 
     def _to_reference(self, session: Session) -> Go:
-        # To a caller whom no text reaches, it is said what is true of a person who had forgotten.
+        # To a caller that no text reaches, it is said what is true of a person who had forgotten.
         told = () if session.number else (Line("first_counts"),)
         return Go(session, "reference", told, remember=False)
 

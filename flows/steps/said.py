@@ -1,4 +1,4 @@
-"""What a caller said in one sentence: kept until it is known for whom, then read back as a whole.
+"""What a caller said in one sentence: kept until its person is known, then read back whole.
 
 Until the caller agrees, nothing of it is a date of birth or a town of this call.
 """
@@ -62,7 +62,7 @@ def forget(session: Session) -> Session:
 
 
 def refused(session: Session) -> Session:
-    """The session of a caller to whom what was read back is not right."""
+    """The session of a caller who says that what was read back is not right."""
     return session.with_note(_REFUSED, _TWICE if session.note(_REFUSED) else _ONCE)
 
 

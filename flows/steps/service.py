@@ -272,7 +272,7 @@ class Service(Patient):
 class SinceLast(Patient):
     """Whether so many months have passed since the last one: only the caller knows.
 
-    The answer is nobody's record: it is kept as long as the call is.
+    The answer goes in no record: it is kept as long as the call is.
     """
 
     name = SINCE

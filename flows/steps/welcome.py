@@ -25,7 +25,7 @@ INTERPRETER_KEY = "6"
 CODE_KEY = "7"
 # "two" stands for words that say so; the key leads to the question which of the two it is.
 _WHOM = {"1": Whom.SELF, "two": Whom.TWO}
-# Where it is asked for whom: "book" stands for words that name an appointment alone.
+# Where it is asked who comes: "book" stands for words that name an appointment alone.
 _WHOM_ASKED = {OTHERS_KEY: "for_others", "book": "for_whom"}
 
 

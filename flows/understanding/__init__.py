@@ -22,7 +22,7 @@ from flows.session import CallerKind
 COUNTRY_ZONE = ZoneInfo("Europe/Paris")
 # No person in France has reached 123; the call script refuses beyond 120.
 OLDEST_AGE = 120
-# Nobody who was born earlier lives, whatever the day.
+# No person who was born earlier lives, whatever the day.
 FIRST_BIRTH_YEAR = 1900
 _DIGITS = re.compile(r"[0-9]+")
 # As dialled in France and in its overseas départements, or international.

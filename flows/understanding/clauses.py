@@ -1,7 +1,7 @@
 """The parts of what a caller says in one breath: between commas, and before a reason.
 
 "À l'hôpital, comme ça je verrai ma belle-sœur" answers in its first part. Only a caller who speaks
-of themselves, and to nobody beside them, is looked into so: a television reads lists.
+of themselves, and to no person beside them, is looked into so: a television reads lists.
 """
 
 from __future__ import annotations

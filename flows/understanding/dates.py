@@ -42,9 +42,9 @@ def dates(text: str, vocabulary: Vocabulary, today: date) -> tuple[date, ...]:
     """All days since 1900 that the words can mean as a birth date, oldest first.
 
     Two digits of a year ("quinze") are of each century that a living person can be born in: where
-    that is two, both are given, for a child may be meant as well as an old person, and whoever asks
-    asks which. None when numbers are left over that belong to no date. Days come first where the
-    language says so; else "3/4" is both, for callers come from everywhere.
+    that is two, both are given, for a child may be meant as well as an old person, and the step
+    that asks asks which. None when numbers are left over that belong to no date. Days come first
+    where the language says so; else "3/4" is both, for callers come from everywhere.
     """
     found = set(_read(heard_words(text, vocabulary), vocabulary, today))
     months = heard_words(text, vocabulary, short_months=True)
@@ -211,7 +211,7 @@ class _Reader:
 
     def _dates_of(self, day: str, month: str, year: str) -> Iterator[date]:
         if len(year) == _YEAR:
-            # Whoever says all four digits is understood, and may be refused for their age then.
+            # Four digits are understood as said, and their age may be refused then.
             yield from self._possible(int(day), int(month), int(year), living=False)
         elif not self._full_year:
             century = self._today.year // 100 * 100

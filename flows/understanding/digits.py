@@ -35,8 +35,8 @@ _COUNTRIES: Final = ("33", "262", "508", "590", "594", "596", "681", "687", "689
 def digits(text: str, vocabulary: Vocabulary, *, length: int = 0) -> str:
     """The digits that are said, or "" where there are none, several readings, or not so many.
 
-    Whoever knows how many there are learns more: "quatre-vingt dix-huit" is 98, and 80, 18 where
-    only that makes so many.
+    A question that knows how many there are learns more: "quatre-vingt dix-huit" is 98, and 80, 18
+    where only that makes so many.
     """
     row = _digit_row(text, vocabulary)
     # A hyphen that a recogniser left out is likelier than two numbers of one pair.

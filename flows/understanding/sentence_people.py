@@ -28,7 +28,7 @@ class SentenceIntent(StrEnum):
 
 
 class SentenceForWhom(CutSentence):
-    """What is wanted, and for whom."""
+    """What is wanted, and the people it is for."""
 
     def _intent(self) -> SentenceIntent | None:
         wish = next((part for part in self._parts if part.is_(Cue.WISH)), None)
@@ -40,7 +40,7 @@ class SentenceForWhom(CutSentence):
         return SentenceIntent.BOOK if book else SentenceIntent.MINE
 
     def _person_after(self, part: Part) -> str:
-        """Who comes, by the words right behind "pour"; empty for nobody."""
+        """Who comes, by the words right behind "pour"; empty where none is named."""
         for other in self._parts[self._parts.index(part) + 1 :]:
             if other.is_(Cue.SELF):
                 return SELF
@@ -73,7 +73,7 @@ class SentenceForWhom(CutSentence):
         return (named.pop(), False) if named else self._who_by_birth()
 
     def _named(self) -> Iterator[str]:
-        """For whom it is, each time that it is said."""
+        """The people it is for, each time that they are said."""
         for part in self._parts:
             before = self._before(part)
             if part.is_(Cue.FOR):

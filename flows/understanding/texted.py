@@ -11,7 +11,7 @@ import unicodedata
 
 from flows.speech import Input, keys, spoken
 
-# Nobody answers a question in more letters; what is longer is not looked into.
+# No person answers a question in more letters; what is longer is not looked into.
 LONGEST = 300
 # Between the parts of a date as people write one.
 _SEP = r"[ ]*[/.\- ][ ]*"

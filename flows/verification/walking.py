@@ -483,7 +483,7 @@ MOST_SILENCE = 60
 def left_alone(make: Make, found: Walk) -> list[str]:
     """Steps at which a caller who says nothing more is left without an agent or a promise.
 
-    A caller for whom all is done and told, or who never gave a sign of life, may be told goodbye.
+    A caller whose matter is done and told, or who never gave a sign of life, may be told goodbye.
     Nothing can be promised to a caller without a number. A person we rang to keep a promise
     still has that promise.
     """

@@ -1,6 +1,6 @@
 """Four eyes: what concerns many people is asked for by one person and confirmed by another.
 
-A dry run says how many people an act touches. The first person asks, a supervisor who is somebody
+A dry run says how many people an act touches. The first person asks, another supervisor
 else confirms on the page of the board, and the first person then does it, within WITHIN of having
 asked. Asking, confirming and doing are acts of the history.
 """
@@ -29,7 +29,7 @@ PAGE: Final = "/supervision/accords"
 # An act that moves more people than this is one for two.
 MANY: Final = 50
 WITHIN: Final = timedelta(hours=1)
-# Bookings go on while somebody looks: so many more people than were told are the same act.
+# Bookings go on while a supervisor looks: so many more people than were told are the same act.
 _MORE: Final = 5
 _MORE_OF_A_HUNDRED: Final = 10
 ROLE: Final = "supervisor"
@@ -43,7 +43,7 @@ class SecondNeeded(Exception):
 
 
 class NotYours(Exception):
-    """Whoever asked for an act cannot confirm it."""
+    """The person who asked for an act cannot confirm it."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def demand(store: Store, wish: Wish, page: str = PAGE) -> None:
 
 
 def waiting(store: Store) -> list[Approval]:
-    """What nobody has confirmed yet, oldest first."""
+    """Acts that wait for their second person, oldest first."""
     with store.database.statement() as connection:
         return rows.waiting(connection, store.clock)
 

@@ -1,7 +1,7 @@
 """A lost second factor is taken away by two: an operator asks, a supervisor confirms.
 
-Whoever persuades one of them has not persuaded the other. The second confirms with an account of
-their own, on the page of acts for two (`services.accounts.four_eyes`).
+A thief who persuades one of them has not persuaded the other. The second confirms with an account
+of their own, on the page of acts for two (`services.accounts.four_eyes`).
 """
 
 from __future__ import annotations

@@ -162,7 +162,7 @@ class Passkeys:
         )
         with store.database.transaction() as connection:
             rows.by_id(connection, store.vault, staff.id, lock=True)
-            # Somebody else may have taken a factor at this account meanwhile.
+            # Another session may have taken a factor at this account meanwhile.
             if needs(visit) and factors.has_any(connection, staff.id):
                 raise WrongCredentials
             if not factors.add_passkey(connection, store.clock, new):

@@ -1,6 +1,6 @@
 """The second factor: six digits that an authenticator makes of a secret and the time (RFC 6238).
 
-And recovery codes, for whoever has lost the authenticator and every passkey: each is good once.
+And recovery codes, for an agent without authenticator and passkey: each is good once.
 """
 
 from __future__ import annotations

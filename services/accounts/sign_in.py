@@ -101,7 +101,7 @@ def needs(visit: StaffSession) -> str:
 
 
 def _is_over(found: StaffSession, now: datetime) -> bool:
-    """Whether a session has lasted too long, or nobody was seen at it for too long."""
+    """Tell whether a session has lasted, or was not used, for too long."""
     age = now - found.began_at
     if found.wall:
         # A wall screen is never touched. What its owner does elsewhere keeps it neither open nor
@@ -335,7 +335,7 @@ class SignIn:
             return self.renew(connection, staff, token, strong=True)
 
     def new_recovery_codes(self, visit: StaffSession) -> list[str]:
-        """Recovery codes in place of all that there were; nobody can show them a second time.
+        """Recovery codes in place of all that there were; no page shows them a second time.
 
         Raises Unproved, and Wrong where the session has no second factor yet.
         """

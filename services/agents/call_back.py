@@ -192,7 +192,7 @@ class CallBack:
     def _is_over_budget(self, connection: Connection, store: Store, promise: QueueEntry) -> bool:
         """Count the call; whether it must wait, because the day's budget of calls is spent.
 
-        A person whom an agent is to ring is rung all the same: an agent's time is a limit of its
+        A person that an agent is to ring is rung all the same: an agent's time is a limit of its
         own, and the board is told.
         """
         if self.budgets is None:

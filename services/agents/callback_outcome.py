@@ -62,7 +62,7 @@ def close(  # noqa: PLR0917 (a sentence: agent, entry, outcome)
     """Close the agent's call back with an outcome; the agent is free again.
 
     `note` is cut after NOTE_LETTERS. Call services.agents.reserve.reserve_for after it. Why not:
-    `outcome`, `no_callback`, `other_call`, `not_rung` (nobody was rung so far).
+    `outcome`, `no_callback`, `other_call`, `not_rung` (no person was rung so far).
     """
     if outcome not in OUTCOMES:
         return no("outcome")
@@ -96,7 +96,7 @@ def close(  # noqa: PLR0917 (a sentence: agent, entry, outcome)
 def _before_talk(
     connection: Connection, store: Store, call_back: CallBack, entry: QueueEntry, outcome: str
 ) -> _Closed:
-    """Nobody proved to be there: what rings is hung up, and the promise is tried again or over."""
+    """No-one proved to be there: what rings is hung up, and the promise is tried again or ends."""
     tries = legs.of_entry(connection, store.vault, entry.id, ("callback",))
     if outcome not in BEFORE_TALK and (outcome not in _TRY or not tries):
         return _Closed("not_rung")

@@ -358,7 +358,7 @@ def give_back(
 ) -> bool:
     """A reserved entry whose agent did not come waits on; they pause for `why` (empty: ready).
 
-    A caller whom the agent wanted to take from the menu is still in the menu and in no queue.
+    A caller that the agent wanted to take from the menu is still in the menu and in no queue.
     Returns False where the entry is not reserved for this agent any more.
     """
     clock = store.clock

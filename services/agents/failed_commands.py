@@ -94,7 +94,7 @@ def not_dialled(
 def missed(connection: Connection, store: Store, entry: QueueEntry, *, gone: bool) -> None:
     """The caller could not be brought: their place is kept, the agent is freed.
 
-    A caller who is `gone` is treated as one whose call was cut off. A caller whom an agent took out
+    A caller who is `gone` is treated as one whose call was cut off. A caller that an agent took out
     of the menu had asked for no agent, and gets no place.
     """
     staff_id, clock = entry.staff_id, store.clock

@@ -314,7 +314,7 @@ def take_permit(store: Store, calls_per_second: float) -> timedelta:
 
 
 def _is_wanted(task: _Task, leg: Leg) -> bool:
-    """Whether the agent or caller for whom a line was to be rung is still there."""
+    """Tell whether the agent or caller of a line that was to be rung is still there."""
     entry = task.entry()
     if task.kind in {CommandKind.RING_AGENT, CommandKind.DIAL_CALLBACK}:
         return entry.state == "reserved" and entry.staff_id == leg.staff_id

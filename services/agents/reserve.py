@@ -46,7 +46,7 @@ class Reserved:
 
 def reserve_all(store: Store, control: CallControl, workers: Executor | None = None) -> int:
     """Reserve and ring until no agent is ready or no caller waits; returns the number."""
-    # Twice a second, and most looks find nobody ready: they are one statement and no snapshot.
+    # Twice a second, and most looks find no agent ready: they are one statement and no snapshot.
     with store.database.statement() as connection:
         if not agents.is_anybody_ready(connection):
             return 0

@@ -1,7 +1,7 @@
 """Callers in the menu who struggle: seen on the desk, so that an agent with time takes one.
 
 It is read off steps and outcomes alone: what was said stays sealed. One process looks for them, and
-writes down whom it found for all desks: a look reads every turn of the last two minutes.
+writes down the callers it found for all desks: a look reads every turn of the last two minutes.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@
 - The second moves within the interval of the first, at the same centre.
 - An appointment that has begun stays as it is.
 - What was cancelled is kept for ten minutes, so that it can be taken back; only then it is for
-  whoever waits for a place, and for all.
+  people who wait for a place, and for all.
 
 Each is one transaction, the caller's: places, appointments, a line of history and a message, or
 nothing of it. Changes of one booking come one after the other.
@@ -333,7 +333,7 @@ class _Target:
         return not is_mirrored(self._one.connection, centre_id)
 
     def _old_enough(self, there: BookedAppointment) -> bool:
-        # What groups were certified is not kept: whoever was let in at an age still is.
+        # What groups were certified is not kept: a person let in at an age still is.
         born = self._one.file.born
         if born is None:
             return True

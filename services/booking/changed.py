@@ -17,7 +17,7 @@ from services.slots.give_back import UNDO_WITHIN
 FIRST = 1
 SECOND = 2
 MOST_WHY = 80
-# The kind of the case of a person for whom a place out of reach is kept: an agent asks them.
+# The kind of the case of a person whose kept place is out of reach: an agent asks them.
 FAR_PLACE = "far_place"
 
 
@@ -40,7 +40,7 @@ class WhyNot(StrEnum):
     # The dose, or the whole booking, is cancelled already, or was never booked.
     NOT_LIVE = "not_live"
     BEGUN = "begun"
-    # It is not what whoever asks has seen: another person changed it meanwhile.
+    # It is not what the person who asks has seen: another person changed it meanwhile.
     CHANGED = "changed"
     ALREADY_THERE = "already_there"
     GONE = "gone"
@@ -71,7 +71,7 @@ class By:
 
     `why` is a word of models.booking.history, or what an operator typed (80 letters, sealed there).
     `key` makes a change happen once: with the same key it is answered as before. `seen` is the
-    version of the booking that whoever asks was told about; None when that does not matter.
+    version of the booking that the person who asks was told about; None when that does not matter.
     """
 
     who: str

@@ -1,7 +1,7 @@
 """Two appointments of one person that leave no time to get from one to the other: a case.
 
 A call knows only what was booked or proved in it. What another call booked for the same person is
-known to the store alone, which tells whoever asks nothing of it; an agent rings the person.
+known to the store alone, which tells the caller nothing of it; an agent rings the person.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class Request:
     call_id: str | None = None
     # 2: a second person of this birth date on this phone, asked for as someone else.
     rank: int = 1
-    # Whoever asks does so for another person, or for two: twins share a birth date and a line.
+    # The caller asks for another person, or for two: twins share a birth date and a line.
     for_other: bool = False
     # One of two who are booked together: their texts say whose each is.
     of_two: bool = False
@@ -85,7 +85,7 @@ class Request:
 class Booked:
     """What was booked. `message_id`: of what was written to the number; None for nothing.
 
-    `stand_in`: nothing was, for the person has a booking; whoever asked is told as if it were.
+    `stand_in`: nothing was, for the person has a booking; the caller is told as if it were.
     `text_leaves`: no budget of texts is spent that holds it back today.
     """
 

@@ -3,8 +3,8 @@
 A booking on a number that no person proved, and that gets no text, is a mistyped digit or a person
 who keeps places from others. Agents have it among their cases from the moment at which that is
 known (`services.messages.deliver_message`), and ring, or find the person otherwise. What they have
-not settled 24 hours before is freed, and whoever waits has it. No person is written to: nothing
-arrives.
+not settled 24 hours before is freed, and a person who waits has it. No person is written to:
+nothing arrives.
 """
 
 from __future__ import annotations

@@ -218,7 +218,7 @@ class OneChange:
         where = centre_states(self.connection, {dose.centre_id for dose in self._told.values()})
         payload = {
             "what": self.what,
-            # Whoever did it themselves waits for it with the telephone in the hand.
+            # A person who did it themselves waits for it with the telephone in the hand.
             "asked": self.by.channel in _BY_THEMSELVES,
             "reference": file.reference,
             "version": self.version,

@@ -1,4 +1,4 @@
-"""The end of a booking whose person has one: the same for whoever asks, and the truth by text.
+"""The end of a booking whose person has one: the same for every caller, and the truth by text.
 
 Such an end has a reference and a row of its own, a stand-in, which is found, changed and cancelled
 like a booking; it has no place. So neither words nor time tell a stranger who is booked. The person
@@ -51,7 +51,7 @@ def tell(
     """Write to a number (E.164) what is booked already, in the transaction given.
 
     Once a day of the country's calendar and number. Gives the message's id, of none where it was
-    written today: to be told to whoever delivers in any case. The words are made when it leaves.
+    written today: the worker that delivers is told in any case. The words are made when it leaves.
     """
     today = store.clock.now().astimezone(COUNTRY_ZONE).date()
     hashed = store.vault.index("phone", number) or b""
@@ -108,7 +108,7 @@ def renders(national_number: str) -> dict[str, Render]:
 
 
 def look_after(store: Store) -> int:
-    """Tell those whom no text was written for at once; gives how many stand-ins were looked after.
+    """Tell those who got no text at once; gives how many stand-ins were looked after.
 
     Beside the bookings, not in their transaction: there it would take time that no other end does.
     """

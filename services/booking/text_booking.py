@@ -1,6 +1,6 @@
-"""Write an appointment to the number it was booked with, for whoever rings from there.
+"""Write an appointment to the number it was booked with, for a caller from there.
 
-Whoever rings may be anybody, for a calling number proves nothing: the answer goes by text to the
+Any person may ring, for a calling number proves nothing: the answer goes by text to the
 number on file and is the same to the ear whether there is an appointment or not.
 """
 
@@ -42,7 +42,7 @@ def text_booking(
 ) -> str | None:
     """Put a text with the appointment, if there is one, into the outbox, in the transaction given.
 
-    Gives the id of the text, or of none: to be told to whoever delivers, in any case. None when it
+    Gives the id of the text, or of none: the worker that delivers is told in any case. None when it
     was asked for too often, or nothing leaves after a restore. Known or unknown, the same words and
     the same work, up to a text that is written and taken back. `caller` is E.164, of a mobile.
     """

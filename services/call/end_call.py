@@ -1,7 +1,7 @@
 """A call ended: what it held is free at once, but for what was chosen: that waits for a while.
 
-Whoever hung up between the choice and its confirmation is reminded of it once: by a text, or by a
-call where the line takes no texts.
+A caller who hung up between the choice and its confirmation is reminded of it once: by a text, or
+by a call where the line takes no texts.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ def record_call_status(
     """
     over = calls.is_over(status)
     with store.database.statement() as connection:
-        # Most calls hold nothing when they end, and wait for nobody. For one that does, the end and
-        # what becomes of its places are seen together, or not at all: between the two, whoever
-        # tidies up after calls that are over, or a copy of this status, would give the chosen place
-        # away, and an agent would take somebody who is gone.
+        # Most calls hold nothing when they end, and nothing waits for them. For one that does, the
+        # end and what becomes of its places are seen together, or not at all: between the two, a
+        # job that tidies up after calls that are over, or a copy of this status, would give the
+        # chosen place away, and an agent would take a caller who is gone.
         if over and queues.end_alone(connection, store.clock, call_id, status):
             return True
         # It has something, or is not known, or its end was.
@@ -76,7 +76,7 @@ def record_call_status(
             number = numbers.of(session.called).number
         return moved, _keep(Work(connection, store, campaign), call_id, session, number)
 
-    # Nobody tells an end twice, and until it is known an agent would be kept for who is gone.
+    # An end is told once, and until it is known an agent would be kept for a caller who is gone.
     moved, message_id = store.database.retried(end)
     if message_id and wake_up:
         wake_up.message(message_id)

@@ -1,4 +1,4 @@
-"""The part of a call's outside that is about a place kept for somebody of the waiting list."""
+"""The part of a call's outside that is about a place kept for a person of the waiting list."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class KeptPlaces(CallContext):
         store = self.store
         held = waiting.offered_to(connection, store.clock, entry.id)
         if len(held) != entry.doses or entry.offered_until is None:
-            # It ran out, and nobody has passed it on yet.
+            # It ran out, and no job has passed it on yet.
             return None
         first = held[0]
         texts = way_of(connection, store, entry.number) is ContactWay.TEXT

@@ -83,11 +83,11 @@ class MyAppointments(CallContext):
 
     def changes_need_a_person(self, mine: CallerBooking, *, cancelling: bool) -> bool:
         if self.holder.channel is Channel.WEB:
-            # Whoever is there came by a link that was written to the number on file. A freeze is
+            # The visitor came by a link that was written to the number on file. A freeze is
             # met at the last question.
             return False
         now = attempts.caution(self.reading(), self.store)
-        # Nobody guesses a reference, a birth date and the number that belongs to them.
+        # No guess finds a reference, a birth date and the number that belongs to them.
         return (now.guessed and not mine.own_line) or (now.frozen and cancelling)
 
     def cancel_booking(
@@ -132,7 +132,7 @@ class MyAppointments(CallContext):
     def take_far(self, mine: CallerBooking) -> None:
         take_far(self.transaction(), self.store, mine.id, self.holder.channel)
 
-    # ------------------------------------------------ for whom no text reaches: to be rung
+    # ------------------------------------------------ for people that no text reaches: to be rung
 
     def calls_about(self, offer: Offer) -> ReminderHours:
         starts = [offer.local_start, *([offer.local_second] if offer.local_second else [])]

@@ -1,7 +1,7 @@
 """A line that was cut loses nothing: find what is left of it, and take it up in another call.
 
 The same for what was begun on the site: a visit is a call on paper, and its code is one like any
-other. Whoever takes it up ends it first, so that the site and the telephone never both go on.
+other. The call that takes it up ends it first, so that the site and the telephone never both go on.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from services.work import Work
 
 # What was said is kept ready for so long; what was chosen, for the campaign's own window.
 RESUME_WITHIN = timedelta(minutes=30)
-# So long after a call that booked somebody, the next of that line is about that, or of the other of
+# So long after a call that booked a person, the next of that line is about that, or of the other of
 # a couple.
 BOOKED_WITHIN = timedelta(minutes=10)
-# Whoever was asked in time may take a while to answer.
+# A caller who was asked in time may take a while to answer.
 TIME_TO_ANSWER = timedelta(minutes=10)
 # A code is told in the middle of a call, and good for half an hour after its end: how long ago the
 # call was left is looked at when the code is given.
 CODE_LIVES = timedelta(hours=3) + RESUME_WITHIN
 # That of a visit is told when it is asked for.
 VISIT_CODE_LIVES = RESUME_WITHIN
-# How a visit ends that somebody went on with elsewhere.
+# How a visit ends that a person went on with elsewhere.
 TAKEN_UP = "taken_up"
 CODE_TRIES = 3
 # Of a line that shows its number, and for one code, from whichever line.
@@ -62,7 +62,7 @@ log = structlog.get_logger()
 
 
 def find_earlier(work: Work, call_id: str, caller: str) -> Earlier | None:
-    """The newest call of a line that was cut with something in it, or booked somebody just now.
+    """The newest call of a line that was cut with something in it, or booked a person just now.
 
     `caller` is E.164.
     """
@@ -125,13 +125,13 @@ def find_by_code(
 
 
 def _is_born(session: Session, born: date | None) -> bool:
-    """Whether that date was given there; where none was, nobody proves to be its caller."""
+    """Whether that date was given there; where none was, no person proves to be its caller."""
     known = born.isoformat() if born and session.born else "-"
     return hmac.compare_digest(session.born, known)
 
 
 def of_code(connection: Connection, store: Store, code: str) -> str | None:
-    """The call, or the visit to the site, that a code is for; whoever asks counts the try."""
+    """The call, or the visit to the site, that a code is for; the caller counts the try."""
     index = _code_idx(store, code)
     found = resume.call_of_code(connection, store.clock, index)
     return found or web_sessions.web_session_of_code(connection, store.clock, index)
@@ -162,7 +162,7 @@ def new_code(connection: Connection, store: Store, call_id: str) -> str:
         code = store.chance.code()
         index = _code_idx(store, code)
         if web_sessions.web_session_of_code(connection, store.clock, index):
-            # Told on a page to somebody else.
+            # Told on a page to another person.
             continue
         if resume.add_code(connection, store.clock, index, call_id, CODE_LIVES):
             return code
@@ -173,7 +173,7 @@ def take_up(work: Work, call_id: str, earlier_id: str, *, into_call: bool = True
     """Go on from an earlier call, in the caller's transaction: all that it held is this call's.
 
     `into_call`: a call does so, which goes on with the code, too; else a desk, or the site, under
-    the name that `call_id` is. None when there is nothing left to go on from, or somebody was
+    the name that `call_id` is. None when there is nothing left to go on from, or another was
     quicker.
     """
     if web_sessions.is_web_session(earlier_id):
@@ -189,7 +189,7 @@ def take_up(work: Work, call_id: str, earlier_id: str, *, into_call: bool = True
     kept = bool(chosen) and take_back(
         work, holders_of(work.store, session, earlier_id), chosen, holder=call_id
     )
-    # What it was offered besides, where nobody said that it ended.
+    # What it was offered besides, where no status said that it ended.
     give_back_holds(work.connection, earlier_id)
     return TakenUp(session, kept)
 

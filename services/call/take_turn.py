@@ -3,7 +3,7 @@
 A turn without effect is two autocommitted statements. Neither it nor a call that has just begun
 waits for the disk: should the database crash in the same moment, the caller is asked once more. A
 turn with an effect is one transaction that first locks the turn, then acts, then writes it; the
-answer is stored with the effect or not at all. Whoever comes second gets the stored bytes.
+answer is stored with the effect or not at all. The request that comes second gets the stored bytes.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 It is no other conversation: the same engine asks the same steps, and its turns are rows like those
 of a call. The number is the one that the provider signed, so it is not asked for. A text that comes
 twice is answered the same; of two that come at once, one is answered and the other one finds the
-question that followed. Nothing is waited for: whoever is silent goes on where they were, for hours.
+question that followed. Nothing is waited for: for hours, a silent person goes on where they were.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from services.slots.give_back import give_back_holds
 from services.store import Store
 from services.telemetry import BOOKINGS, PROMISES, TURNS
 
-# Whoever is silent for longer begins anew.
+# A person who is silent for longer begins anew.
 KEPT = timedelta(hours=12)
 # An answer of ours is sent in so many parts at the most; what is longer is two texts.
 MOST_PARTS = 2
@@ -139,11 +139,11 @@ class TextTurn(Turn):
 
 
 class TextWorld(CallWorld):
-    """What a call may ask of the outside, asked by somebody who writes."""
+    """What a call may ask of the outside, asked by a person who writes."""
 
     def __init__(self, service: Service, turn: TextTurn, session: Session) -> None:
         super().__init__(service, turn, session)
-        # Nothing renews it while somebody looks for their glasses: it is held as long as a call may
+        # Nothing renews it while a person looks for their glasses: it is held as long as a call may
         # hold anything, and then offered anew.
         self.campaign = replace(self.campaign, hold_lease=self.campaign.hold_longest)
         self.of_call = None
@@ -154,7 +154,7 @@ class TextWorld(CallWorld):
         return ""
 
     def remember_pace(self, *, slow: bool) -> None:
-        """How somebody writes says nothing of how to speak to them."""
+        """How a person writes says nothing of how to speak to them."""
 
     def new_resume_code(self) -> str:
         return ""
@@ -178,7 +178,7 @@ class TextConversations:
     def take(self, written: IncomingText) -> TextReply:
         """Answer a text, once: a copy is answered the same.
 
-        Raises AlreadyAnswered where several texts of the number were quicker: whoever brings this
+        Raises AlreadyAnswered where several texts of the number were quicker: the worker of this
         one asks again.
         """
         try:
@@ -257,7 +257,7 @@ class TextConversations:
         return None if session.step == ENDED else session
 
     def _is_too_soon(self, talk: Talk) -> bool:
-        """Whether nobody can have read the last question before this was written."""
+        """True where no person can have read the last question before this was written."""
         too_soon = self._limits.too_soon
         return (
             bool(too_soon) and talk.at is not None and self._store.clock.now() - talk.at < too_soon

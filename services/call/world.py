@@ -67,7 +67,7 @@ from services.vocabulary import vocabulary
 from services.waiting_list import entries
 from services.work import Work
 
-# Around a centre in whose postcode somebody is of whom no more is known.
+# Around a centre in whose postcode a person is of whose place no more is known.
 _BESIDE_KILOMETRES = 1.0
 
 
@@ -142,7 +142,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
         campaign, *beside = self.wanted(search.wanted)
         if search.alone:
             campaign = replace(campaign, doses=1)
-        # Before the transaction: a search that reads the centres anew keeps nobody waiting.
+        # Before the transaction: a search that reads the centres anew keeps no caller waiting.
         near = self._near(search, radius_of(search, campaign))
         earliest, latest = _day_begins(search, near), search.not_after
         if search.second_of:
@@ -503,7 +503,7 @@ class CallWorld(CallerInQueue, MyAppointments, KeptPlaces):
 def _waits_at(
     wait: WaitingListRequest, near: Sequence[NearbyCentre], radius: float
 ) -> dict[str, Any] | None:
-    """Where somebody waits: around their postcode; else where a search from there would lead.
+    """Where a person waits: around their postcode; else where a search from there would lead.
 
     A postcode without a position has centres all the same: those of the same postcode, or of the
     same small island. They wait around these, as far as these are from one another; or for the

@@ -122,7 +122,7 @@ class CarryOut:
                 self._block(connection, current, found)
             if not found and wait:
                 return
-            # Whoever waits holds nothing else, or two might wait for one another.
+            # A transaction that waits holds nothing else, or two might wait for one another.
             wait = not found
 
     def _block(self, connection: Connection, current: Operation, ids: list[int]) -> None:
@@ -214,7 +214,7 @@ class CarryOut:
     def _close_again(
         self, centre: CentreState, found: Operation, watch: Watch
     ) -> dict[str, MoveOutcome]:
-        """Block what the operation had opened; whoever was booked there since goes elsewhere."""
+        """Block what the operation had opened; people booked there since go elsewhere."""
         opened = found.details["opened"]
 
         self._set_blocked(opened, blocked=True)
@@ -229,8 +229,8 @@ class CarryOut:
     def _set_blocked(self, ranges: Ranges, *, blocked: bool) -> None:
         """Block places, or open them for all, those who wait for one first.
 
-        Some in each transaction, passing over what is in use. Those come last, one by one: whoever
-        waits holds nothing else.
+        Some in each transaction, passing over what is in use. Those come last, one by one: a
+        transaction that waits holds nothing else.
         """
 
         def write(ids: list[int], *, wait: bool) -> list[int]:

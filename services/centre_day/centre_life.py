@@ -1,6 +1,6 @@
 """The life of a centre with people booked in it: no person is lost.
 
-A centre or a day closes, capacity is cut or added, an hour moves. Whoever is booked there is moved
+A centre or a day closes, capacity is cut or added, an hour moves. A person booked there is moved
 to another place, which is taken before the old one is given up, or becomes a case for an agent and
 keeps the booking as it is. Either way there is a line of history and, where the person has a phone,
 a message in the outbox.
@@ -9,7 +9,7 @@ How it is done, so that it may be stopped at any moment and run again:
 
 1. the row of the operation, in the transaction that closes the centre (or makes the new hour);
 2. places are blocked, booked ones too, some in each transaction, with their ids in the operation.
-   A blocked place can be neither held nor confirmed, so whoever has one was booked before, and is
+   A blocked place can be neither held nor confirmed, so its person was booked before, and is
    found in
 3. a transaction for each booking: see services/centre_day/move_people.py. What is done is not done
 again;

@@ -2,8 +2,8 @@
 
 Only this centre's own people are found, and no person learns by it where else a person is booked.
 Each look for a person is a line of the history of acts, with how it was done and nothing of what
-was typed. A code is the link of a text as a picture (`services.short_links`): whoever shows it is
-there, so that they are noted as present at once.
+was typed. A code is the link of a text as a picture (`services.short_links`): a person who shows it
+is there, so that they are noted as present at once.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class FindWord(StrEnum):
 class FoundPeople:
     """Who was found, and what is to be said: a word with the moments (UTC) that fill it.
 
-    `checked_in` is the person whom a code noted as present, or who was so already. `years` are the
+    `checked_in` is the person that a code noted as present, or who was so already. `years` are the
     birth dates that a year of two digits may mean, where there are people of both.
     """
 
@@ -218,7 +218,7 @@ def _by_code(connection: Connection, at: AtCentre, kind: LinkKind, token: str) -
 
 
 def _check_in(connection: Connection, at: AtCentre, booking_id: str, dose: int) -> FoundPeople:
-    """Note whoever shows their code as present, whatever was noted before but that they are done.
+    """Note the person of a code as present, unless they are noted as done.
 
     The same code again changes nothing.
     """

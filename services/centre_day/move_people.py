@@ -119,7 +119,7 @@ class MovePeople:
             moved = MoveOutcome.FAR if far else MoveOutcome.MOVED
             return moved if "moved" in done else MoveOutcome.LEFT
         work = self._work(connection, file)
-        # Whoever cannot be told would go to where the booking was: a person must be there.
+        # A person who cannot be told would go to where the booking was: a person must be there.
         if work is not None and file.number is not None and not self.only_cases:
             for fate in (MoveOutcome.MOVED, MoveOutcome.FAR):
                 beyond = fate is MoveOutcome.FAR

@@ -1,8 +1,8 @@
 """Where a person can go whose appointment cannot stay: the search, without taking anything.
 
 A second look at the same picture of the free slots costs nothing, so that two hundred people can be
-placed, or be counted in a dry run, without asking for the same centres two hundred times. Whoever
-takes a place finds out whether the picture still holds.
+placed, or be counted in a dry run, without asking for the same centres two hundred times. The
+process that takes a place finds out whether the picture still holds.
 
 The order: the same week by the centre's calendar before any other, in it one's own centre before
 the others, nearest first, and there the hour closest to what was booked.

@@ -1,6 +1,6 @@
 """The day of one centre: its list, who came, and what is left of it in the evening.
 
-Everything is of one centre: whoever calls says which, and every statement asks for it. Who looks at
+Everything is of one centre: the secretary says which, and every statement asks for it. Who looks at
 a list of people is written down before it is read, in the same transaction.
 
 A person who did not come frees nothing by that. What they left is given to another person only
@@ -71,7 +71,7 @@ NEWEST = 8
 RING_FOR = timedelta(minutes=10)
 # A mark is for the day itself and the day after: what was forgotten in the evening.
 DAYS_AFTER = 1
-# Whoever is just being taken by another person costs a few statements; so many at most.
+# A caller that another secretary is just taking costs a few statements; so many at most.
 MOST_TRIES = 20
 
 
@@ -247,8 +247,8 @@ def mark(
 ) -> Marked | None:
     """Say that a person came, did not come, or take it back, in the caller's transaction.
 
-    None where this centre has no such appointment. It is said only over what whoever says it saw:
-    of two secretaries the second is shown what the first one said. The same twice is one.
+    None where this centre has no such appointment. It is said only over what the secretary who says
+    it saw: of two secretaries the second is shown what the first one said. The same twice is one.
     """
     store, who, centre = at.store, at.who, at.day.centre
     now = attendance.lock(connection, centre.id, booking_id, dose)
@@ -395,7 +395,7 @@ def _hold_extra(connection: Connection, at: AtCentre, allocator: Allocate) -> He
 
 @dataclass(frozen=True)
 class NextToRing:
-    """Whom to ring now: the place is kept for them until `until` (UTC), starting at `start_at`."""
+    """A caller to ring: the place is kept for them until `until` (UTC), starting at `start_at`."""
 
     entry_id: str
     born: date
@@ -417,9 +417,9 @@ def ring_next(connection: Connection, at: AtCentre) -> NextToRing | None:
     """Keep a place of today for the first entry, to be rung by hand; None: no entry, or no place.
 
     In the caller's transaction. As for an offer by text, no other person can see the place
-    meanwhile; unlike one it is for within the hour, when a text would come too late. Whoever was
-    rung today already is left alone. Of several services, those who wait for one that has a place
-    today come in the order of their lists together.
+    meanwhile; unlike one it is for within the hour, when a text would come too late. A person who
+    was rung today already is left alone. Of several services, those who wait for one that has a
+    place today come in the order of their lists together.
     """
     tried = attendance.rung_since(connection, RUNG, at.day.window[0])
     waits = [
@@ -517,7 +517,7 @@ def _ring(
 
 
 def being_rung(connection: Connection, at: AtCentre) -> list[NextToRing]:
-    """Whom this centre is ringing now; that their numbers are looked at is written down."""
+    """The callers this centre is ringing now; that their numbers are looked at is written down."""
     store = at.store
     found = attendance.rung(connection, store.clock, at.day.centre.id, at.day.window)
     acts = staff.newest_acts(connection, RUNG, [call.entry_id for call in found]) if found else {}
@@ -538,8 +538,8 @@ def answered(
 ) -> Booked | Unbooked | None:
     """What came of ringing a person, in the caller's transaction.
 
-    None where no person of this name is being rung by this centre, and for whoever does not come.
-    Whoever did not answer keeps their position; whoever refuses, as after a refusal by text.
+    None where no person of this name is being rung by this centre, and for one who does not come.
+    Who did not answer keeps their position; who refuses is treated as after a refusal by text.
     """
     store, service = at.store, at.service
     entry = waiting.load(connection, store.vault, entry_id, lock=True)

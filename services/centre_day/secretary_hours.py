@@ -1,7 +1,7 @@
 """A centre's secretary opens and closes hours of a day.
 
-Opening changes nothing for anybody, and is done at once. Closing concerns whoever is booked there:
-it is looked at first, and what was looked at must still be so when it is done.
+Opening changes nothing for people, and is done at once. Closing concerns people who are booked
+there: it is looked at first, and what was looked at must still be so when it is done.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def _close(at: AtCentre, hours: DayHours, *, why: str, dry_run: bool) -> LifeRep
 
 
 def _life(at: AtCentre) -> CentreLife:
-    """Loaded by whoever closes something, which a web worker rarely does."""
+    """Loaded by the request that closes something, which is rare in a web worker."""
     from services.centre_day.centre_life import CentreLife  # noqa: PLC0415
 
     return CentreLife(at.store, at.service.campaigns, directory=at.service.directory)

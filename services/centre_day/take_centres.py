@@ -4,9 +4,9 @@ A take writes an operator's word over what the directory says: how the centre is
 what a slot holds. Imports leave that word alone, unless they reserve the centre. Each centre that a
 command takes is a line with what was said of it before, so the last command can be undone.
 
-No person who is booked is lost: a centre with live bookings is not given back. Whoever confirms in
-the very moment in which it is given back keeps the appointment and becomes a case for an agent
-(CentreLife.settle), as after an import.
+No person who is booked is lost: a centre with live bookings is not given back. A caller who
+confirms in the very moment in which it is given back keeps the appointment and becomes a case for
+an agent (CentreLife.settle), as after an import.
 """
 
 from __future__ import annotations
@@ -425,7 +425,7 @@ class TakeCentres:
         )
 
     def _settle(self, report: GiveReport) -> None:
-        """Block the places of what was given back; whoever was just booked becomes a case."""
+        """Block the places of what was given back; a person just booked becomes a case."""
         if report.given and not report.dry_run:
             self._life.settle(OperationRequest("given back to the directory"))
 

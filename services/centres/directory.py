@@ -43,7 +43,7 @@ __all__ = ["PostcodeArea", "TownAt"]
 log = structlog.get_logger()
 
 CENTRES_FRESH_SECONDS = 10.0
-# No person is answered from what is older: whoever comes to a worker that was idle waits for it.
+# No person is answered from what is older: a request to a worker that was idle waits for it.
 CENTRES_KEPT_SECONDS = 60.0
 POSTCODE_FRESH_SECONDS = 300.0
 # Others' centres change with an import alone, and few callers ever hear of one.
@@ -437,8 +437,8 @@ class Directory:
             return self._read(connection)
         age = self._ticks() - centres.read_at
         if age > self._kept:
-            # By the caller's own connection, even while another one reads: whoever has a connection
-            # must not wait for a person who needs one.
+            # By the caller's own connection, even while another one reads: a thread with a
+            # connection must not wait for one that needs a connection.
             return self._read(connection)
         if age > self._fresh and self._reading.acquire(blocking=False):
             threading.Thread(target=self._read_again, daemon=True).start()

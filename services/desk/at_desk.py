@@ -1,4 +1,4 @@
-"""An agent at their desk: whom they have on the line, and what of that caller they may see."""
+"""An agent at their desk: the caller on their line, and what of that caller they may see."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ WITH_ENTRY = frozenset({"reserved", TALKING, "wrapup"})
 
 @dataclass(frozen=True)
 class AgentSession:
-    """An agent's desk at this moment; `entry` is whom they have, if anybody."""
+    """An agent's desk at this moment; `entry` is their caller, if there is one."""
 
     staff: Staff
     now: Now | None
@@ -59,7 +59,7 @@ class AgentSession:
 
 
 class OtherCall(Exception):
-    """What a page wanted was about a caller whom its agent does not have any more."""
+    """What a page wanted was about a caller that its agent does not have any more."""
 
 
 def agent_session_of(
@@ -93,8 +93,8 @@ def _session(
 class AtDesk(DeskWork):
     """An agent within one transaction. `agent_session` is as it was when the transaction began.
 
-    Where no wish is about an entry it is asked for first, and waited for by whoever looks at it:
-    what else an act asks goes with it. Raises OtherCall, as `agent_session_of` does.
+    Where no wish is about an entry it is asked for first, and waited for by the code that looks at
+    it: what else an act asks goes with it. Raises OtherCall, as `agent_session_of` does.
     """
 
     def __init__(

@@ -353,7 +353,7 @@ def wait_for_place(
         longitude=town.longitude,
         territory=town.territory,
         first_day=eligible.first_day or eligible.day_from or birthday(born, campaign.minimum_age),
-        # A desk says so of whoever has the birth date of the first of those who come together.
+        # A desk says so of the person with the birth date of the first of those who come together.
         for_other=for_other,
         twin=for_other,
         wanted=at.wanted,

@@ -124,7 +124,7 @@ class CallerProfile:
 
     @property
     def is_callback(self) -> bool:
-        """Whether we ring them: whoever answers may be another person."""
+        """True where we ring them: another person may answer."""
         return self.entry.kind == CALLBACK
 
     @property
@@ -136,7 +136,7 @@ class CallerProfile:
 def read_caller_profile(
     connection: Connection, store: Store, entry: QueueEntry, *, desk_holder: str = ""
 ) -> CallerProfile:
-    """The file of an entry of the line. Whoever shows it writes down that it was read."""
+    """The file of an entry of the line. The page that shows it writes down that it was read."""
     calls = list(dict.fromkeys(call for call in (entry.origin_call_id, entry.call_id) if call))
     turns = [turn for call in calls for turn in rows.turns_of(connection, store.vault, call)]
     session = session_of(turns)

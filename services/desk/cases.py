@@ -172,7 +172,7 @@ def ring(
 ) -> bool | BookingRefused:
     """Promise the person of a case a call by an agent; False where one is promised already.
 
-    Whoever rings has the booking on their page. `numbers` know in whose queue the call waits.
+    The agent who rings has the booking on their page. `numbers` know in whose queue the call waits.
     """
     case = cases.get(connection, case_id, lock=True)
     if case is not None and case.closed_at is None and case.request_id is not None:
@@ -183,7 +183,7 @@ def ring(
         return _ring_lost(connection, store, staff, case)
     found = read_booking(connection, store, case.booking_id)
     number = found.file.number if found else None
-    # An agent rings whom a text said to be another person, too: only they can find out.
+    # An agent rings that a text said to be another person, too: only they can find out.
     if found is None or not number or phone_capabilities.kind_of_number(number) is PhoneKind.NONE:
         return BookingRefused(Refusal.NO_CALLS)
     file = found.file

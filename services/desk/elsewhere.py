@@ -1,7 +1,7 @@
 """From one channel to the other at a desk: what was begun on the site, and a link to finish there.
 
 An agent who has a caller goes on with what that person gave to the site or to another call, by its
-six digits; and whoever would rather finish by themselves gets a link with what the agent has.
+six digits; and a caller who would rather finish alone gets a link with what the agent has.
 """
 
 from __future__ import annotations

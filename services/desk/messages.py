@@ -30,7 +30,7 @@ from services.store import Store
 
 # What pages know of a question whose answer comes with others'.
 AskedMessages = Asked
-# As often as a text, and for the same reason: whoever is there is not rung all day.
+# As often as a text, and for the same reason: the person there is not rung all day.
 CALLS_A_DAY = TEXTS_A_DAY
 # Rows that only looked what became of another, and did nothing themselves.
 _LOOKED = ("pending", "sending", "dropped")
@@ -156,7 +156,7 @@ class RequestedCall:
 def have_called(at: DeskWork, booking_id: str, *, nonce: str) -> RequestedCall | BookingRefused:
     """Let the machine ring the number on file and tell the appointment. Raises ValueError.
 
-    Whoever picks up proves to be a person and gives the birth date first, as in each such call.
+    The person who answers proves to be one and gives the birth date first, as in each such call.
     """
     if not is_nonce(nonce):
         raise ValueError("not a form of this desk")

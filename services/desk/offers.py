@@ -41,7 +41,7 @@ MOST_TOWNS = 5
 
 @dataclass(frozen=True)
 class Desk:
-    """Who works, and for whom: `entry_id` is empty where there is no caller. `number` is E.164.
+    """The agent and the caller: `entry_id` is empty where there is no caller. `number` is E.164.
 
     `called` is the number of ours that the caller rang; None: the default.
     """
@@ -65,7 +65,7 @@ class Desk:
 
 @dataclass(frozen=True)
 class SearchCriteria:
-    """Whom appointments are for, and where and when they would go.
+    """The people of the appointments, and where and when they would go.
 
     `born` has one date for each person who comes. `from_day` is by the centre's calendar. For a
     move, `mine` is the booking and `moving` says which of its appointments.

@@ -1,6 +1,6 @@
 """Find a person's booking: three things known of them, or the person on the line; then a reason.
 
-What is found is masked until a reason of a list is chosen; whoever searched for what, and each file
+What is found is masked until a reason of a list is chosen; who searched for what, and each file
 that was opened, is in the history of what staff did. A file counts, so that no person reads the
 neighbours: beyond MOST_FILES in an hour a search without a caller is refused, and a supervisor is
 told. An agent who has a caller on the line is never stopped.
@@ -34,7 +34,7 @@ from services.store import Store
 
 REFERENCE_DIGITS = 10
 SEARCHED = "searched"
-# Without the person on the line, so much is known of whoever is looked for.
+# Without the person on the line, so much must be known of the person looked for.
 LEAST_CRITERIA = 3
 # Why a file is opened; words for each are below desk.search.why.
 REASONS = ("asked", "rings_back", "message", "centre", "mistake", "complaint")
@@ -55,7 +55,7 @@ class NoReason(Exception):
 
 
 class TooFewCriteria(Exception):
-    """Too little is known of whoever is looked for."""
+    """Too little is known of the person who is looked for."""
 
 
 class TooManyProfiles(Exception):
@@ -172,7 +172,7 @@ def _behind(connection: Connection, store: Store, stand_in: BookingSeen) -> Book
 
 @dataclass(frozen=True)
 class _AskedFiles:
-    """How many files there were; `who` is whom they count for."""
+    """How many files there were; they count for the agent `who`."""
 
     who: attempts.Subject
     before: Asked

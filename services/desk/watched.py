@@ -1,4 +1,4 @@
-"""Watched names: whoever opens the file of one is seen by supervisors within seconds.
+"""Watched names: an agent who opens the file of one is seen by supervisors within seconds.
 
 A name is entered with its birth date and kept as keyed hashes, one for each of its words: what an
 agent typed as "Mme Durand" is found by "Odette Durand". A namesake of the same birth date raises

@@ -51,7 +51,7 @@ class KeysRefused(Exception):
 
 @dataclass(frozen=True)
 class NewKey:
-    """A data key that the store knows now, and nobody has yet. `text` goes into DATA_KEYS."""
+    """A data key that the store knows now, and no row has yet. `text` goes into DATA_KEYS."""
 
     number: int
     text: str

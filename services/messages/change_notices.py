@@ -52,7 +52,7 @@ def renders(campaign_of: CampaignOf, national_number: str) -> dict[str, Render]:
         topic = topic_of_change(payload["what"], by_us=by_us)
         return ReadyNotice(
             file.number,
-            # A person whom we moved is told by a call if the campaign does without this text.
+            # A person that we moved is told by a call if the campaign does without this text.
             _text(connection, store, file, payload, national_number) if wanted else "",
             appointment_call(file, topic, until=max(moments)),
             any_hour=bool(payload.get("asked")),

@@ -116,13 +116,13 @@ class DeliveryDependencies:
     budgets: Budgets | None = None
     partner: Callable[[ClaimedMessage], str] | None = None
     pace: ProviderPace | None = None
-    # The numbers that people call, which say whom a text comes from; None: the one of the account.
+    # The numbers that people call, which a text comes from; None: the one of the account.
     numbers: Numbers | None = None
-    # Delivers a mail, and gives a word for the log; None: nobody set a server for mails.
+    # Delivers a mail, and gives a word for the log; None: no server for mails is set.
     mails: Mails | None = None
 
     def sender_of(self, claimed: ClaimedMessage) -> str:
-        """Whom a text about it comes from; empty: SMS_SENDER."""
+        """The sender of a text about it; empty: SMS_SENDER."""
         return self.numbers.of(claimed.called).sender if self.numbers else ""
 
     def render(
@@ -498,7 +498,7 @@ class _Delivery:
         return "dropped"
 
     def _leave_unwritten(self, error: BaseException | None) -> str:
-        """No try will find words for it: a case for whom it is about, at once, and an alert."""
+        """No try will find words for it: a case for its person, at once, and an alert."""
         store, claimed = self.store, self.claimed
         log.error("message cannot be written", message=claimed.id, error=type(error).__name__)
         with store.database.transaction() as connection:

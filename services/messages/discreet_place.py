@@ -1,8 +1,8 @@
 """Where an appointment is: the place as people know it, without what is done there.
 
 A person finds a place by its name, and a taxi driver does, too: a hospital is called a hospital.
-What the appointment is for, and what ward or illness a place is about, is told to nobody who reads
-a text over a shoulder: the parts of a name that say it are left out.
+What the appointment is for, and what ward or illness a place is about, is not told to a person who
+reads a text over a shoulder: the parts of a name that say it are left out.
 """
 
 from __future__ import annotations

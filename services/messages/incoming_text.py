@@ -144,7 +144,7 @@ def take_text(
 
 
 def number_to_ring(numbers: Numbers, written: IncomingText, before: Before) -> CalledNumber:
-    """Which of our numbers is told to whoever wrote a text."""
+    """Which of our numbers is told to the writer of a text."""
     return numbers.texted(written.to) or numbers.of(before.called)
 
 

@@ -1,6 +1,6 @@
 """What does not leave in its time at the provider's pace is told in its next way.
 
-A first confirmation that would be late is promised to nobody: callers hear their reference twice
+A first confirmation that would be late is not promised: callers hear their reference twice
 and are offered calls, visitors read it on the last page, as when a budget is spent; the text leaves
 all the same, when its turn comes. A reminder that its text would not bring in time is told by a
 call while there is time for one.

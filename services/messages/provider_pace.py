@@ -3,7 +3,7 @@
 Each text takes a permit in the database just before it leaves, so that any number of processes
 keep one pace (`models.messages.send_rate`). A permit is given some moments ahead, and its relay
 waits for it. First of all go finished texts, whose people wait with the telephone in the hand: they
-may take permits further ahead than all others, so that while they need the whole pace nobody else
+may take permits further ahead than all others, so that while they need the whole pace no other
 has any of it. What gets no permit is put back, and no try is counted.
 
 What cannot leave in its time is told otherwise (`services.messages.late_texts`).
@@ -63,7 +63,7 @@ class PaceSettings:
 class ProviderPace:
     """The pace, in one process. May be used by several threads.
 
-    `sender` is whom texts come from. `pause` waits so many seconds.
+    `sender` is the number texts come from. `pause` waits so many seconds.
     """
 
     settings: PaceSettings

@@ -8,7 +8,7 @@ person is told and how, is found at delivery.
 
 Where several services are done on one day, each of their campaigns reminds of it on the days that
 it names, and what is done at one centre is told at once: the hour that comes first counts, and
-nobody is reminded twice.
+no person is reminded twice.
 """
 
 from __future__ import annotations

@@ -295,7 +295,7 @@ def next_day(store: Store) -> datetime:
 
 
 def subjects_of(store: Store, number: str) -> Subjects:
-    """The budgets that a text to `number` (E.164) counts for, whoever caused it."""
+    """The budgets that a text to `number` (E.164) counts for, from any caller."""
     of_number = store.vault.index("phone", number) or ALL
     of_prefix = prefix_of(number).encode()
     return Subjects(day_of(store), ((NUMBER, of_number), (PREFIX, of_prefix), (DAY, ALL)))
@@ -304,8 +304,8 @@ def subjects_of(store: Store, number: str) -> Subjects:
 def promise_texts(store: Store, *, waits: timedelta, limit: timedelta) -> bool:
     """Say whether texts leave within the `limit`, now that one written now `waits` for so long.
 
-    While they do not, whoever books hears or reads it, as when a budget is spent, and the board has
-    an alert. Gives whether they are promised.
+    While they do not, a caller who books hears or reads it, as when a budget is spent, and the
+    board has an alert. Gives whether they are promised.
     """
     minutes, most = (math.ceil(span.total_seconds() / _SECONDS) for span in (waits, limit))
     day = day_of(store)

@@ -28,7 +28,7 @@ from services.store import Store
 BEGUN_WITHIN = timedelta(seconds=5)
 # Delivered last of all: what many people are told at one moment, and what is about another day.
 LAST_KINDS = ("reminder", "callback")
-# What never goes by text waits for nobody.
+# What never goes by text waits for no permit.
 UNPACED_KINDS = ("evening", VOICE, PARTNER, MAIL)
 NEXT_KINDS = tuple(
     kind for kind in KINDS if kind not in {*FIRST_KINDS, *LAST_KINDS, *UNPACED_KINDS}

@@ -77,7 +77,7 @@ class MessagePlace:
 
     @property
     def brief(self) -> MessagePlace:
-        """Name, or street, and town: for what nobody comes to any more."""
+        """Name, or street, and town: for a place that no person comes to any more."""
         street = "" if discreet(self.centre_name) else self.street
         return MessagePlace(street, self.centre_name, "", self.town or self.postcode)
 

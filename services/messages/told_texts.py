@@ -17,7 +17,7 @@ from prompts.values import Part
 from services.messages.sms_parts import to_gsm
 from services.messages.text_names import PIECE, name_of
 
-# Texts that say when somebody is booked, as it stays.
+# Texts that say when a person is booked, as it stays.
 STANDING = frozenset({"confirmation", "already", "restored", "kept", "reminder", "evening"})
 # Texts that leave nothing to be done: answers, codes of some minutes, news that stays true.
 PASSING = frozenset({"code", "reply", "opening", "turn", "finish", "unfinished"})

@@ -33,7 +33,7 @@ class Whose:
 
     @classmethod
     def among(cls, born: date, rank: int, people: Iterable[OnOneNumber]) -> Self | None:
-        """One of these people (first come, first); None where nobody else is there."""
+        """One of these people (first come, first); None where there is no other."""
         mine = (born, rank)
         listed = list(dict.fromkeys((person.born, person.rank) for person in people))
         others = [person for person in listed if person != mine]

@@ -55,7 +55,7 @@ from services.online.web_sessions import (
 )
 
 WHOM = {"self": Whom.SELF, "other": Whom.OTHER, "two": Whom.TWO}
-# The centre and the slot that somebody came for, beside what they typed.
+# The centre and the slot that a visitor came for, beside what they typed.
 CENTRE, SLOT = "asked_centre", "asked_slot"
 _YES_NO = {"yes": "1", "no": "2"}
 _ISO = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
@@ -67,7 +67,7 @@ PROMISES: Final = {
     "not_eligible": Tell.TURN,
     "not_yet_open": Tell.OPENING,
 }
-# Nothing is asked there but to be told; for whom it is may be said anew, and leads on in time.
+# Nothing is asked there but to be told; whose it is may be said anew, and leads on in time.
 _NOTHING_TO_BOOK = frozenset({"not_yet_open", "closed"})
 # What was typed for both of two.
 _OF_BOTH = frozenset({"where", "number", "calls", "mail"})
@@ -96,7 +96,7 @@ class NotTaken(Exception):
 def may_show(visit: WebSession, step: str) -> bool:
     """Whether that question may be seen and answered now: the one of now, or one before it.
 
-    Once somebody is booked, nothing leads back to what was asked before that.
+    Once a person is booked, nothing leads back to what was asked before that.
     """
     session = visit.session
     if step == visit.step:
@@ -367,7 +367,7 @@ def reach(
 ) -> WebSession:
     """A mobile gets a text, a landline is noted, and rung where that is wanted (`calls`).
 
-    Nobody needs a number to be booked, and an address of e-mail may stand in its place.
+    No visitor needs a number to be booked, and an address of e-mail may stand in its place.
     """
     session = visit.session.but(
         number="", caller="", caller_kind=CallerKind.NONE, number_answered=True
@@ -477,7 +477,7 @@ def _without_offers(session: Session, world: WebWorld) -> Session:
     if session.offers in {(), adjacent}:
         return session.but(offers=(), chosen=-1, adjacent=adjacent)
     world.let_go()
-    # Whoever asks the same again at once gets the same again: see `search_nearest`.
+    # A visitor who asks the same again at once gets the same again: see `search_nearest`.
     found = session.offers if session.found_for else ()
     return session.but(offers=(), found=found, chosen=-1, adjacent=())
 

@@ -1,7 +1,7 @@
-"""How often somebody may try for an appointment on the site; the counts are rows of the database.
+"""How often a visitor may try for an appointment on the site; the counts are rows of the database.
 
-Kinds of their own, apart from the telephone's: whoever guesses here closes no line there. What is
-closed is closed for what was tried for and for the place that tries; an agent can still look.
+Kinds of their own, apart from the telephone's: a visitor's guesses here close no line there. What
+is closed is closed for what was tried for and for the place that tries; an agent can still look.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def place_of(address: str) -> str:
 
 
 def before_try(connection: Connection, store: Store, *, what: str, place: str) -> Tries:
-    """Look at the tries so far; nobody else tries for the same until the transaction ends.
+    """Look at the tries so far; no other request tries for the same until the transaction ends.
 
     `what` is a reference or a code, `place` a `place_of`.
     """
@@ -52,7 +52,7 @@ class Wish:
 
 
 def before_wish(connection: Connection, store: Store, *, reference: str, place: str) -> Wish:
-    """The same before somebody is written to, with the wishes so far; each counts, right or wrong.
+    """The same before a person is written to, with the wishes so far; each counts, right or wrong.
 
     All are waited for, and counted, by one statement each.
     """

@@ -17,7 +17,7 @@ def from_call(
     """A new visit with what a call had, in the caller's transaction.
 
     What was chosen there is held by the visit from now on, where one of `holders` has it still;
-    the second value says so. Whoever calls this ends the call's own claim to it.
+    the second value says so. The code that calls this ends the call's own claim to it.
     """
     visit_id = web_sessions.new_id(work.store)
     # What was said of the call itself (its tries, its way) is none of the visit's.
@@ -45,7 +45,7 @@ def from_call(
 
 
 def _open_question(session: Session) -> str:
-    """What a page asks next of somebody who gave this much by telephone."""
+    """What a page asks next of a visitor who gave this much by telephone."""
     if session.reference:
         return "ready"
     if not session.born:

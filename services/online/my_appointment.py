@@ -69,7 +69,7 @@ def write_to_them(  # noqa: PLR0917
     """Put a text with the appointment and its link into the outbox, if both are right.
 
     It goes to the number on file and nowhere else. Gives the message's id, of none where there is
-    none: to be told to whoever delivers in any case.
+    none: to be told to the worker that delivers in any case.
     """
     wish = before_wish(connection, store, reference=reference, place=place)
     file = changes.load_by_reference_as_any(connection, store.vault, reference)
@@ -102,7 +102,7 @@ def open_booking(  # noqa: PLR0917 (what a link, a form and a browser say)
     language: str,
     open_ones: Collection[str] = (),
 ) -> WebSession | None:
-    """The visit of whoever has a booking's link and its birth date; the try counts.
+    """The visit of a person who has a booking's link and its birth date; the try counts.
 
     `open_ones` are the names of the campaigns that are open: of these alone a booking can be moved.
 
@@ -142,7 +142,7 @@ def for_a_calendar(store: Store, visit: WebSession) -> list[Appointment]:
 def open_unfinished(work: Work, code: str, born: date, place: str) -> WebSession | None:
     """The visit that goes on from a call, or from a desk, by the code of its link.
 
-    None for a wrong birth date, for what somebody went on with elsewhere, and after too many wrong
+    None for a wrong birth date, for what a visitor went on with elsewhere, and after too many wrong
     dates. The try counts.
     """
     connection, store = work.connection, work.store
@@ -159,7 +159,7 @@ def open_unfinished(work: Work, code: str, born: date, place: str) -> WebSession
 
 
 def reopen(work: Work, session_id: str, born: date, place: str) -> WebSession | None:
-    """The web session whose cookie has run out, for whoever knows the birth date given in it.
+    """The web session whose cookie has run out, for a visitor who knows the birth date given in it.
 
     None for a wrong birth date, and after too many wrong ones. The try counts.
     """
@@ -200,7 +200,7 @@ def on_the_site(session: Session) -> Session:
     """The session of a call at the page where it goes on."""
     if 0 <= session.chosen < len(session.offers):
         return session.moved("confirm" if session.number_answered else "reach")
-    # What was only offered is held by nobody any more: the search begins from the same place.
+    # What was only offered is not held any more: the search begins from the same place.
     session = session.but(offers=(), chosen=-1)
     otherwise = "postcode" if session.born else "date_of_birth"
     return session.moved(_PAGES.get(session.step, otherwise))
@@ -312,7 +312,7 @@ def menu_of(visit: WebSession) -> str:
 def as_it_is(
     connection: Connection, store: Store, service: Service, visit: WebSession
 ) -> WebSession:
-    """The visit with its booking as it is by now, whoever changed it meanwhile; nothing is stored.
+    """The visit with its booking as it is by now, if it was changed meanwhile; nothing is stored.
 
     Mostly it is as it was, which is one read.
     """
@@ -341,7 +341,7 @@ def _follow(visit: WebSession, world: WebWorld, move: Move) -> WebSession:
         return visit
     session = move.session.moved(move.step)
     if visit.session.offers and not session.offers:
-        # Whoever keeps what there is needs none of these.
+        # A visitor who keeps what there is needs none of these.
         world.let_go()
     told = next(iter(move.lines), None)
     if told is None:

@@ -1,7 +1,7 @@
 """A code that is texted to a number and typed back on the site, while the chosen place is held.
 
 It is asked for where a booking would be beyond the limits of `services.booking.reach`; which of
-them it was, no page says. An address has few codes out that nobody typed back. Another visitor of
+them it was, no page says. An address has few codes out that were not typed back. Another visitor of
 it waits on the same page, and their code leaves when one of the others comes back: a family reads
 its texts, and a script that typed the numbers of strangers does not. Without a mobile, or without
 another code, the visitor finishes by telephone, with the code that every page offers.

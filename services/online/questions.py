@@ -30,7 +30,7 @@ _IN_PLACE = {PARTNER_NAME: "reach", "days": "offers"}
 # What a page that asks nothing stands behind, for the way back.
 _BEHIND = {
     "not_eligible": ("group", "date_of_birth"),
-    # What for is known by the birth date: whoever changes their mind begins there.
+    # What for is known by the birth date: a visitor who changes their mind begins there.
     SERVICE: ("group", "date_of_birth"),
     SINCE: ("date_of_birth",),
     "not_since": ("date_of_birth",),

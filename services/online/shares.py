@@ -1,8 +1,8 @@
 """What visits of one browser, one number or one address may hold at one time.
 
 A script that begins one visit after the other held a whole centre. Of a browser, and of a number
-that was typed, the visit that was answered last holds on, and older ones give theirs up: whoever
-goes on on another device or in another window is nobody's rival. They are told on their page that
+that was typed, the visit that was answered last holds on, and older ones give theirs up: a visitor
+who goes on on another device or in another window is no rival. They are told on their page that
 the place is not kept any more; it is theirs all the same where it is still free when they confirm.
 A client address, behind which many people may be, gets nothing more beyond its share.
 
@@ -57,7 +57,7 @@ def make_room(
 def number_typed(connection: Connection, store: Store, visit_id: str, phone: bytes | None) -> None:
     """Of a number that a visit gives (its keyed hash), other visits that gave it hold nothing more.
 
-    Whoever calls this stores the hash with the visit, in the same transaction.
+    The caller of this stores the hash with the visit, in the same transaction.
     """
     most = store.shares.per_number
     if not most or not phone:

@@ -1,4 +1,4 @@
-"""How often somebody is promised to be told something at a number that was only typed.
+"""How often a visitor is promised to be told something at a number that was only typed.
 
 A place on the waiting list, word of an opening or of a turn: each is written to a number, and a
 place that is freed is kept for it meanwhile. A script that types the numbers of strangers would

@@ -46,7 +46,7 @@ from services.work import Work
 LEASE = timedelta(minutes=5)
 _ID_LETTERS = 33
 _HEARD_LETTERS = 16
-# Among what was typed: the service whose address somebody followed.
+# Among what was typed: the service whose address the visitor followed.
 SERVICE = "asked_service"
 FIRST_STEP = "for_whom"
 # The page whose answer books; and the one that is only looked at, again and again.
@@ -96,7 +96,7 @@ _FOR_NOTHING: Final = CountsBy(None, None, None)
 
 @dataclass(frozen=True)
 class WebSession:
-    """Where somebody is on the site. `number` belongs in each form; `step` is the phone's name.
+    """Where a visitor is on the site. `number` belongs in each form; `step` is the phone's name.
 
     `typed` is what stood in fields, word for word, by the field's name. `notice` is the key of a
     sentence (below `book.notice.`) that the next page says first, `values` fills it in.
@@ -240,7 +240,7 @@ def came_for(visit: WebSession) -> str:
 
 
 class WebWorld(CallWorld):
-    """What a call may ask of the outside, asked by somebody on the site."""
+    """What a call may ask of the outside, asked by a visitor of the site."""
 
     def __init__(
         self,
@@ -255,7 +255,7 @@ class WebWorld(CallWorld):
         """`place` is where the answer comes from (`services.online.attempts.place_of`).
 
         `proved` is the number whose code was typed back, `came_for` the service whose address
-        somebody followed.
+        the visitor followed.
         """
         super().__init__(service, turn, session)
         self.web_turn = turn
@@ -272,7 +272,7 @@ class WebWorld(CallWorld):
         return ""
 
     def new_resume_code(self) -> str:
-        """Empty: whoever goes on by telephone asks for a code of the visit's own."""
+        """Empty: a visitor who goes on by telephone asks for a code of the visit's own."""
         return ""
 
     def choices(self, born: date, groups: tuple[str, ...]) -> tuple[Choice, ...]:
@@ -319,8 +319,8 @@ class WebWorld(CallWorld):
         give_back_holds(self.transaction(), self.holder.id)
 
     def before_holding(self) -> None:
-        """Nobody keeps more than a share from all others (changes). Raises TooManyHere."""
-        # Whoever holds something already, or is the second of two, goes on.
+        """No visitor keeps more than a share from all others (changes). Raises TooManyHere."""
+        # A visitor who holds something already, or is the second of two, goes on.
         is_new = not self.holds and not self.session.second_person
         connection, turn = self.transaction(), self.web_turn
         shares.make_room(connection, self.store, turn.call_id, turn.counts_by, is_new=is_new)
@@ -497,7 +497,7 @@ def _late(visit: WebSession, number: int, heard: str) -> WebAnswer:
 
 
 def end(store: Store, visit_id: str, outcome: str = WebSessionOutcome.ENDED) -> bool:
-    """Somebody leaves: what was held is free at once. False where it was over before."""
+    """The visitor leaves: what was held is free at once. False where it was over before."""
     with store.database.transaction() as connection:
         ended = web_sessions.end(connection, store.clock, visit_id, outcome)
         if ended:
@@ -506,9 +506,9 @@ def end(store: Store, visit_id: str, outcome: str = WebSessionOutcome.ENDED) -> 
 
 
 def leave_list(store: Store, service: Service, visit: WebSession) -> None:
-    """Take off the waiting list whom this visit put there (changes).
+    """Take off the waiting list the person this visit put there (changes).
 
-    An entry that was there before stays: it may be that of somebody whose number was typed here.
+    An entry that was there before stays: it may be that of a person whose number was typed here.
     """
     with store.database.transaction() as connection:
         everybody = service.campaigns.of_services()

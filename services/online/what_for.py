@@ -34,7 +34,7 @@ Words = Callable[..., str]
 
 
 def of_what_they_came_for(may: tuple[Choice, ...], service: str) -> tuple[Choice, ...]:
-    """Of what somebody may have: what they came for, and what may be had together with it.
+    """Of what a visitor may have: what they came for, and what may be had together with it.
 
     `service` is the name of what the address was for; empty: for nothing of its own.
     """
@@ -106,7 +106,7 @@ class WhatForPage:
         return self.chosen_of(self.session.wanted)
 
     def chosen_of(self, wanted: tuple[str, ...]) -> str:
-        """What somebody comes for, by the names of campaigns; empty where one service is open."""
+        """What a person comes for, by the names of campaigns; empty where one service is open."""
         if not wanted or len(self.service.campaigns.open_now()) < _SEVERAL:
             return ""
         return self.words("book.service.chosen", services=self._said(wanted))

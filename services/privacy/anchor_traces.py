@@ -1,8 +1,8 @@
 """Tell the end of each chain outside the database, once an hour.
 
-Whoever has the secret and the database can make a whole chain anew; what was told before they did
-is not theirs to change. An anchor is a line of a file that is only added to, and a POST where an
-address is given.
+A thief who has the secret and the database can make a whole chain anew; what was told before they
+did is not theirs to change. An anchor is a line of a file that is only added to, and a POST where
+an address is given.
 """
 
 from __future__ import annotations
@@ -240,7 +240,7 @@ def _put_aside(path: Path, kept: Sequence[Anchor], now: datetime) -> Path:
         try:
             with part.open("w", encoding="utf-8") as file:
                 os.fchmod(file.fileno(), stat.S_IMODE(was.st_mode))
-                # Whoever restores may be another account than the scheduler, who goes on with it.
+                # An operator may restore by another account than the scheduler's, who goes on.
                 os.fchown(file.fileno(), was.st_uid, was.st_gid)
                 file.writelines(map(_line_of, kept))
                 file.flush()

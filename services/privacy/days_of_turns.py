@@ -1,6 +1,6 @@
 """The partitions of turns: made some days ahead, and dropped whole when they are due.
 
-To make or drop one waits for nobody: where others have a lock on it, the next run tries again. A
+To make or drop one waits for no lock: where others have a lock on it, the next run tries again. A
 day without a partition loses nothing, for its turns lie in `turn_other`. See docs/decisions/0001.
 """
 
@@ -21,7 +21,7 @@ from models.supervision.tallies import QUARTER
 from models.turn_days import Partition, Said
 from services.store import Store
 
-# So many days behind today have a partition. At fewer than LEAST_AHEAD somebody is told.
+# So many days behind today have a partition. At fewer than LEAST_AHEAD an alert is raised.
 AHEAD: Final = 7
 LEAST_AHEAD: Final = 3
 # A turn that was counted and lies in a day which cannot go whole goes in bites after so long more:
@@ -71,7 +71,7 @@ class DaysAhead:
 
     @property
     def too_few(self) -> bool:
-        """Whether somebody must be told."""
+        """True where an alert is due."""
         return self.ahead < LEAST_AHEAD
 
 

@@ -1,4 +1,4 @@
-"""Have the provider delete what it keeps of people whom we have erased: their texts and calls.
+"""Have the provider delete what it keeps of people that we have erased: their texts and calls.
 
 Its ids wait in rows until it has said that they are gone; nothing else of a person is left by then.
 """

@@ -61,7 +61,7 @@ LINES_KEPT = timedelta(days=365)
 OFFERS_KEPT = timedelta(days=365)
 # A supervisor has so long to decide what a person asked; the law gives a month (GDPR, article 12).
 UNDECIDED = timedelta(days=30)
-# That somebody asked to be told or erased, and when it was done: a complaint may ask for it.
+# That a person asked to be told or erased, and when it was done: a complaint may ask for it.
 REQUESTS_KEPT = timedelta(days=365)
 
 # By what bookings resemble others: as long as that is looked for.

@@ -97,8 +97,8 @@ class Person:
 class Plan:
     """What erasing would do. `ahead` are appointments (UTC) that would be cancelled and freed.
 
-    `counts` are rows by table. `shared`: somebody else is known on the number, so that what has the
-    number alone stays.
+    `counts` are rows by table. `shared`: another person is known on the number, so that what has
+    the number alone stays.
     """
 
     counts: Mapping[str, int]
@@ -228,7 +228,7 @@ def look(store: Store, staff: Staff, given: Given, *, by: Actor, reason: str) ->
 
 
 def look_as_operator(store: Store, given: Given, *, by: Actor, reason: str) -> Plan:
-    """The same at the command line, where nobody counts. Raises NobodyFound, SeveralPeople."""
+    """The same at the command line, where no try is counted. Raises NobodyFound, SeveralPeople."""
     with store.database.transaction() as connection:
         _act(connection, store, by, LOOKED, "", reason=reason)
     return plan(store, given)
@@ -399,7 +399,7 @@ def finish_all(store: Store) -> int:
     """Do what erasures left, for all of them; gives how many are done now. Safe to repeat.
 
     It asks the provider for nothing: what is to be deleted there is
-    `services.privacy.erase_at_provider`'s, whoever asked for it. The bytes of the database are
+    `services.privacy.erase_at_provider`'s, for every request. The bytes of the database are
     looked after in the hours after an erasure, and not for ever where only the provider's records
     are left.
     """
@@ -464,5 +464,5 @@ def _decide(
 def _act(
     connection: Connection, store: Store, by: Actor, what: str, request_id: str, **details: Any
 ) -> None:
-    """In the history of acts; the subject is the request, which leads to nobody once it is done."""
+    """In the history of acts; the subject is the request, which leads to none once it is done."""
     record_act(connection, store, by.staff_id, what, request_id, details=details | by.details)

@@ -2,7 +2,7 @@
 
 No booking waits for a chain: a link is written seconds after its line was committed, and nothing of
 the line's own transaction knows of it. The digests are keyed, with a key that is never in the
-database: whoever can only write there can break the chain, and cannot mend it.
+database: a thief who can only write there can break the chain, and cannot mend it.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ class Chainer:
     def cut(self, chain: str) -> int:
         """Take links of acts that were forgotten long ago from the beginning; gives how many.
 
-        What stays is a cut with a proof. Only links that are whole go: else somebody could let the
+        What stays is a cut with a proof. Only links that are whole go: else a thief could let the
         evidence of a change be cut off by making it old.
         """
         if chain != traces.ACTS:

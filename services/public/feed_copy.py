@@ -40,7 +40,7 @@ NAMES: Final = re.compile(
     r"|centre-[A-Za-z0-9.-]{1,64}(?:_[0-9]{4}-(?:W[0-9]{2}|[0-9]{2}-[0-9]{2}))?)\.ndjson"
 )
 OF_DEPARTEMENT: Final = re.compile(r"slots-([0-9AB]{2,3})\.ndjson")
-# A machine looks so often (seconds) whether another wrote anything, where somebody asks it for the
+# A machine looks so often (seconds) whether another wrote anything, where a reader asks it for the
 # feed; the first of all waits so long for an answer.
 COPIED_EVERY: Final = 10.0
 PATIENCE_SECONDS: Final = 3.0
@@ -68,7 +68,7 @@ class FeedCopy:
         self._next = float("-inf")
 
     def look(self) -> None:
-        """Somebody asks for the feed: look whether there is another one, by a thread.
+        """A reader asks for the feed: look whether there is another one, by a thread.
 
         Only where there is none at all its end is waited for, and that not for long.
         """

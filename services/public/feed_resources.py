@@ -162,7 +162,7 @@ class Writer:
         return found
 
     def _page(self, one: PublicCentre) -> str:
-        """Where somebody books at this centre."""
+        """Where a visitor books at this centre."""
         return f"{self._publisher.base_url}/rendez-vous?centre={quote(one.id, safe='')}"
 
 

@@ -100,7 +100,7 @@ _MOST_PLACES: Final = 200_000
 _BITE: Final = timedelta(days=10)
 # Pieces in one transaction of the store.
 _AT_ONCE: Final = 100
-# What nobody's list names any more is removed after so long.
+# What no list names any more is removed after so long.
 _LEFT_OVER: Final = timedelta(hours=1)
 # The next level takes more than twice as long for a hundredth less.
 _LEVEL: Final = 3

@@ -253,7 +253,7 @@ def join(
     joined_at = being_rung.joined_at if being_rung and has_place else None
     lost = None
     if joined_at is None and mine is None:
-        # A caller whom we rang in vain has the place of that promise.
+        # A caller that we rang in vain has the place of that promise.
         lost = callbacks.take_lost_place(connection, clock, store.vault, caller.number, LOST_KEPT)
     known, origin = dict(caller.known), caller.call_id
     if lost is not None and not known.get("born") and lost.known.get("born"):

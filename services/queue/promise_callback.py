@@ -134,7 +134,7 @@ def promised_for(
 def due_from(expected_at: datetime | None, now: datetime, pace: Throughput) -> datetime:
     """From when a promise is offered to agents (UTC): from a later day's hour that was told.
 
-    Where agents are at work, and of today, as soon as its turn comes: they take whoever is next.
+    Where agents are at work, and of today, as soon as its turn comes: they take the next caller.
     """
     if expected_at is not None and not pace.agents and is_later_day(expected_at, now):
         return expected_at

@@ -1,6 +1,6 @@
 """A call that is asked for at a typed number: the machine rings it only where its owner said yes.
 
-Whoever rings from a number is reached there; whoever types one may type a stranger's. So a typed
+A caller from a number is reached there; a visitor who types one may type a stranger's. So a typed
 number gets one text a day at most, and its owner may answer OUI. Nothing depends on that answer:
 without one, and for a number that gets no text, an agent has a case and rings, with the number in
 front of them. What was asked for keeps its place in the line either way.
@@ -72,7 +72,7 @@ def ask_owner(
 ) -> str | None:
     """Store the wish in the caller's transaction, and ask the number's owner; gives the text's id.
 
-    A number that somebody was promised a call at already, or whose owner is being asked, is not
+    A number that was promised a call already, or whose owner is being asked, is not
     asked a second time: what is known of that call stays as it is.
     """
     clock = store.clock
@@ -129,7 +129,7 @@ def owner_agrees(
 ) -> bool:
     """The owner of this number (E.164) wrote yes: they are rung in their place of the line.
 
-    False where nobody asked for a call there. One yes is one call. `numbers` know in whose queue
+    False where no call was asked for there. One yes is one call. `numbers` know in whose queue
     it waits.
     """
     found = requests.open_of_number(connection, store.clock, store.vault, number, ANSWER_COUNTS)

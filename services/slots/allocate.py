@@ -30,7 +30,7 @@ class Channel(StrEnum):
     AGENT = "agent"
     WEB = "web"
     PARTNER = "partner"
-    # A freed place goes to whoever waits longest; a supervisor moves people when a centre closes.
+    # A freed place goes to the longest waiting; a supervisor moves people when a centre closes.
     WAITING = "waiting"
     SUPERVISOR = "supervisor"
     # The service itself frees what no person could be told of.

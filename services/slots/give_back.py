@@ -14,7 +14,7 @@ from services.work import Work
 # So long a cancellation can be taken back.
 UNDO_WITHIN = timedelta(minutes=10)
 # So much longer its places are kept: a turn that began in time comes through, and in the second
-# half whoever waits for one has it, before anybody can see it.
+# half a person who waits for one has it, before others can see it.
 UNDO_GRACE = timedelta(minutes=2)
 PASSED_ON_BEFORE = UNDO_GRACE / 2
 
@@ -36,7 +36,7 @@ def give_back_holds(
 def keep_for_return(work: Work, holder: str, place_ids: Sequence[int], *, keeper: str) -> int:
     """The line was cut: keep what was chosen for the resume window, free everything else.
 
-    `keeper` is whoever may take it up again: see `returning`. One set is kept for each.
+    `keeper` is the holder who may take it up again: see `returning`. One set is kept for each.
     """
     places.release(work.connection, keeper)
     kept = _keep(work, holder, place_ids, keeper)
@@ -45,7 +45,7 @@ def keep_for_return(work: Work, holder: str, place_ids: Sequence[int], *, keeper
 
 
 def keep_for_code(work: Work, holder: str, place_ids: Sequence[int]) -> int:
-    """Whoever goes on elsewhere has the resume window to do so; until then it stays theirs here."""
+    """A caller may go on elsewhere within the resume window; until then it stays theirs here."""
     return _keep(work, holder, place_ids, holder)
 
 
@@ -81,7 +81,7 @@ def take_back(work: Work, holders: Sequence[str], place_ids: Sequence[int], *, h
 
 
 def returning(vault: Vault, caller: str, call_id: str, *, someone_else: bool = False) -> str:
-    """The holder of what is kept for whoever rings again from `caller` (E.164).
+    """The holder of what is kept for a caller who rings again from `caller` (E.164).
 
     A line has one set, and one more for another person who spoke there after the first was cut. A
     withheld number (empty) is found again by the code that was told in the call. 40 letters.

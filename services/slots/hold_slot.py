@@ -77,7 +77,7 @@ def hold_slots(work: Work, holder: Holder, wanted: HoldRequest) -> list[HeldSlot
     if wanted.holds:
         give_back_holds(work.connection, holder.id)
     if wanted.returning:
-        # Kept since the line was cut: whoever rings again searches among it, too.
+        # Kept since the line was cut: a caller who rings again searches among it, too.
         give_back_holds(work.connection, wanted.returning, found_by=holder.id)
     horizon = work.store.clock.now() + timedelta(days=work.campaign.horizon_days)
     if wanted.not_after is not None:

@@ -1,7 +1,7 @@
 """When nothing may begin at a centre, for what its people have already leaves no time for it.
 
 Between two appointments of one person, or of people who come along with each other, there are the
-campaign's minutes and those of the way, as the crow flies. Whoever comes along may have the same
+campaign's minutes and those of the way, as the crow flies. A companion may have the same
 time at the same centre.
 """
 

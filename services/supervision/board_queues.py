@@ -30,9 +30,9 @@ NOBODY, TOO_SLOW, TOO_LATE = "nobody", "wait", "promises"
 
 
 def _unserved(rows: Iterable[QueueCounts], queue: str = "") -> dict[str, Any]:
-    """Everybody whom no agent has answered yet, of one queue or of all, and the parts of them.
+    """Everyone that no agent has answered yet, of one queue or of all, and the parts of them.
 
-    A caller for whom an agent is being rung still waits, and so does one who is being rung.
+    A caller whose agent is being rung still waits, and so does one who is being rung.
     """
     here = [row for row in rows if queue in {"", row.queue_id}]
     calls = [row for row in here if row.kind == "call" and row.state in UNANSWERED]

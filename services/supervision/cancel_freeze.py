@@ -1,9 +1,9 @@
 """A spike of cancellations freezes cancelling by machine; agents go on.
 
-Whoever has stolen a list of references cancels many appointments in a short time, and each victim
-loses a place that is gone when it is noticed. So while a spike lasts, telephone and site send those
-who would cancel to a person. The watching process decides, apart from calls and pages; a call reads
-what was decided with what it reads anyway.
+A thief who has stolen a list of references cancels many appointments in a short time, and each
+victim loses a place that is gone when it is noticed. So while a spike lasts, telephone and site
+send those who would cancel to a person. The watching process decides, apart from calls and pages; a
+call reads what was decided with what it reads anyway.
 """
 
 from __future__ import annotations

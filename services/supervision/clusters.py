@@ -1,6 +1,6 @@
 """Clusters: live bookings that resemble one another more than people do; for supervisors.
 
-Somebody who empties a centre books under one name, one birth date, numbers in a row, or from one
+A fraud who empties a centre books under one name, one birth date, numbers in a row, or from one
 address. A process behind counts such groups every few minutes; the board shows counts alone. A
 supervisor looks at one, masked, which is written down like a look at each file, and frees all of it
 with a reason. For half an hour that is taken back as a whole: the places are kept meanwhile, for an
@@ -101,7 +101,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class MaskedBooking:
-    """A line of a cluster: enough to see a pattern, and nobody. Moments by the centre's clock."""
+    """A line of a cluster: enough to see a pattern, no person. Moments by the centre's clock."""
 
     made_at: datetime
     starts_at: datetime
@@ -262,7 +262,7 @@ def take_back(store: Store, staff: Staff, campaign_of: CampaignOf, freed_id: str
                 booking_id,
                 by=By(staff.id, Channel.SUPERVISOR, history.FREED),
                 undo_within=UNDO_FREED,
-                # Nobody was told that it was cancelled.
+                # No person was told that it was cancelled.
                 tell=False,
             )
             restored += isinstance(done, Restored)

@@ -10,7 +10,7 @@ The next process goes on from there, bite by bite where much has come since, and
 has counted.
 
 A quarter of an hour that is over is kept as tallies, with which yesterday is compared, and counted
-again from the rows while nobody waits for it (`services.supervision.recounts`).
+again from the rows while no page waits for it (`services.supervision.recounts`).
 """
 
 from __future__ import annotations

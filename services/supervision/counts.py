@@ -24,7 +24,7 @@ from models.supervision.tallies import QUARTER
 ZONE: Final = ZoneInfo("Europe/Paris")
 MINUTE: Final = timedelta(minutes=1)
 HOUR: Final = timedelta(hours=1)
-# Nobody waits for longer: a call is promised for the next day that is open, or the one after.
+# No caller waits for longer: a call is promised for the next day that is open, or the one after.
 LONGEST_PROMISE: Final = timedelta(days=7)
 # Answered within so many seconds is answered in time.
 IN_TIME: Final = timedelta(seconds=60)
@@ -125,7 +125,7 @@ def is_of(about: str | None, service: str) -> bool:
 def of_service(counts: Mapping[tuple[str, str], float], service: str) -> Counter[tuple[str, str]]:
     """What is counted of one service; what was about several counts for each of them.
 
-    Calls are those that are over, by what they were about at their end: at the ring nobody knows.
+    Calls are those that are over, by what they were about at their end: the ring does not tell it.
     """
     found: Counter[tuple[str, str]] = Counter()
     for about, some in by_services(counts).items():

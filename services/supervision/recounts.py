@@ -1,4 +1,4 @@
-"""Quarters that are counted anew from the rows, bite by bite, while nobody waits for it.
+"""Quarters that are counted anew from the rows, bite by bite, while no page waits for it.
 
 Those that no process counted are written; those that were written as the sum of what was counted
 meanwhile are compared with the rows. Where they differ the rows are right.
@@ -67,7 +67,7 @@ class Recounts:
         return bool(self._missing)
 
     def missing(self, quarters: Iterable[datetime]) -> None:
-        """Nobody counted these; the newest of them go first."""
+        """No process counted these; the newest of them go first."""
         self._missing = sorted({*self._missing, *quarters})
 
     def written(self, quarters: Iterable[datetime]) -> None:

@@ -1,1 +1,1 @@
-"""The waiting list: who waits, what freed place is offered to whom, what became of it."""
+"""The waiting list: who waits, which person is offered what freed place, what became of it."""

@@ -83,8 +83,8 @@ def join(work: Work, who: Waiter, entry_id: str = "") -> str:
     meanwhile it waits for no more (`freed_slot_offers.narrowed`).
 
     One live entry for each person: a second wish gives the first entry and changes nothing of it.
-    Twins share a birth date and a line: who is asked for as another person than whoever put
-    themselves on the list there is the second of them. Whoever is booked already gets an entry like
+    Twins share a birth date and a line: who is asked for as another person than the one who put
+    themselves on the list there is the second of them. A person booked already gets an entry like
     any other, which is never offered anything, so that a stranger learns nothing. Raises NoPhone
     and NoPlace.
     """
@@ -130,7 +130,7 @@ def find(work: Work, *, born: date, number: str, rank: int = 1) -> str | None:
 def find_kept(
     connection: Connection, store: Store, *, number: str, born: date, call_id: str
 ) -> WaitingListEntry | None:
-    """Whom something is kept for at this number (E.164), in the caller's transaction.
+    """The person whose place is kept at this number (E.164), in the caller's transaction.
 
     The number that rings and the birth date prove it together, and neither of them alone: a number
     may be forged and birth dates guessed. A stranger learns nothing by trying: what is told after
@@ -221,7 +221,7 @@ def accept(
         call_id=call_id,
         rank=entry.rank,
         who=who,
-        # It was told on this number, and whoever was told accepts.
+        # It was told on this number, and the person told accepts.
         reach=Reach(Proof.LINE),
         # What is written of it comes from the number by which they joined the list.
         called=None if call_id else entry.called,

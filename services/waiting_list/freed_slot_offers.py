@@ -7,7 +7,7 @@ from one to the other. A scheduler that is dead delays the next offer; the hold 
 same, and the place is there for everybody.
 
 The time of an offer counts from when it can be told: what is freed at night is kept until the
-morning and so much longer. Whom no person may tell in time is passed over for that place.
+morning and so much longer. A person who cannot be told in time is passed over for that place.
 
 What counts as freed are places that a person had booked, new ones, and those whose hold ran out: in
 the next sweep what no person took since is offered (`jobs.scheduler.tidy`). A hold that is given
@@ -45,7 +45,7 @@ from services.work import Work
 GRACE = timedelta(minutes=15)
 # Close to its hour a place is offered for half as long, or a quarter …; never for less than this.
 SHORTEST_OFFER = timedelta(minutes=10)
-# A person whom a place does not suit after all costs a few statements; so many at most.
+# A person that a place does not suit after all costs a few statements; so many at most.
 MOST_TRIES = 20
 # Places that are offered by one statement; cancellations, each a transaction of its own, that are
 # looked after together.
@@ -65,9 +65,9 @@ def offer_freed(work: Work, place_ids: Sequence[int], *, but_not: str | None = N
     campaign's horizon, and those that no person waits for are left as they are: free for all. The
     first of the list gets the earliest. `but_not` is an entry that is not asked this time.
 
-    A place that serves several services is for the people of all of them (`work.others`): whoever
-    comes first in the lists together has it. Where no person waits this is one statement for each
-    campaign.
+    A place that serves several services is for the people of all of them (`work.others`): the
+    person who comes first in the lists together has it. Where no person waits this is one statement
+    for each campaign.
     """
     now = work.store.clock.now()
     if not place_ids:
@@ -286,7 +286,7 @@ class _Queue:
         return offered[True]
 
     def first_for(self, one: Freed) -> tuple[int, datetime, str] | None:
-        """Where whoever it may suit first stands in the list; None: it is for no person here."""
+        """The place in the list of the first person it may suit; None: it is for no person here."""
         found = self._candidates(one, self.campaign.doses)
         return found[0].order if found else None
 
@@ -305,7 +305,7 @@ class _Queue:
 
     def _offer_one(self, one: Freed) -> bool:
         most_doses = self.campaign.doses
-        # Whom it does not suit, or who is being offered something else: another may suit them.
+        # A person it does not suit, or who is offered something else: another may suit them.
         unsuited: list[str] = []
         while len(unsuited) < MOST_TRIES:
             found = self._candidates(one, most_doses, unsuited)
@@ -339,7 +339,7 @@ class _Queue:
         return False
 
     def _as_wanted(self, entry: WaitingListEntry) -> WaitingListEntry | None:
-        """Whoever waits for several, with what they still want; None where this is none of it."""
+        """A person waiting for several, with what they still want; None for none of it."""
         left = narrowed(self.work, entry)
         if left is None or self.campaign.name not in left.campaigns:
             return None

@@ -134,7 +134,7 @@ class OfferNotices:
 
 
 def _whose(told: Mapping[str, Any], news: News) -> Whose | None:
-    """Whose turn has come, where it is not, or not alone, that of whoever asked to be told."""
+    """Whose turn has come, where it is not, or not alone, that of the person who asked for news."""
     if news is not News.TURN or told.get("for_whom") not in {Whom.OTHER, Whom.TWO}:
         return None
     return Whose(date.fromisoformat(str(told["born"]))) if told.get("born") else None

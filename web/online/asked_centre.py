@@ -2,8 +2,8 @@
 
 The slots that we publish lead there with both, a centre's page with the first. Ids of centres and
 slots say nothing about a person, so they may stand in an address. Nor does a service, which stands
-on posters (?pour=…): it says what an address is for, and not for whom. A malformed id counts as not
-given, and is no error.
+on posters (?pour=…): it says what an address is for, and not which person. A malformed id counts as
+not given, and is no error.
 """
 
 from __future__ import annotations

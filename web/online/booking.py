@@ -293,7 +293,7 @@ class BookingPages:
         if asked == web_session.step == partner.WAITS:
             # Told by the partner meanwhile: it counts once, however often the page is looked at.
             web_session = self._settled(web_session)
-            # Nothing new for a page that asks by itself. Whoever pressed a button is shown it.
+            # Nothing new for a page that asks by itself. Behind a pressed button it is shown.
             asks_itself = "HX-Request" in request.headers and "HX-Boosted" not in request.headers
             if web_session.step == asked and asks_itself:
                 return "", HTTPStatus.NO_CONTENT

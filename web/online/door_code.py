@@ -1,6 +1,6 @@
 """The code that a visitor shows at their centre's door: the link of their text, as a picture.
 
-It holds the link alone, which names nobody and opens nothing without a birth date.
+It holds the link alone, which names no person and opens nothing without a birth date.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""/mon-rendez-vous: an appointment that there is, seen and changed by whoever it was written to.
+"""/mon-rendez-vous: an appointment that there is, seen and changed by the person it was written to.
 
 Reference and birth date bring a text to the number on file, never an answer on the page; the link
 in it and the birth date open the appointment. Whatever is wrong is answered alike, byte for byte.
@@ -149,7 +149,7 @@ class MyAppointmentPages:
             return _link_page(kind, wrong=wrong)
         named = store.links.read(kind, token, store.clock.now().date()) if store.links else None
         if named is None:
-            # Made up, or of long ago: nobody is looked for.
+            # Made up, or of long ago: no person is looked for.
             return _link_page(kind, refused=True)
         place = place_of(address())
         with store.database.transaction() as connection:

@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class MetricsReaders:
-    """Who may read the measures: how many calls come, and what fails, is nobody else's.
+    """Who may read the measures: how many calls come, and what fails, is for no other.
 
     With a `token` those who send it ("Authorization: Bearer …"). Without one the programs of this
     machine, which a request cannot prove that came by a proxy.

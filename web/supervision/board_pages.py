@@ -76,7 +76,7 @@ class BoardPages:
     def _page(self, *, wall: bool) -> str:
         found = staff_session()
         hangs = found is not None and found.wall
-        # A wall shows everything: nobody is there to see that it shows a part.
+        # A wall shows everything: no supervisor is there to see that it shows a part.
         chosen = "" if wall else self._chosen()
         return render_template(
             "supervision/page.html",
