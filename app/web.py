@@ -59,7 +59,7 @@ log = structlog.get_logger()
 
 
 class LateCommands(AppGroup):
-    """What `flask` offers, put together when somebody asks: a web worker never does."""
+    """What `flask` offers, put together when an operator asks: a web worker never does."""
 
     def __init__(self, add: Callable[[AppGroup], None]) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ def make_app(parts: Parts) -> Flask:
     ivr.routes.register(app, parts, call_back, load_shedder.refuses_call)
     unmarked = web.marks.undeclared(app)
     if unmarked:
-        raise RuntimeError(f"routes that do not say whom they are for: {', '.join(unmarked)}")
+        raise RuntimeError(f"routes that do not say who they are for: {', '.join(unmarked)}")
     app.cli = LateCommands(partial(_add_commands, parts, call_back))
     web.operations.metrics.register(app)
     answers = StoreAnswers(store.database)
@@ -272,7 +272,7 @@ def _refuse_known_passwords(store: Store) -> None:
     """Raises config.BadSettings. Commands go on, for one of them is the remedy."""
     try:
         known = demonstration_accounts(store)
-    except Exception as error:  # noqa: BLE001 (nobody can sign in there either)
+    except Exception as error:  # noqa: BLE001 (no user can sign in there either)
         log.warning("accounts not looked at", error=type(error).__name__)
         return
     finally:

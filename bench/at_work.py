@@ -50,7 +50,7 @@ BOARDS, DESKS, WAITING = 20, 50, 200
 # Seconds. A round of what is heard in the line; from an agent's act to the next.
 ROUND, ACT_EVERY = 30.0, 4.0
 SCREEN_EVERY, EVENT_EVERY = 1.0, 2.7
-# Whoever is rung answers after so long.
+# A person who is rung answers after so long.
 REACTION = 0.2
 # Of all agents, so many must talk before it begins.
 BUSY_PART = 0.8
@@ -71,7 +71,7 @@ SETTLES_SECONDS = STEPS_SECONDS + len(Level)
 # Connections beside those of screens.
 CONNECTIONS = 64
 REASONS = ("lunch", "training")
-# The key of whoever is offered a call back and stays.
+# The key of a caller who is offered a call back and stays.
 STAYS = "3"
 ACTION = re.compile(r'<Gather [^>]*?action="([^"]+)"')
 WAIT_URL = re.compile(r'waitUrl="([^"]+)"')
@@ -199,7 +199,7 @@ class WorkdayHouse:
         self._connections = Connections(day.service, CONNECTIONS + len(day.screens))
         self.seen, self._counts, self._began = WorkdayFigures(), False, 0.0
         self._tasks: set[asyncio.Task[None]] = set()
-        # By call: where its caller, or whoever we rang, is sent next.
+        # By call: where its caller, or the person we rang, is sent next.
         self._sent: dict[str, asyncio.Queue[str]] = {}
         # By leg's call: where its end is told.
         self._legs: dict[str, str] = {}
@@ -337,7 +337,7 @@ class WorkdayHouse:
             self._waiting -= 1
             if self._counts:
                 self.seen.fewest_waiting = min(self.seen.fewest_waiting, self._waiting)
-        # Somebody else takes their place in the line.
+        # Another caller takes their place in the line.
         self.begin(self._caller())
         await self._talk(path, call_id, own)
 
@@ -419,7 +419,7 @@ class WorkdayHouse:
     # Boards
 
     async def _probe(self) -> None:
-        """Somebody who pauses for one reason after the other."""
+        """An agent who pauses for one reason after the other."""
         _staff_id, cookie = self._day.probe
         token = await self._token(cookie)
         for number in itertools.count(1):
@@ -501,7 +501,7 @@ class WorkdayHouse:
 
 @dataclass(frozen=True)
 class Hired:
-    """Somebody who is signed in: their id, and the cookie of their browser."""
+    """A user who is signed in: their id, and the cookie of their browser."""
 
     id: str
     is_board: bool
@@ -545,7 +545,7 @@ def send_home(database_url: str) -> None:
     """End every call of the line, and let all agents be as free as they were when they came.
 
     For callers of the bench hang up without a word when their process ends: what is measured after
-    them begins with nobody in the line.
+    them begins with no caller in the line.
     """
     with servers.opened(database_url) as database, database.transaction() as connection:
         now = datetime.now(UTC)

@@ -1,7 +1,7 @@
 """HTTP as the people of the bench speak it, over connections that are kept open.
 
 The web server closes one that lay idle for some seconds. It is opened anew, as a proxy does it:
-nobody notices.
+no caller notices.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Connections:
         return await _head(pair[0])
 
     async def close(self) -> None:
-        """Close all of them, each when nobody uses it any more."""
+        """Close all of them, each when no request uses it any more."""
         for _ in range(self.most):
             kept = await self._free.get()
             if kept:

@@ -31,7 +31,7 @@ PACKAGES: Final = ("Flask", "Werkzeug", "SQLAlchemy", "psycopg", "granian", "red
 MARK: Final = "BENCH_PROCESS"
 PROC: Final = Path("/proc")
 # In a line of /proc/stat, after its name: user, nice, system, idle, iowait, irq, softirq, steal.
-# Interrupts are nobody's: the network of this machine's own connections is in them.
+# Interrupts are of no process: the network of this machine's own connections is in them.
 _USER, _NICE, _SYSTEM, _STEAL = 0, 1, 2, 7
 
 

@@ -365,7 +365,7 @@ def call_figures(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def _settled(count: Callable[[], int]) -> int:
-    """Count when the last requests, whose answers nobody waited for, are done with."""
+    """Count when the last requests, whose answers no client waited for, are done with."""
     found = -1
     for _ in range(50):
         now = count()

@@ -114,7 +114,7 @@ def _write(store: Store, count: int) -> list[str]:
 
 @contextlib.contextmanager
 def _provider() -> Iterator[str]:
-    """The provider's stand-in in a process of its own, which tells nobody what became of texts."""
+    """The provider's stand-in in a process of its own, which does not tell what became of texts."""
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     environment = {

@@ -39,7 +39,7 @@ Given = tuple[Mapping[str, float], Sequence[str]]
 
 
 def sentence_of(problem: Exception) -> str:
-    """Return why something could not be measured; the trace of what nobody foresaw is printed."""
+    """Return why something could not be measured; the trace of what was not foreseen is printed."""
     if isinstance(problem, CannotMeasure | Astray):
         return str(problem)
     traceback.print_exception(problem)

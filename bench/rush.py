@@ -56,7 +56,7 @@ from tools.launcher.ports import HOST
 TIMES, WEB_FOR_ONE_CALL = 10, 50
 # Seconds: people come, then those who wait give up, then it is looked at whether it is over.
 COMES, STAYS, AFTER = 15.0, 10.0, 30.0
-# With a restart it is of interest only when all are answered again, and not when nobody waits.
+# With a restart it is of interest only when all are answered again, and not when no visitor waits.
 AFTER_RESTART = 12.0
 SHORT = 8.0
 # Who is let in thinks so long at each page (seconds), at most.
@@ -70,7 +70,7 @@ AT_ONCE, CAPACITY_SECONDS = 8, 5.0
 # Before the rush visitors come as on any day, for so long (seconds).
 USUAL_SECONDS = 4.0
 SPEAKS_UNDER_MS, SOON_MS = 2000.0, 1000.0
-# Somebody new looks so often (seconds) whether it is as always again.
+# A new visitor looks so often (seconds) whether it is as always again.
 PROBE_EVERY = 0.5
 # The share of the telephone, and of visitors who live where there are few places, in percent.
 PHONE_SHARE, FROM_THERE = 40, 5
@@ -172,7 +172,7 @@ def _open_house(house: House, room: str = "auto") -> Iterator[Web]:
 
 
 def _forget_who_waits(url: str) -> None:
-    """Whoever gave up keeps their place in the room until its turn: not in front of others here."""
+    """A visitor who gave up keeps a place in the room until its turn: here not before others."""
     with servers.opened(url) as database, database.transaction() as connection:
         connection.execute(delete(arrival))
         connection.execute(delete(snapshot).where(snapshot.c.name == waiting_room.NAME))
@@ -261,7 +261,7 @@ def figures(
 ) -> dict[str, float]:
     """What of it has a bar. Bookings count from when the first could have been made on.
 
-    A crowd has more of the machine itself than the few by whom the web's capacity was measured
+    A crowd has more of the machine itself than the few by which the web's capacity was measured
     `beside` it: what is left of the machine can book as much less.
     """
     if len(seen.rings) < 2:  # noqa: PLR2004
@@ -362,7 +362,7 @@ class _Rush:
             await asyncio.sleep(SPEAKS)
 
     async def _recovers(self) -> None:
-        """Somebody new comes and comes: from when on is each answered at once."""
+        """New visitors come and come: from when on is each answered at once."""
         plan, over = self._plan, self._plan.comes + STAYS
         fine: float | None = None
         while (at := self._now() - over) < plan.after and (fine is None or at - fine <= STEADY):

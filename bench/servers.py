@@ -205,7 +205,7 @@ def beside(database_url: str, name: str, template: str = "") -> str:
     """Return a new database on the same server.
 
     A part that is repeated begins with nothing: what its first try left is removed. It is a copy of
-    the database `template` there, where one is named: nobody may be connected to it.
+    the database `template` there, where one is named: no process may be connected to it.
     """
     url = make_url(database_url)
     with psycopg.connect(floors.libpq(url.set(database="postgres")), autocommit=True) as server:

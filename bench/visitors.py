@@ -204,7 +204,7 @@ def people(postcodes: Sequence[str], seed: int) -> Iterator[VisitorIdentity]:
 
 @dataclass(frozen=True)
 class VisitorsPlan:
-    """`visitors` at a time for `seconds`, each of whom is followed by another one."""
+    """`visitors` at a time for `seconds`, each followed by another one."""
 
     port: int
     visitors: int

@@ -7,8 +7,8 @@ Which of them is first changes with each.
 Visitors have browsers that run scripts, as nearly all have: the next page comes in the answer to a
 form where a page of ours wants it so, and is asked for where one of the usual application leads to
 it. Guards are measured by workers' processor time, of an answer to visitors and of a booking call,
-with and without. Their limits are so high that nobody of a bench reaches one, for it is looked at
-all the same; a visitor is not as slow as people, so the pace is a thousandth of a second. What
+with and without. Their limits are so high that no visitor of a bench reaches one, for it is looked
+at all the same; a visitor is not as slow as people, so the pace is a thousandth of a second. What
 PostgreSQL does for a guard is not in it: tests/online/test_reach.py counts its round trips.
 """
 

@@ -115,7 +115,7 @@ def make(
 
 
 def _tell(textfile: Path | None, *gauges: tuple[str, str, float]) -> None:
-    """Write gauges (name, meaning, value) for whoever watches the cron: a whole file at once."""
+    """Write gauges (name, meaning, value) for what watches the cron: a whole file at once."""
     if textfile is None:
         return
     from prometheus_client import CollectorRegistry, Gauge, write_to_textfile  # noqa: PLC0415 (rare)

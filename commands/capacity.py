@@ -40,8 +40,8 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = {
 VISIT: Final = {"web": 20.7, "database": 4.36, "wal": 57_649, "stored": 6_526, "commits": 12.8}
 TEXT: Final = {"web": 6.07, "database": 3.14, "wal": 27_769, "stored": 764, "commits": 5.35}
 DELIVERY: Final = {"worker_ms": 4.53, "scheduler_ms": 0.52}
-# The same of a second of each process where nobody comes, in cores, bytes and commits. A leader is
-# a scheduler with a dispatcher, of which one works.
+# The same of a second of each process where no visitor comes, in cores, bytes and commits. A leader
+# is a scheduler with a dispatcher, of which one works.
 WEB_AT_REST: Final = {"cores": 0.0019, "database": 0.0012, "wal": 16_209, "commits": 1.7}
 WORKER_AT_REST: Final = {"cores": 0.0007, "database": 0.0003, "wal": 0, "commits": 0.05}
 LEADER_AT_REST: Final = {"cores": 0.0485, "database": 0.0268, "wal": 577, "commits": 83}

@@ -64,7 +64,7 @@ def make(
                     refused += refusal
                     click.echo(line, err=refusal)
             except click.Abort:
-                # Whoever stops hears what is still missing.
+                # An operator who stops hears what is still missing.
                 click.echo(err=True)
                 refused += 1
             except STORE_ERRORS:

@@ -21,7 +21,7 @@ from services.desk import watched
 from services.qr_code import qr_code
 from services.store import Store
 
-# The most agents whom `make crowd` may put at desks.
+# The most agents that `make crowd` may put at desks.
 MOST_IN_A_CROWD = 20
 
 

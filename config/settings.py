@@ -144,19 +144,19 @@ class Settings(BaseSettings):
     outbound_caller_id: str = ""
     # Calls that the account may begin in a second; the provider grants more on request.
     calls_per_second: float = Field(default=1.0, gt=0, le=1000)
-    # Whom texts come from: at most 11 letters and digits, or a number.
+    # The sender of texts: at most 11 letters and digits, or a number.
     sms_sender: str = ""
     # The day (2026-03-01) on which the operators took the sender's name, through the provider.
     # Without it the doctor warns.
     sms_sender_registered_on: str = ""
     # The server that mails leave by: smtp://user:password@host:587 (with STARTTLS, but for one on
-    # this machine) or smtps://… (TLS from the first byte), and whom they come from. Empty: none do.
+    # this machine) or smtps://… (TLS from the first byte), and their sender. Empty: none do.
     smtp_url: str = ""
     mail_from: str = ""
     # Where texts of people come in, in E.164 or a short number of five digits; empty: nowhere.
     sms_reply_number: str = ""
     # The number by which people book by texts, in E.164 or a short number of five digits, named on
-    # the site and in texts; it may be SMS_REPLY_NUMBER. Empty: nobody books by texts.
+    # the site and in texts; it may be SMS_REPLY_NUMBER. Empty: no person books by texts.
     text_booking_number: str = ""
     # Answers that a number gets in 24 hours while it books by texts.
     text_answers_per_number: int = Field(default=60, ge=1, le=1000)
@@ -191,7 +191,7 @@ class Settings(BaseSettings):
     sms_euros_per_part: float = Field(default=0.08, gt=0, le=10)
     sms_euros_per_part_overseas: float = Field(default=0.25, gt=0, le=10)
     call_euros_per_minute: float = Field(default=0.06, gt=0, le=10)
-    # Bookings of 24 hours whose number nobody proved to be reached, from a client address, for a
+    # Bookings of 24 hours whose number was not proved to be reached, from a client address, for a
     # birth date and on a number: the next one needs a code that is texted to it. 0: any number.
     unproved_per_address: int = Field(default=2, ge=0)
     unproved_per_birth_date: int = Field(default=2, ge=0)
@@ -212,7 +212,7 @@ class Settings(BaseSettings):
     # Days that a turn of a call is kept once it is counted; yesterday is looked at again. On
     # PostgreSQL days go whole, up to two days later.
     turns_kept_days: int = Field(default=7, ge=2, le=365)
-    # Seconds in which whoever asks for the same offers again gets the same ones; 0: new ones.
+    # Seconds in which a caller who asks for the same offers again gets the same ones; 0: new ones.
     offers_stay_seconds: float = Field(default=20.0, ge=0, le=300)
     # Seconds that a person needs for a page of the site, and for the one that books; a form that
     # comes sooner is asked for once more. 0: it is taken.
@@ -233,7 +233,7 @@ class Settings(BaseSettings):
     # that gets a POST of JSON. Empty: not there.
     traces_anchor_file: str = ""
     traces_anchor_webhook_url: str = ""
-    # Where somebody writes who found a hole in the service (an URI, mailto: or https:); empty: the
+    # Where a finder writes who found a hole in the service (an URI, mailto: or https:); empty: the
     # national number. It stands in /.well-known/security.txt.
     security_contact: str = ""
     # How many proxies stand in front and add the address they saw to X-Forwarded-For.
@@ -255,16 +255,16 @@ class Settings(BaseSettings):
     # that have begun. Those who work here have up to twenty such places of their own.
     web_queue: int = Field(default=26, ge=0, le=64)
     # The waiting room in front of the web: "auto" has one around openings and in a crowd, "always"
-    # has one now, "never" leaves that to somebody else.
+    # has one now, "never" leaves that to another server.
     web_room: Literal["auto", "always", "never"] = "auto"
     # People that are let in from there in a second, at the most; 0: what the web can serve.
     web_inlet_most: float = Field(default=0.0, ge=0, le=10_000)
     # What the log tells, on standard output: DEBUG, INFO, WARNING or ERROR and above.
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    # A folder for the counters of one run of the web, which nobody else uses.
+    # A folder for the counters of one run of the web, which no other run uses.
     prometheus_multiproc_dir: str = ""
     # Who may read /metrics and the details of /readyz in production: "Authorization: Bearer …".
-    # Empty: programs of this machine alone, and nobody where PROXY_HOPS is not 0.
+    # Empty: programs of this machine alone, and no program where PROXY_HOPS is not 0.
     metrics_token: str = ""
     # Where traces are sent to (OTLP over HTTP, a collector's address without a path); empty: there
     # are none, and nothing is loaded for them.
@@ -329,7 +329,7 @@ class Settings(BaseSettings):
             raise ValueError("PUBLIC_BASE_URL must not end in a slash")
 
     def _fill_in(self) -> None:
-        """Give what nobody said its default, which may depend on what somebody did say."""
+        """Give each setting that is not given its default, which may depend on those that are."""
         is_production = self.environment == "production"
         if self.drain_seconds is None:
             self.drain_seconds = DRAIN_SECONDS if is_production else 0.0

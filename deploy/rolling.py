@@ -62,7 +62,7 @@ def shell(command: str) -> tuple[int, str]:
 
 
 def ask_ready(url: str) -> tuple[int, str]:
-    """What /readyz answers: its status and first line; 0 where nobody answers."""
+    """What /readyz answers: its status and first line; 0 where no server answers."""
     try:
         with urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:  # noqa: S310
             return int(answer.status), answer.readline().decode("utf-8", "replace").strip()

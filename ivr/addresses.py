@@ -8,7 +8,7 @@ from datetime import date
 # Connection overrides: two more tries on connection failure, 5xx or a slow answer, all of it
 # inside the fifteen seconds that the provider gives a webhook.
 OVERRIDES = "#rc=2&rp=ct,rt,5xx&ct=2000&rt=4500"
-# Of a text that comes in: asked three times more, for nobody holds a line and waits.
+# Of a text that comes in: asked three times more, for no caller holds a line and waits.
 TEXT_OVERRIDES = "#rc=3&rp=ct,rt,5xx"
 # The largest turn number that the store can hold: "the newest there is".
 NEWEST = 32767

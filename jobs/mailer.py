@@ -98,7 +98,7 @@ class SmtpMailer:
 
 
 def is_here(host: str) -> bool:
-    """Whether a server is on this machine, where nobody listens between."""
+    """Tell whether a server is on this machine, where no stranger listens between."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -101,7 +101,7 @@ def dispatcher_tasks(parts: Parts) -> list[Task]:
 
 
 def _watch(parts: Parts, judge: str) -> Task:
-    """A look at all processes but that of the judge, which tells when nobody else can."""
+    """A look at all processes but that of the judge, which tells when no other process can."""
     settings, store = parts.settings, parts.store
     tell = None
     if settings.alert_webhook_url and judge != DISPATCHER:

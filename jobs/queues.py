@@ -106,7 +106,7 @@ class AwayNotice:
 class RedisWakeUp:
     """The port services.ports.WakeUp: a thread tells workers, so that no call waits for Redis.
 
-    While Redis does not answer, nobody is told: the sweep delivers without it.
+    While Redis does not answer, no worker is told: the sweep delivers without it.
     """
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -166,7 +166,7 @@ class RedisWakeUp:
 def wake_worker(outbox: Queue) -> None:
     """Ask a worker to look what is due, where none is asked already. Raises RedisError.
 
-    Two who ask at once may both find that nobody waits: the second job finds nothing to do.
+    Two who ask at once may both find that no job waits: the second job finds nothing to do.
     """
     if outbox.count:
         return

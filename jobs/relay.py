@@ -143,7 +143,7 @@ class Relay:
         others = () if pace.is_full(self.store) else (NEXT_KINDS, LAST_KINDS)
         for kinds in (FIRST_KINDS, *others):
             if room > 0:
-                # Whoever waits for a text has it in their turn; what is far behind is late already.
+                # A text that is waited for goes in its turn; what is far behind is late already.
                 latest = kinds == NEXT_KINDS
                 some = self._take(kinds, room, latest=latest)
                 room -= len(some)

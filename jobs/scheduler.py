@@ -63,7 +63,7 @@ log = structlog.get_logger()
 def tidy(store: Store) -> int:
     """Forget holds that ran out, and give back what an ended call still holds.
 
-    What nobody took since is offered to those who wait, for others look for it all the time.
+    What no caller took since is offered to those who wait, for others look for it all the time.
     """
     with store.database.transaction() as connection:
         freed = places.forget_ended(connection, store.clock)

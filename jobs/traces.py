@@ -17,7 +17,7 @@ from services.privacy.anchor_traces import (
 )
 from services.privacy.traces import Chainer
 
-# Seconds. Until a line is linked, whoever may delete it leaves no trace of it.
+# Seconds. Until a line is linked, a thief who may delete it leaves no trace of it.
 CHAIN_EVERY: Final = 5
 # An anchor leaves each hour; one that could not leave is tried again so soon.
 ANCHOR_EVERY: Final = 60

@@ -47,7 +47,7 @@ def ask_alone(
 
 
 def _locks_of(keys: Iterable[bytes]) -> list[tuple[Prepared, Values]]:
-    """The statements that take the locks of these keys; none where nobody is to wait."""
+    """The statements that take the locks of these keys; none where no transaction is to wait."""
     # Locks are taken in one order, or two transactions would wait for each other; one statement
     # takes them from left to right.
     numbers = sorted({zlib.crc32(key) for key in keys})

@@ -140,7 +140,7 @@ class Said(StrEnum):
     GONE = "gone"
     # Not all of it is due.
     YOUNG = "young"
-    # Others have a lock on it; nobody waited for us.
+    # Others have a lock on it; no transaction waited for us.
     BUSY = "busy"
 
 
@@ -174,7 +174,7 @@ def kept(connection: Connection) -> list[Partition]:
 
 
 def make(connection: Connection, day: date) -> Said:
-    """Make the partition of a day, in a transaction that is short and waits for nobody."""
+    """Make the partition of a day, in a transaction that is short and waits for no lock."""
     return Said(connection.execute(select(func.make_turn_day(literal(day, Date)))).scalar_one())
 
 

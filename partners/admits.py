@@ -1,8 +1,8 @@
-"""Whom a centre of the official file admits, and how one comes there, in the centre's own words.
+"""The people a centre of the official file admits, and how one comes there, in its own words.
 
 The terms (`rdv_modalites`), the name and the cells of hours are free text. What they do not say is
-not made up: a centre is reserved only where its words speak of professionals (or students) and of
-nobody else, and takes people without an appointment only where the file says so.
+not made up: a centre is reserved only where its words speak of professionals (or students) and
+of no others, and takes people without an appointment only where the file says so.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _PUBLIC = re.compile(
     r"|(?:\bet\b|\bou\b|[,/;+&]) *(?:pour )?(?:les |aux |des |de |du )*(?:personnes?|public)\b"
 )
 # A telephone number or another line for professionals does not tell which people are admitted, nor
-# does by whom one is vaccinated, examined or inscribed.
+# does who vaccinates, examines or inscribes them.
 _ONLY_A_CONTACT = re.compile(
     r"\bpour les ps\b|\bpour les professionnels de sante ?(?:,|:|au \d) ?(?:contacter|\d)?"
     r"|\b(?:par|aupres|avec|chez|equipes?|presence|avis|ordonnance|prescription|accord)"

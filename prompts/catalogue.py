@@ -253,7 +253,7 @@ class Catalogue(SpokenValues):
     def words_of_values(self) -> Mapping[str, str]:
         """What is read of values, word by word, by the recording's name; then the letters.
 
-        Names of towns and of places are read by whom their recordings shall say.
+        Names of towns and of places are read by the voice that their recordings shall have.
         """
         formats = {
             part.format

@@ -324,7 +324,7 @@ class _Language:
             yield "take out the person (key 0): person_key says it, before the first option"
 
     def _of_manners(self, said: Sequence[str]) -> Iterator[str]:
-        """Goodbye is last, and no wording begins with a pronoun for what nobody has named."""
+        """Goodbye is last, and no wording begins with a pronoun for what is not named before."""
         goodbye = sentences_of(self.catalogue.say("goodbye", {}))[-1]
         if goodbye in said[:-1]:
             yield f'"{goodbye}" ends a call; say before it what one must know'

@@ -38,7 +38,7 @@ _LEFT_OUT: Final = re.compile(f"^(?:{_GONE} ?)+| ?{_GONE}")
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry of a table: what it is, for whoever writes a file, and values that may be in it."""
+    """An entry of a table: what it is, for the author of a file, and values that may be in it."""
 
     what: str
     needed: bool = True

@@ -31,7 +31,7 @@ _COLUMNS = columns_of(Approval, approval)
 _ROW = approval.c
 
 
-def add(  # noqa: PLR0917 (a sentence: what of which kind, how many people, by whom, how long)
+def add(  # noqa: PLR0917 (a sentence: what of which kind, how many people, by which, how long)
     connection: Connection,
     clock: Clock,
     approval_id: str,
@@ -41,7 +41,7 @@ def add(  # noqa: PLR0917 (a sentence: what of which kind, how many people, by w
     asked_by: str,
     within: timedelta,
 ) -> Approval:
-    """A new one, which nobody has confirmed yet."""
+    """A new one, which is not confirmed yet."""
     connection.execute(
         approval.insert().values(
             id=approval_id,
@@ -85,7 +85,7 @@ def find(connection: Connection, clock: Clock, approval_id: str) -> Approval | N
 
 
 def waiting(connection: Connection, clock: Clock) -> list[Approval]:
-    """Those that nobody has confirmed and whose time is not over, oldest first."""
+    """Those that are not confirmed and whose time is not over, oldest first."""
     statement = (
         select(*_COLUMNS)
         .where(_ROW.given_at.is_(None), _ROW.used_at.is_(None), _ROW.until > clock.at())
@@ -95,7 +95,7 @@ def waiting(connection: Connection, clock: Clock) -> list[Approval]:
 
 
 def give(connection: Connection, clock: Clock, approval_id: str, by: str) -> bool:
-    """Confirm one; False where somebody has, where its time is over, or where there is none."""
+    """Confirm one; False where that was done, where its time is over, or where there is none."""
     statement = update(approval).where(
         _ROW.id == approval_id,
         _ROW.given_at.is_(None),

@@ -18,7 +18,7 @@ from models.writes import insert_new
 
 @dataclass(frozen=True)
 class Passkey:
-    """A key of somebody's; `transports` are ways to reach it, `used_at` is UTC."""
+    """A key of a user; `transports` are ways to reach it, `used_at` is UTC."""
 
     id: str
     staff_id: str
@@ -49,7 +49,7 @@ def has_any(connection: Connection, staff_id: str) -> bool:
 
 
 def add_passkey(connection: Connection, clock: Clock, new: Passkey) -> bool:
-    """False where the key is somebody's already."""
+    """False where the key is a user's already."""
     values = {
         "id": new.id,
         "staff_id": new.staff_id,
@@ -76,7 +76,7 @@ def passkeys_of(connection: Connection, staff_id: str) -> list[Passkey]:
 
 
 def use_passkey(connection: Connection, clock: Clock, used: Passkey, sign_count: int) -> bool:
-    """Note that a key was used, and its count; False where somebody else did so meanwhile."""
+    """Note that a key was used, and its count; False where another request did so meanwhile."""
     statement = update(passkey).where(
         passkey.c.id == used.id, passkey.c.sign_count == used.sign_count
     )

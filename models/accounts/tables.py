@@ -84,7 +84,7 @@ staff_passkey = Table(
     may("used_at", Instant),
 )
 
-# For whoever has lost every other second factor; shown once, when they are made.
+# For a user who has lost every other second factor; shown once, when they are made.
 staff_recovery = Table(
     "staff_recovery",
     metadata,

@@ -138,7 +138,7 @@ def _seen(clock: Clock) -> Prepared:
 def seen_together(connection: Connection, clock: Clock, staff_ids: Collection[str]) -> None:
     """The pages of these agents are there; one that another transaction works on is left out.
 
-    It waits for nobody, so it can be in no circle of those who wait for one another.
+    It waits for no transaction, so it can be in no circle of those who wait for one another.
     """
     free = (
         select(agent.c.staff_id)
@@ -204,7 +204,7 @@ class Level:
 class FreeAgent:
     """An agent who is ready, idle since `since`, and the queues that are theirs.
 
-    Nobody of a level is taken while somebody waits in the one before it.
+    No agent of a level is taken while another waits in the one before it.
     """
 
     staff_id: str

@@ -153,7 +153,7 @@ def silent_entries(
         queue_entry.c.state.in_(("reserved", "talking")),
         queue_entry.c.updated_at < long_ago,
     )
-    # Legs of a third person to whom the caller was handed on, or that go on after the caller left.
+    # Legs of a third person who took the caller over, or that go on after the caller left.
     with_lines = wanted.where(
         queue_entry.c.id.in_(
             select(leg.c.entry_id).where(

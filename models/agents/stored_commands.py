@@ -21,7 +21,7 @@ from models.rows import columns_of, from_row, values_of
 UNDONE = ("pending", "doing")
 # To the letter what the index says, or it would not be used.
 _UNDONE = text("intent.state IN ('pending', 'doing')")
-# After a restore nobody is rung back: it may have been done before. Who is on the line goes on.
+# After a restore no caller is rung back: it may have been done before. Who is on the line goes on.
 _MAY_LEAVE = or_(intent.c.kind != "dial_callback", ~FROZEN)
 
 

@@ -73,7 +73,7 @@ class PersonHashes:
 class NewBooking:
     """One person's booking. `number` is E.164 or None; `doses` are (place, UTC) in order.
 
-    `rank` is 2 for a second person of the same birth date on the same phone, whom the caller named
+    `rank` is 2 for a second person of the same birth date on the same phone, that the caller named
     as another person. `name` is taken by agents and on the web only. `language` is what they spoke;
     `calls`: they want to be rung the same evening, and before the appointment. `reach` says what
     proved the number, and `place_idx` is set where nothing did (`models.booking.reach`).

@@ -1,6 +1,6 @@
 """Appointments of one person in two bookings that begin soon after one another.
 
-Whoever books is told nothing of the person's other booking (docs/decisions/0029), so these are
+A caller who books is told nothing of the person's other booking (docs/decisions/0029), so these are
 looked for beside the bookings.
 """
 

@@ -1,6 +1,6 @@
 """Freezes of cancelling by machine, and the cancellations that they are judged by.
 
-A freeze lasts until its own end, whoever watches; so none is left on by a process that died.
+A freeze lasts until its own end, watched or not; so none is left on by a process that died.
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ class Known:
     `proved` are those of the number whose owner was there. `spent`: no text leaves to the number on
     that day, for a budget is, or it would leave too late, or nothing leaves after a restore.
     `people` are those whose texts about what lies ahead go to the number, in the order of their
-    bookings; whoever has cancelled is among them, for they are told of that, too.
+    bookings; people who have cancelled are among them, for they are told of that, too.
     """
 
     live: tuple[int, ...] = ()
@@ -164,7 +164,7 @@ def known(  # noqa: PLR0917
     `of_services`: these are of named services, and a live appointment of any of them counts.
 
     `day` and `prefix` (`services.messages.spend`) are those of the budgets of texts that are looked
-    at: whoever books hears at once that no text comes.
+    at: a caller who books hears at once that no text comes.
     """
     keys = [person_key for person_key in persons if person_key is not None]
     phone, own = vault.index("phone", number), vault.index("dob", born.isoformat())

@@ -64,7 +64,7 @@ caller_pace = Table(
     must("at", Instant, "of the last call that said so"),
 )
 
-# Whoever books by texts: the conversation of a number, one at a time. Its turns are rows of `turn`.
+# Booking by texts: the conversation of a number, one at a time. Its turns are rows of `turn`.
 text_conversation = Table(
     "text_conversation",
     metadata,

@@ -231,7 +231,7 @@ _WAIT = Prepared(select(func.pg_advisory_xact_lock(_LOCK).label("taken")))
 
 
 def claim(connection: Connection, clock: Clock, call_id: str, number: int, day: date) -> bool:
-    """Write a turn without its answer, which whoever comes to this number of the call waits for.
+    """Write a turn without its answer, which a request of the same number in the call waits for.
 
     False where the call is past it; one that is locked is waited for. `complete` writes the answer.
     """

@@ -84,7 +84,7 @@ class Comes:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Whom to find on a day.
+    """The people to find on a day.
 
     People of one of these birth dates (ISO), and people whose telephone number or reference ends in
     these digits ("": no person is found by them).
@@ -107,7 +107,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class RungCandidate:
-    """A person of the waiting list for whom a place of this centre is held until `until` (UTC)."""
+    """A person of the waiting list who has a place of this centre held until `until` (UTC)."""
 
     entry_id: str
     start_at: datetime

@@ -52,7 +52,7 @@ _TIME_ZONES: Final[Mapping[str, str]] = {
     "988": "Pacific/Noumea",
 }
 
-# One island each, with no other inhabited one: whoever is there reaches every centre of it. La
+# One island each, with no other inhabited one: a person there reaches every centre of it. La
 # Poste gives their postcodes no position, so that nothing is near by distance.
 _ONE_ISLAND: Final = frozenset({"977", "978"})
 

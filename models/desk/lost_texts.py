@@ -1,4 +1,4 @@
-"""What the provider tells of people of whom a restored store knows nothing, each with its case."""
+"""What the provider tells of people unknown to a restored store, each with its case."""
 
 from __future__ import annotations
 

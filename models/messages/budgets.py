@@ -145,7 +145,7 @@ def _taking(number: int, whatever: bool) -> Prepared:  # noqa: FBT001
             "millieuros": budget.c.millieuros + new.excluded.millieuros,
             "most_units": new.excluded.most_units,
             "most_millieuros": new.excluded.most_millieuros,
-            # What goes beyond the limit because somebody asked for it opens nothing.
+            # What goes beyond the limit because a person asked for it opens nothing.
             "closed_at": case((has_room, null()), else_=budget.c.closed_at),
         },
         where=true() if whatever else has_room,

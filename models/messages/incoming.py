@@ -69,7 +69,7 @@ def look(  # noqa: PLR0917
 def look_of(
     clock: Clock, vault: Vault, sid: str, number: str, budgets: Subjects = NO_BUDGETS
 ) -> Select[Any]:
-    """The statement of `look`, for whoever reads more with it; one row comes of it."""
+    """The statement of `look`, for code that reads more with it; one row comes of it."""
     index = vault.index("phone", number)
     language, called = (
         select(column)

@@ -405,7 +405,7 @@ def sent(
 ) -> None:
     """The provider has this text. A status that came back quicker than this is not undone.
 
-    By another `way` (mail) nobody reports, and there is no provider's id.
+    By another `way` (mail) no provider reports, and there is no provider's id.
     """
     values = {"of_id": message_id, "of_sid": provider_sid, "of_parts": parts, "of_way": way}
     _sent(clock).count(connection, values)

@@ -168,7 +168,7 @@ def _cut(  # noqa: PLR0917
 
 
 def take_part(connection: Connection, day: ReminderDay) -> ReminderPart | None:
-    """Take a part that nobody else is writing, for this transaction; None where there is none.
+    """Take a part that no other worker is writing, for this transaction; None where there is none.
 
     It is gone when the transaction commits, and there again when its process dies.
     """
@@ -359,8 +359,8 @@ def overtaken(
 ) -> list[str]:
     """Ids of reminders that could leave now, of appointments that begin within these times.
 
-    The soonest first: `after` and `before` are from now. Left out is whoever wanted no more calls
-    about that booking.
+    The soonest first: `after` and `before` are from now. Left out are people who wanted no more
+    calls about that booking.
     """
     earlier = message.alias()
     unwanted = exists().where(

@@ -46,7 +46,7 @@ from models.slots.tables import place
 from models.tables import nothing_personal
 from models.writes import insert_new
 
-# The page of a visitor for whom an appointment is being asked for at a partner.
+# The page of a visitor whose appointment is being asked for at a partner.
 PARTNER_WAITS = "partner_waits"
 
 _LOOK_BACK = timedelta(hours=2)

@@ -53,7 +53,7 @@ class PublicCentre:
     opens_on: date | None
     closes_on: date | None
     source_name: str = ""
-    # Access with a wheelchair: "yes", "no", or empty where nobody told it.
+    # Access with a wheelchair: "yes", "no", or empty where it is not told.
     wheelchair: str = ""
 
 

@@ -130,7 +130,7 @@ def set_memberships(
 ) -> None:
     """Make an agent a member of these queues and of no others; none: of their languages' own.
 
-    `in_order`: whoever waits in the first is taken before those of the next; else by who waits
+    `in_order`: a caller who waits in the first is taken before those of the next; else by who waits
     longest in any of them.
     """
     mine = agent_queue_member.c.staff_id == staff_id
@@ -144,7 +144,7 @@ def set_memberships(
 
 
 def staffed(connection: Connection) -> set[str]:
-    """The queues that somebody answers who may work: as a member, or by their languages."""
+    """The queues that an agent answers who may work: as a member, or by their languages."""
     members = memberships(connection)
     nationals = {queue.language: queue.id for queue in all_queues(connection) if not queue.region}
     workers = select(staff.c.id, staff.c.languages).where(

@@ -375,7 +375,7 @@ def tries_with(connection: Connection, entry_id: str, outcome: str) -> int:
 
 
 def reached_in_vain(connection: Connection, clock: Clock, entry_id: str, outcome: str) -> None:
-    """The last try of an entry met nobody after all: it has this outcome, which is counted."""
+    """The last try of an entry met no person after all: it has this outcome, which is counted."""
     last = (
         select(leg.c.id)
         .where(leg.c.entry_id == entry_id, leg.c.kind == _CALLBACK)
@@ -388,7 +388,7 @@ def reached_in_vain(connection: Connection, clock: Clock, entry_id: str, outcome
 
 
 def reserve_again(connection: Connection, clock: Clock, entry_id: str) -> bool:
-    """A promise whose call met nobody is as it was before that call; False when it is not over."""
+    """A promise whose call met no person is as before that call; False when it is not over."""
     values: dict[str, Any] = {"state": "reserved", "call_id": None, "answered_at": None}
     values |= {"ended_at": None, "outcome": "", "held_at": None, "conference_sid": None}
     return change(connection, clock, entry_id, ("wrapup",), **values)

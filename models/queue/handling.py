@@ -117,7 +117,7 @@ def waiting(connection: Connection) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Owed:
-    """The people to whom a language's agents owe an answer, on the line or by a call.
+    """The people that a language's agents owe an answer, on the line or by a call.
 
     `due` people by now; `later` are those who may be rung from a moment on: that moment and their
     place (UTC), in the order of the moments. The next caller comes behind the `due` people. The

@@ -1,4 +1,4 @@
-"""What is free day by day: looked at without taking anything, for whoever chooses a day first.
+"""What is free day by day: looked at without taking anything, for visitors who choose a day first.
 
 The cost is bounded by what is asked: one index seek for each centre and day, of which no more
 places are read than are told.

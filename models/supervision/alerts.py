@@ -57,7 +57,7 @@ def happened(
     value: float,
     threshold: float,
 ) -> None:
-    """Something that lasts no time: raised until somebody looks after it; once more adds one."""
+    """Something that lasts no time: raised until a supervisor looks at it; once more adds one."""
     if begin(connection, clock, alert_id, name=name, value=value, threshold=threshold):
         return
     lasts = (alert.c.name == name, alert.c.ended_at.is_(None))
@@ -65,7 +65,7 @@ def happened(
 
 
 def end_seen(connection: Connection, clock: Clock, names: Collection[str]) -> int:
-    """End those of these names that somebody looks after; gives how many."""
+    """End those of these names that a supervisor looks after; gives how many."""
     statement = (
         update(alert)
         .where(alert.c.name.in_(names), alert.c.seen_by.is_not(None), alert.c.ended_at.is_(None))

@@ -206,7 +206,7 @@ class CampaignCounts:
 def by_campaign(connection: Connection, since: datetime) -> list[CampaignCounts]:
     """People booked since then, whatever became of it, and who waits now, by campaign.
 
-    Of campaigns of named services: whoever is booked for two services counts for each of them.
+    Of campaigns of named services: a person booked for two services counts for each of them.
     """
     of = appointment_for.c
     booked = (
@@ -250,7 +250,7 @@ class AnsweredEntry:
 def answered_between(
     connection: Connection, since: datetime, until: datetime
 ) -> list[AnsweredEntry]:
-    """The entries that agents answered in a span; whom the machine rang has talked with none."""
+    """The entries that agents answered in a span; people the machine rang talked with none."""
     statement = select(*columns_of(AnsweredEntry, queue_entry)).where(
         queue_entry.c.answered_at >= since, queue_entry.c.answered_at < until, _FOR_AGENTS
     )
@@ -328,7 +328,7 @@ class NumberCounts:
 
 
 def in_line_by_number(connection: Connection) -> list[NumberCounts]:
-    """All people whom no agent has answered yet, by the number of ours that they called."""
+    """All people that no agent has answered yet, by the number of ours that they called."""
     columns = (queue_entry.c.called, queue_entry.c.kind, queue_entry.c.state)
     found = []
     for part in (IN_LINE, BUSY):

@@ -96,7 +96,7 @@ def close(  # noqa: PLR0917 (a sentence: agent, entry, outcome)
 def _before_talk(
     connection: Connection, store: Store, call_back: CallBack, entry: QueueEntry, outcome: str
 ) -> _Closed:
-    """No-one proved to be there: what rings is hung up, and the promise is tried again or ends."""
+    """No person proved to be there: what rings is hung up, and the promise goes on or ends."""
     tries = legs.of_entry(connection, store.vault, entry.id, ("callback",))
     if outcome not in BEFORE_TALK and (outcome not in _TRY or not tries):
         return _Closed("not_rung")

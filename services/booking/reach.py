@@ -93,7 +93,7 @@ def place_idx(work: Work, asking: Asking) -> bytes | None:
 def resemblance(work: Work, asking: Asking, name: str | None) -> dict[str, bytes | None]:
     """Keyed hashes by which a booking could resemble others; none where a person was found on it.
 
-    Of a number all but its last two digits: a fraud who makes numbers up makes them in a row.
+    Of a number all but its last two digits: a swindler who makes numbers up makes them in a row.
     """
     if asking.who != CALLER or asking.proof not in _UNAIDED_PROOFS:
         return {}

@@ -1,6 +1,6 @@
 """Clusters: live bookings that resemble one another more than people do; for supervisors.
 
-A fraud who empties a centre books under one name, one birth date, numbers in a row, or from one
+A swindler who empties a centre books under one name, one birth date, numbers in a row, or from one
 address. A process behind counts such groups every few minutes; the board shows counts alone. A
 supervisor looks at one, masked, which is written down like a look at each file, and frees all of it
 with a reason. For half an hour that is taken back as a whole: the places are kept meanwhile, for an

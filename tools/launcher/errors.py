@@ -18,4 +18,4 @@ class Failed(Exception):
 
 
 class Stopped(Exception):
-    """Somebody asked for the end: Ctrl-C, SIGTERM, SIGHUP, or nobody reads our output any more."""
+    """The end was asked for: Ctrl-C, SIGTERM, SIGHUP, or no program reads our output."""

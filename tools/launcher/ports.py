@@ -81,7 +81,7 @@ def check_port(port: int, setting: str, *, host: str = HOST, over: Over = "TCP")
 
 
 def check_ports(settings: config.Settings, telephones: sip.Plan | None) -> None:
-    """Raise CannotStart unless every port is free, and nobody else's.
+    """Raise CannotStart unless every port is free, and no other's.
 
     A range for sound is not looked at: of so many ports some may be busy, and others are taken.
     """
@@ -132,7 +132,7 @@ def says(port: int, path: str) -> list[str]:
 
 
 def listens(telephones: sip.Plan) -> bool:
-    """Whether somebody answers at the SIP port; a plan that does not hear us is asked for less.
+    """Tell if a server answers at the SIP port; a plan that does not hear us is asked for less.
 
     TCP is opened after UDP, so that one question is enough.
     """

@@ -39,8 +39,8 @@ ACCOUNT = "nobody"
 # What lets that account pass folders that are closed to it: to read and search; or all that root
 # may do with files, where the root of a container has only that.
 _RIGHTS = ("dac_read_search", "dac_override")
-# Nobody else reaches the socket's folder, so that no password is asked for. Order of text is that
-# of its characters, and letters have their capitals whatever language the machine is set to.
+# No other account reaches the socket's folder, so that no password is asked for. Order of text is
+# that of its characters, and letters have their capitals whatever language the machine is set to.
 _MADE_WITH = (
     *("--username=postgres", "--auth-local=trust", "--auth-host=reject", "--encoding=UTF8"),
     *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),

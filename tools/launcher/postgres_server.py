@@ -140,7 +140,7 @@ class OwnPostgres:
         return _is_held(beside(self._data, "keeper"), fcntl.LOCK_SH)
 
     def _is_used(self) -> bool:
-        """Whether somebody has a share; a keeper that stops the server has all of it."""
+        """Tell whether a process has a share; a keeper that stops the server has all of it."""
         users = beside(self._data, "users")
         # Looked at twice: a keeper may take or give back all of it in between.
         return all(
@@ -159,7 +159,7 @@ class OwnPostgres:
 
 
 def _is_held(file: Path, how: int) -> bool:
-    """Whether somebody holds a lock that keeps this one from being had."""
+    """Tell whether a process holds a lock that keeps this one from being had."""
     try:
         with file.open("ab") as lock:
             fcntl.flock(lock, how | fcntl.LOCK_NB)

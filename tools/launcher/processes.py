@@ -32,7 +32,7 @@ def marked(launch_id: str) -> list[int]:
 
 
 def signal_group(group: int, number: signal.Signals) -> bool:
-    """Signal a process group; False when nobody is left in it."""
+    """Signal a process group; False when no process is left in it."""
     try:
         os.killpg(group, number)
     except ProcessLookupError:
@@ -84,7 +84,7 @@ class Guard:
             os.close(self._writer)
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
-            # Whoever reads the launcher's output must see its end when the launcher ends.
+            # The reader of the launcher's output must see its end when the launcher ends.
             null = os.open(os.devnull, os.O_RDWR)
             for descriptor in (0, 1, 2):
                 os.dup2(null, descriptor)

@@ -42,7 +42,7 @@ def run(settings: config.Settings) -> None:
     with ExitStack() as stack:
         stack.enter_context(folder_lock(config.VAR))
         if settings.own_database():
-            # Before the guard, which so has its share until nobody uses the server any more.
+            # Before the guard, which so has its share until no process uses the server any more.
             postgres = OwnPostgres()
             postgres.ensure(settings.own_database())
             stack.callback(postgres.leave)
@@ -67,7 +67,7 @@ def run(settings: config.Settings) -> None:
             "assets": "flask assets install",
         }
         if not Path(settings.feed_folder).is_dir():
-            # The scheduler writes it each minute; whoever asks before that is told to come again.
+            # The scheduler writes it each minute; earlier readers are told to come again.
             once["feed"] = "flask feed write"
         for name, command in (once | lines).items():
             supervisor.add_process(name, command, env=env, cwd=str(config.ROOT))

@@ -53,7 +53,7 @@ _HELD_PLACE_HAS_PAGES = (
 # link with it.
 _IS_OLD = "OLD.at < clock_timestamp() - interval '365 days'"
 _ACT_IS_GONE = "NOT EXISTS (SELECT 1 FROM staff_act WHERE id = OLD.id)"
-# Sealed columns alone, and none of them from or to nothing. The right to UPDATE is nobody's: the
+# Sealed columns alone, and none of them from or to nothing. No role has the right to UPDATE: the
 # owner of the table takes it for a transaction of `flask keys reseal`, and this says so.
 _SEALED_ANEW_MAY_GO = (
     "IF TG_OP = 'UPDATE' THEN "
@@ -149,7 +149,7 @@ def _lay_turns_by_day() -> None:
         op.execute(f"REVOKE EXECUTE ON FUNCTION {name} FROM PUBLIC")
 
 
-# As the owner, whoever calls them. Nothing but a day is given; a name is made of it alone.
+# As the owner, for every caller. Nothing but a day is given; a name is made of it alone.
 _AS_OWNER = (
     "LANGUAGE plpgsql SECURITY DEFINER "
     "SET search_path = pg_catalog, public, pg_temp SET lock_timeout = '50ms'"
