@@ -27,7 +27,7 @@ class CallerKind(StrEnum):
     NONE = "none"  # withheld, foreign, short or premium: cannot be used
 
 
-class Whom(StrEnum):
+class Party(StrEnum):
     """Who comes: the caller, another person, or two people one after the other."""
 
     SELF = ""
@@ -294,7 +294,7 @@ class Session:
     # spoken, and no agent can be put through.
     by_text: bool = False
 
-    whom: str = Whom.SELF
+    whom: str = Party.SELF
     # Whether this is the second of two people. The first, born `first_born`, is booked under
     # `first_reference`, and an adjacent place is held.
     second_person: bool = False
@@ -429,7 +429,7 @@ class Session:
     @property
     def is_first_of_two(self) -> bool:
         """Whether a second person is to be served after this one in the same call."""
-        return self.whom == Whom.TWO and not self.second_person
+        return self.whom == Party.TWO and not self.second_person
 
     @property
     def choice(self) -> Offer:

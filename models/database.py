@@ -75,7 +75,7 @@ class Scrubbed:
 
 # The transactions that have begun by now have lower numbers.
 _BEGUN = text("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
-# Whether one of those still runs, or somebody in this database reads as it was before one of those
+# Whether one of those still runs, or a session in this database reads as it was before one of those
 # ended. Of other roles a role without pg_read_all_stats is told nothing.
 _STILL_SEEN = text(
     "SELECT pg_snapshot_xmin(pg_current_snapshot()) < CAST(:begun AS xid8) OR EXISTS"
@@ -344,7 +344,7 @@ class Database:
                     connection.execute(text(f"VACUUM ({how}, ANALYZE) {table}"))
                 if rewrite:
                     if connection.execute(_OWNS_DATABASE).scalar_one():
-                        # Whoever began meanwhile, as autovacuum does, may see what the planner
+                        # A session begun meanwhile, as autovacuum's, may see what the planner
                         # knew before.
                         still_seen = _is_still_seen(connection) or still_seen
                         connection.execute(text(f"VACUUM (FULL) {STATISTICS}"))
@@ -582,7 +582,7 @@ def _refuse_haste(connection: Any, _record: Any) -> None:
 
 
 def _is_still_seen(connection: Connection) -> bool:
-    """Wait until nobody reads as it was before now; True where somebody does in the end."""
+    """Wait until no session reads as it was before now; True where one does in the end."""
     begun = {"begun": connection.execute(_BEGUN).scalar_one()}
     for _ in range(SEEN_LOOKS):
         if not connection.execute(_STILL_SEEN, begun).scalar_one():

@@ -258,7 +258,7 @@ class Prepared:
             _look_at(pgconn, results)
             pgconn.exit_pipeline_mode()
         except BaseException:
-            # Nobody knows what of it was done: this connection answers nobody else.
+            # What of it was done is not known: this connection answers no other query.
             self._driver.close()
             raise
         failed = [one for one in results if one.status not in _DONE]
@@ -268,7 +268,7 @@ class Prepared:
         """The result of each statement, as it comes."""
         pgconn = self._pgconn
         while True:
-            # Whoever asks libpq for a result too early keeps all other threads waiting.
+            # A thread that asks libpq for a result too early keeps all other threads waiting.
             while pgconn.is_busy():
                 self._readable.poll()
                 pgconn.consume_input()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flows.questions import End, Go, Move, Part, Question, menu
-from flows.session import CallerKind, Session, Whom
+from flows.session import CallerKind, Party, Session
 from flows.speech import Line, TurnOutcome
 from flows.steps.common import (
     NO_SUCH_KEY,
@@ -29,9 +29,9 @@ def _lead(session: Session) -> str:
     """The sentence that says which person this is for, and whose telephone gets the text."""
     # A caller who writes knows where the text goes: to the telephone that they write on.
     text = "_text" if session.number and not session.by_text else ""
-    if session.whom == Whom.TWO:
+    if session.whom == Party.TWO:
         return f"confirm_{'second' if session.second_person else 'first'}{text}"
-    if session.whom == Whom.OTHER:
+    if session.whom == Party.OTHER:
         return f"confirm_other{text}"
     return f"confirm_self{text}" if text else ""
 
@@ -112,9 +112,9 @@ class Confirm(Patient):
             postcode=session.postcode,
             number=session.number,
             groups=session.groups,
-            for_other=session.whom == Whom.OTHER or session.second_person,
+            for_other=session.whom == Party.OTHER or session.second_person,
             second_person=session.second_person,
-            of_two=session.whom == Whom.TWO,
+            of_two=session.whom == Party.TWO,
             wanted=session.wanted,
             mail=session.mail,
         )

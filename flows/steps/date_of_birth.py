@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date
 
 from flows.questions import TELEPHONE_ONLY, Go, Miss, Move, Part, Question
-from flows.session import Proving, Session, Whom
+from flows.session import Party, Proving, Session
 from flows.speech import Line, Listen
 from flows.steps.common import NO_SUCH_KEY, Patient, Step
 from flows.steps.kept_place import not_theirs, tell_kept_place
@@ -35,9 +35,9 @@ YEAR_DIGITS = 4
 
 def _about(session: Session) -> str:
     """The sentence that says which person's date is asked; none for the caller's own."""
-    if session.whom == Whom.TWO:
+    if session.whom == Party.TWO:
         return "about_second" if session.second_person else "about_first"
-    return "about_other" if session.whom == Whom.OTHER else ""
+    return "about_other" if session.whom == Party.OTHER else ""
 
 
 def _read_back(session: Session, born: date) -> Go:

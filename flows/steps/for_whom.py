@@ -7,7 +7,7 @@ held meanwhile.
 from __future__ import annotations
 
 from flows.questions import TELEPHONE_ONLY, Go, Move, Part, Question, menu
-from flows.session import Session, Whom
+from flows.session import Party, Session
 from flows.speech import Listen
 from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.steps.offers import first_day, reach_or_confirm, search_nearest
@@ -26,7 +26,7 @@ class ForWhom(FirstQuestion):
         return Question(self.name, Listen(speech=True))
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
-        whom = {"1": Whom.SELF, "2": Whom.OTHER, "3": Whom.TWO}.get(pressed)
+        whom = {"1": Party.SELF, "2": Party.OTHER, "3": Party.TWO}.get(pressed)
         return with_person(session, whom) if whom is not None else NO_SUCH_KEY
 
 
@@ -38,7 +38,7 @@ class ForOthers(ForWhom):
     after = "for_whom"
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
-        whom = {"1": Whom.OTHER, "2": Whom.TWO}.get(pressed)
+        whom = {"1": Party.OTHER, "2": Party.TWO}.get(pressed)
         return with_person(session, whom) if whom is not None else NO_SUCH_KEY
 
 

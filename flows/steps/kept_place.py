@@ -11,7 +11,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from flows.questions import TELEPHONE_ONLY, End, Go, Move, Part, Question, menu
-from flows.session import KeptOffer, Proving, Session, Whom
+from flows.session import KeptOffer, Party, Proving, Session
 from flows.speech import Line, TurnOutcome
 from flows.steps.common import NO_SUCH_KEY, Patient, in_words_for, moments, to_agent
 from flows.steps.my_appointment import to_somebody
@@ -78,7 +78,7 @@ def _take(session: Session, world: World) -> Move:
     reference = world.take_place(kept)
     if reference is Unbooked.GONE:
         # They keep their position; and they may look for another one at once.
-        on = after_birth_date(session.but(kept=None, whom=Whom.SELF), world)
+        on = after_birth_date(session.but(kept=None, whom=Party.SELF), world)
         lines = (Line(in_words_for(kept.offer, "kept_place_gone")),)
         return Go(on.session, on.step, lines, remember=False) if isinstance(on, Go) else on
     if reference is Unbooked.PERSON:
@@ -90,7 +90,7 @@ def _take(session: Session, world: World) -> Move:
         number=kept.text_to,
         number_answered=True,
         reference=reference,
-        whom=Whom.SELF,
+        whom=Party.SELF,
         second_person=False,
         trail=(),
         person_reason="",

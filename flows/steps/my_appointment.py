@@ -7,7 +7,7 @@ is one or not. Whatever was wrong is told in the same words, too.
 from __future__ import annotations
 
 from flows.questions import TELEPHONE_ONLY, End, Go, Miss, Move, Part, Question, menu
-from flows.session import CallerBooking, CallerKind, MineState, Proving, Session, Whom
+from flows.session import CallerBooking, CallerKind, MineState, Party, Proving, Session
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient, Told, offer_to_resume
 from flows.understanding import is_digits
@@ -43,7 +43,7 @@ class MyReference(Patient):
             return new_appointment(session, world)
         if not session.proving:
             # A birth date that was given for something else proves nothing here.
-            session = session.but(born="", whom=Whom.SELF, second_person=False)
+            session = session.but(born="", whom=Party.SELF, second_person=False)
         if pressed == NO_REFERENCE:
             if session.caller_kind != CallerKind.MOBILE:
                 return Go(session.but(proving=Proving.REFERENCE), "my_no_text")

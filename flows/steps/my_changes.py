@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flows.questions import End, Go, Move, Part, Question, menu
-from flows.session import BookedService, CallerBooking, Moving, Proving, Session, Whom
+from flows.session import BookedService, CallerBooking, Moving, Party, Proving, Session
 from flows.speech import Line
 from flows.steps.common import (
     NO_SUCH_KEY,
@@ -468,7 +468,7 @@ def _move(session: Session, world: World, moving: Moving) -> Go:
     half = half_of(session)
     for_what = (half,) if half else mine.services
     session = session.but(
-        whom=Whom.SELF,
+        whom=Party.SELF,
         second_person=False,
         groups=(),
         wanted=tuple(dict.fromkeys(service.campaign for service in for_what)),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date
 
 from flows.questions import End, Go, Move, Part, Question, menu
-from flows.session import Session, Whom
+from flows.session import Party, Session
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.steps.for_whom import second_person
@@ -129,7 +129,7 @@ class NotEligible(Patient):
         elif found.day_from and not again:
             why = "not_yet_by_age"
             if is_far(found.day_from, world.now().astimezone(COUNTRY_ZONE).date()):
-                why = "not_open_at_age" if session.whom == Whom.SELF else "not_open_at_this_age"
+                why = "not_open_at_age" if session.whom == Party.SELF else "not_open_at_this_age"
         return replace(menu(prompt, **values), lead=why)
 
     def take(self, session: Session, pressed: str, world: World) -> Move:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from flows.questions import Go, Move
-from flows.session import Proving, Session, Whom
+from flows.session import Party, Proving, Session
 from flows.steps.common import Patient
 from flows.steps.town import propose
 from flows.understanding import COUNTRY_ZONE
@@ -21,8 +21,8 @@ from flows.world import Town, World
 SENTENCE_CHECK = "sentence_check"
 # How the place was said: by the name of a town, or by a postcode.
 BY_NAME, BY_CODE = "town", "code"
-_WHOM = {SELF: Whom.SELF, TWO: Whom.TWO}
-_WHO = {Whom.SELF: SELF, Whom.TWO: TWO}
+_WHOM = {SELF: Party.SELF, TWO: Party.TWO}
+_WHO = {Party.SELF: SELF, Party.TWO: TWO}
 _BETWEEN = "|"
 # The note on a caller who did not agree to what was read back: once, or so that no sentence is
 # taken from them any more.
@@ -113,7 +113,7 @@ def go_on_with_sentence(session: Session, text: str, world: World) -> Go | None:
     fresh, said = taken_over(fresh, said_at_once(session) or SaidAtOnce(), request, world)
     if not said.who:
         return Go(keep(fresh, said), "for_whom")
-    return with_person(keep(fresh, said), _WHOM.get(said.who, Whom.OTHER))
+    return with_person(keep(fresh, said), _WHOM.get(said.who, Party.OTHER))
 
 
 class FirstQuestion(Patient):
@@ -144,17 +144,17 @@ def taken_over(
     return session, said
 
 
-def with_person(session: Session, whom: Whom) -> Go:
+def with_person(session: Session, whom: Party) -> Go:
     """On from the answer to "for whom?": to the read-back of a sentence, or to the birth date."""
     said = said_at_once(session)
     session = _with_relative(session.but(whom=str(whom)), said)
     if session.resumed or said is None:
         # A line may be shared: what was said before it was cut is not read aloud.
         return Go(forget(session), "date_of_birth")
-    if whom is Whom.TWO:
+    if whom is Party.TWO:
         # With two people, the date may be that of either: it is asked again.
         said = replace(said, born="")
-    if _WHOM.get(said.who, Whom.OTHER) is not whom or not said.who:
+    if _WHOM.get(said.who, Party.OTHER) is not whom or not said.who:
         said = replace(said, who=_WHO.get(whom, OTHER))
     if not said.born and not said.place:
         return Go(forget(session), "date_of_birth")
@@ -163,7 +163,7 @@ def with_person(session: Session, whom: Whom) -> Go:
 
 def _with_relative(session: Session, said: SaidAtOnce | None) -> Session:
     """The session with who comes, where the caller said who of their people it is."""
-    if said is not None and session.whom == Whom.OTHER and said.who not in {"", SELF, TWO, OTHER}:
+    if said is not None and session.whom == Party.OTHER and said.who not in {"", SELF, TWO, OTHER}:
         return session.with_note(RELATIVE, said.who)
     return session.without_note(RELATIVE)
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import date
 
 from flows.questions import TELEPHONE_ONLY, Go, Move, Part, Question, menu
-from flows.session import Session, Whom
+from flows.session import Party, Session
 from flows.speech import Line
 from flows.steps.common import NO_SUCH_KEY, Step
 from flows.steps.date_of_birth import born_agreed, today_of
@@ -50,7 +50,7 @@ def _corrected(session: Session, text: str, world: World) -> Go | None:
     changed, now = taken_over(session, said, request, world)
     born = dates(text, words, today_of(world))
     codes = heard_postcodes(session, text, world)
-    if request.born is None and len(born) == 1 and session.whom != Whom.TWO:
+    if request.born is None and len(born) == 1 and session.whom != Party.TWO:
         now = replace(now, born=born[0].isoformat())
     if request.place is None and len(codes) == 1:
         changed, now = propose(session, codes[0]), replace(now, place=BY_CODE)
@@ -62,7 +62,7 @@ def _corrected(session: Session, text: str, world: World) -> Go | None:
         return None
     if not now.who or now.who == said.who:
         return Go(keep(changed, now), SENTENCE_CHECK, remember=False)
-    whom = {SELF: Whom.SELF, TWO: Whom.TWO}.get(now.who, Whom.OTHER)
+    whom = {SELF: Party.SELF, TWO: Party.TWO}.get(now.who, Party.OTHER)
     return replace(with_person(keep(changed, now), whom), remember=False)
 
 
@@ -87,7 +87,7 @@ class SentenceCheck(_OfSentence):
     def question(self, session: Session, world: World) -> Question:
         said = _said(session)
         values: dict[str, object] = {"whom": said.who or SELF}
-        lead = "sentence_two" if session.whom == Whom.TWO else "sentence_person"
+        lead = "sentence_two" if session.whom == Party.TWO else "sentence_person"
         if said.born:
             lead = "sentence_born"
             values["born"] = date.fromisoformat(said.born)

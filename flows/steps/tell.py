@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from flows.questions import TELEPHONE_ONLY, End, Go, Move, Part
-from flows.session import CallerKind, Session, Whom
+from flows.session import CallerKind, Party, Session
 from flows.speech import Line, TurnOutcome
 from flows.steps.common import Patient
 from flows.steps.for_whom import second_person
@@ -82,7 +82,7 @@ def _wait(session: Session, world: World, number: str) -> Move:
             longitude=session.longitude,
             territory=session.territory,
             first_day=first_day(session, world),
-            for_other=session.whom == Whom.OTHER or session.second_person,
+            for_other=session.whom == Party.OTHER or session.second_person,
             twin=session.second_person and session.born == session.first_born,
             wanted=session.wanted,
         )

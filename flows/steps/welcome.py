@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flows.questions import TELEPHONE_ONLY, End, Go, Move, Part, Question, menu
-from flows.session import INTERPRETER, CallerKind, Proving, Session, Whom
+from flows.session import INTERPRETER, CallerKind, Party, Proving, Session
 from flows.speech import Line, Listen
 from flows.steps.common import NO_SUCH_KEY, Patient
 from flows.steps.my_appointment import MY_APPOINTMENT
@@ -24,7 +24,7 @@ INTERPRETER_KEY = "6"
 # Visitors of the site are told it for their code, and callers without a number hear it.
 CODE_KEY = "7"
 # "two" stands for words that say so; the key leads to the question which of the two it is.
-_WHOM = {"1": Whom.SELF, "two": Whom.TWO}
+_WHOM = {"1": Party.SELF, "two": Party.TWO}
 # Where it is asked who comes: "book" stands for words that name an appointment alone.
 _WHOM_ASKED = {OTHERS_KEY: "for_others", "book": "for_whom"}
 
@@ -64,7 +64,7 @@ class Welcome(FirstQuestion):
         if pressed in _WHOM_ASKED:
             return Go(books, _WHOM_ASKED[pressed])
         if pressed == "3":
-            return Go(forget(session).but(whom=Whom.SELF, second_person=False), MY_APPOINTMENT)
+            return Go(forget(session).but(whom=Party.SELF, second_person=False), MY_APPOINTMENT)
         if pressed == INTERPRETER_KEY:
             asked = session.but(resume=self.name, wants_person=True)
             return Go(asked, INTERPRETER)

@@ -19,7 +19,7 @@ from typing import Any
 from flows.agents import NoPerson
 from flows.engine import PERSON_STEPS, advance
 from flows.questions import Question
-from flows.session import CallerKind, Session, Whom
+from flows.session import CallerKind, Party, Session
 from flows.speech import RETURNED, RING, SILENCE, Input, TurnOutcome, keys, queued, spoken
 from flows.steps import HELD, STEPS
 from flows.steps.called_back import ABOUT_SOMETHING
@@ -349,7 +349,7 @@ def far_away(make: Make) -> Iterator[WalkTurn]:
 def told_later(make: Make) -> Iterator[WalkTurn]:
     """A person who cannot be booked now is told later: one, or the first of two."""
     for kind in (CallerKind.MOBILE, CallerKind.LANDLINE):
-        for whom in (Whom.SELF, Whom.TWO):
+        for whom in (Party.SELF, Party.TWO):
             caller = ringing(kind).but(alive=True, whom=str(whom))
             young = caller.but(step="not_eligible", born=TOO_YOUNG)
             waits = caller.but(step="waiting", born=OLD_ENOUGH)
@@ -358,7 +358,7 @@ def told_later(make: Make) -> Iterator[WalkTurn]:
                 yield from _played(session, [keys(pressed)], "told by age", weather)
             # The day on which they may, and the same date given once more.
             born = (keys("01051952"), keys("1"))
-            who = map(keys, "22" if caller.whom == Whom.TWO else "1")
+            who = map(keys, "22" if caller.whom == Party.TWO else "1")
             heard = [RING, *who, *born, keys("1"), *born]
             told = (partial(make, tell_at=OPENING), partial(make, turn_at=OPENING))
             for told_so in (partial(make), *told):

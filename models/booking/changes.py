@@ -252,7 +252,7 @@ def load_as_any(connection: Connection, vault: Vault, booking_id: str | None) ->
 
 def asked_as_any(booking_id: str | None) -> list[tuple[Prepared, Values]]:
     """What asks for it, for `models.prepared.ask_all`; `whole_as_any` reads the rows."""
-    values = {"the_id": booking_id or NOBODY.id}
+    values = {"the_id": booking_id or NO_FILE.id}
     return [(_BY_ID, values), (_OF_ID, values)]
 
 
@@ -272,7 +272,7 @@ def load_by_reference_as_any(
 def _nobody(vault: Vault) -> BookingDetails:
     for sealed, where in _sealed_of_nobody(vault):
         vault.open_text(sealed, where)
-    return NOBODY
+    return NO_FILE
 
 
 @lru_cache
@@ -280,11 +280,11 @@ def _sealed_of_nobody(vault: Vault) -> tuple[tuple[bytes | None, str], ...]:
     values = {"dob": "1900-01-01", "reference": "0" * 10, "phone": "+33100000000"}
     return tuple(
         (vault.seal_text(value, where), where)
-        for value, where in ((each, f"booking.{one}:{NOBODY.id}") for one, each in values.items())
+        for value, where in ((each, f"booking.{one}:{NO_FILE.id}") for one, each in values.items())
     )
 
 
-NOBODY = BookingDetails(
+NO_FILE = BookingDetails(
     id="nobody",
     reference="",
     channel="",

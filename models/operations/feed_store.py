@@ -58,7 +58,7 @@ def tag_there(connection: Connection, name: str) -> str | None:
 
 
 def take_turn(connection: Connection, clock: Clock) -> None:
-    """Until this transaction ends no other publisher ends its own. Nobody else locks this row."""
+    """Until this transaction ends no other publisher ends its own. No other code locks this row."""
     _touch(connection, clock, _TURN, "")
 
 

@@ -111,7 +111,7 @@ def script(role: str) -> str:
 def grant(connection: Connection, role: str) -> None:
     """Give `role` what it needs, in the transaction of this connection. Raises BadRole.
 
-    Raises SQLAlchemy's DBAPIError where whoever is connected may not give it.
+    Raises SQLAlchemy's DBAPIError where the connected role may not give it.
     """
     wanted = statements(role)
     if connection.execute(text("SELECT to_regclass('alembic_version')")).scalar_one() is None:

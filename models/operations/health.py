@@ -14,7 +14,7 @@ from models.database import Database
 from models.slots.tables import slot
 from models.supervision import snapshots
 
-# A row of a name that nobody reads; it is taken back.
+# A row of a name that no process reads; it is taken back.
 _TRY = "a try"
 
 

@@ -1,6 +1,6 @@
 """A known word, sealed with each data key that this database was ever written with.
 
-A process whose keys do not open it would write what nobody can read, and find nobody who is booked.
+A process whose keys do not open it would write what no other can read, and find no one booked.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A person is a birth date and a number, or a reference; a number may be shared by a couple or a home.
 What names a birth date is told apart by it. What has the number alone (calls, the pace of a line,
-its texts) is the person's where nobody else is known on that number, and stays where somebody is.
+its texts) is the person's where no other is known on that number, and stays where one is.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ class Candidate:
 class Trail:
     """Where a person is: the keys of rows by table.
 
-    `line` is the keyed hash of their number where nobody else is known on it. `mixed` are calls in
-    which somebody else gave a birth date, too. `hashes` are all keyed hashes of this person.
+    `line` is the keyed hash of their number where no other is known on it. `mixed` are calls in
+    which another person gave a birth date, too. `hashes` are all keyed hashes of this person.
     """
 
     bookings: tuple[str, ...] = ()
@@ -108,7 +108,7 @@ class Trail:
     line: bytes | None = None
     hashes: tuple[bytes, ...] = ()
     shared: bool = False
-    # Whether the birth date stands in any of these rows: a number alone proves nobody.
+    # Whether the birth date stands in any of these rows: a number alone proves no person.
     proved: bool = False
 
     @property
@@ -237,7 +237,7 @@ class _Look:
         return self._connection.execute(statement).all()
 
     def others(self, ids: Collection[str], waiting: Collection[str]) -> None:
-        """Find out whether somebody else is known on the number."""
+        """Find out whether another person is known on the number."""
         if self.line is None:
             return
         booked = select(booking.c.id).where(
@@ -280,7 +280,7 @@ class _Look:
         return [one for row in self._all(statement) for one in row if one]
 
     def calls(self, known: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The person's calls, and those of them in which somebody else spoke, too."""
+        """The person's calls, and those of them in which another person spoke, too."""
         withheld = and_(call.c.caller_idx.is_(None), call.c.started_at > self._since)
         theirs = or_(call.c.id.in_(known), withheld)
         if self.line is not None:
@@ -372,14 +372,14 @@ class _Look:
         return tuple(found)
 
     def hashes(self, booked: Sequence[Candidate], calls: Collection[str]) -> tuple[bytes, ...]:
-        """Every keyed hash that leads to this person, and to nobody else."""
+        """Every keyed hash that leads to this person, and to no other."""
         index = self._vault.index
         found = [index("reference", one.reference) for one in booked if one.reference]
         found += [index("call", one) for one in calls]
         if not self.shared:
             found.append(self.line)
         ids, other = [one.id for one in booked], booking.alias("other")
-        # An address that somebody else gave, too, leads to them as well.
+        # An address that another person gave, too, leads to them as well.
         shared = exists().where(other.c.mail_idx == booking.c.mail_idx, other.c.id.not_in(ids))
         mails = select(booking.c.mail_idx).where(booking.c.id.in_(ids), ~shared)
         found += self._connection.execute(mails).scalars()
@@ -557,8 +557,8 @@ def count(connection: Connection, trail: Trail) -> dict[str, int]:
 def read(connection: Connection, vault: Vault, trail: Trail) -> dict[str, list[dict[str, Any]]]:
     """All that is kept about a person, by table: columns by name, opened; hashes are left out.
 
-    Of a call in which somebody else spoke as well, what was heard is left out (GDPR, article 15.4).
-    Staff are told by their role: who they are is nobody's datum but theirs (CJEU, C-579/21).
+    Of a call in which another person spoke as well, what was heard is left out (GDPR, article
+    15.4). Staff are told by their role: who they are is no one's datum but theirs (CJEU, C-579/21).
     """
     found_roles = connection.execute(select(staff.c.id, staff.c.role))
     roles = {row.id: row.role for row in found_roles}

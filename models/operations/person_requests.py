@@ -93,7 +93,7 @@ def decide(
     by: str,
     counts: Mapping[str, int] | None = None,
 ) -> bool:
-    """Note what became of a request that was asked for; False where somebody decided it before.
+    """Note what became of a request that was asked for; False where it was decided before.
 
     Who it was about is forgotten with it.
     """
@@ -139,7 +139,7 @@ def finish(connection: Connection, clock: Clock, request_id: str) -> bool:
 
 
 def forget(connection: Connection, clock: Clock, *, undecided: timedelta, done: timedelta) -> int:
-    """Let requests lapse that nobody decided in time, and delete those over so long ago."""
+    """Let requests lapse that were not decided in time, and delete those over so long ago."""
     row = person_request.c
     connection.execute(
         update(person_request)

@@ -78,7 +78,7 @@ def sign(connection: Connection, clock: Clock, process_id: str, kind: str, machi
 
 
 def ends(connection: Connection, clock: Clock, process_id: str) -> None:
-    """It ends by itself, so nobody need miss it."""
+    """It ends by itself, so no watcher need miss it."""
     connection.execute(
         update(process).where(process.c.id == process_id).values(ended_at=clock.at())
     )

@@ -62,7 +62,7 @@ def take_calls(connection: Connection, clock: Clock, after: timedelta) -> int:
 
 
 def take_lines(connection: Connection, clock: Clock, after: timedelta) -> int:
-    """Erase whom we rang longer ago than `after`, and put their calls down."""
+    """Erase the people we rang longer ago than `after`, and put their calls down."""
     statement = (
         update(leg)
         .where(leg.c.created_at < clock.at(-after), leg.c.to_enc.is_not(None))

@@ -143,7 +143,7 @@ def seal_anew(
 ) -> Batch:
     """Read the rows from `first` to `last`, both included, and seal their old values anew.
 
-    It writes nothing and keeps nobody waiting.
+    It writes nothing and keeps no one waiting.
     """
     newest = bytes([vault.seals_with])
     statement = (
@@ -171,10 +171,10 @@ def seal_anew(
 
 
 def write(connection: Connection, one: SealedTable, changes: Sequence[Change]) -> int:
-    """Write rows that were sealed anew, unless somebody has changed or is changing them; how many.
+    """Write rows that were sealed anew, unless another has changed or is changing them; how many.
 
-    In a transaction of its own, and a short one. What is locked by somebody is left alone: so this
-    waits for nobody while it keeps rows itself, and no booking is in a deadlock with it.
+    In a transaction of its own, and a short one. What is locked by another is left alone: so this
+    waits for no lock while it keeps rows itself, and no booking is in a deadlock with it.
     """
     with _may_change(connection, one):
         first, last = changes[0].key, changes[-1].key

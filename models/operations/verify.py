@@ -581,7 +581,7 @@ def _untold(clock: Clock) -> Check:
     """A change whose person has a number is in the outbox, and its words are found soon.
 
     But for bookings that were freed and taken back before anybody was told, or that were freed
-    because nothing reached their person. What became a case is known to somebody.
+    because nothing reached their person. What became a case is known to an agent.
     """
     newest = (
         select(history.c.booking_id, func.max(history.c.id).label("id"))

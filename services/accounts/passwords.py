@@ -25,7 +25,7 @@ LANES = 1
 # Seconds that a try waits for its turn.
 PATIENCE = 3.0
 # Of no password: so that a login that does not exist costs the same work.
-NOBODY = (
+NO_ACCOUNT = (
     "$argon2id$v=19$m=19456,t=2,p=1$YWxsby1yZW5kZXotdm91cw"
     "$0JdGXq2D8UQ1nVbE5XhYcRkqvTz3sLwPp9o4iMuaKfg"
 )
@@ -138,7 +138,7 @@ def fits(password: str, hashed: str | None) -> bool:
 
     with _one_at_a_time():
         try:
-            right = _hasher().verify(hashed or NOBODY, _normal(password[: 4 * LONGEST]))
+            right = _hasher().verify(hashed or NO_ACCOUNT, _normal(password[: 4 * LONGEST]))
         except (Argon2Error, InvalidHashError):
             return False
     return bool(right) and hashed is not None

@@ -1,7 +1,7 @@
 """Back-ups of the whole database: one file and what it must hold, made and looked at.
 
 It is made by `pg_dump` in its own format, of one state that is counted beside it: it needs no right
-beyond reading, holds up nobody, and restores into a newer version. A back-up is there when its
+beyond reading, holds up no booking, and restores into a newer version. A back-up is there when its
 manifest is: both take their names when they are whole. No key is in either; the manifest says by
 their numbers which ones are needed to read it.
 """
@@ -199,7 +199,7 @@ def _mib(count: int) -> int:
 
 @contextmanager
 def _part_of(file: Path) -> Iterator[Path]:
-    """A file beside it that nobody else may read, gone at the end unless it was renamed."""
+    """A file beside it that no other account may read, gone at the end unless it was renamed."""
     part = file.with_name(f".{file.name}{_PART}")
     part.unlink(missing_ok=True)
     part.touch(mode=0o600)

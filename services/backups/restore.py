@@ -78,7 +78,7 @@ class RestoreRefused(Exception):
 class Begun:
     """`is_new`: nothing was frozen before. `being_sent`: messages a relay may be sending still.
 
-    `processes` of the back-up nobody had ended; they are over.
+    `processes` of the back-up had not ended; they are over.
     """
 
     freeze: OutboxFreeze
@@ -241,7 +241,7 @@ Progress = Callable[[int], None]
 
 
 def _no_progress(_count: int) -> None:
-    """Nobody watches."""
+    """No operator watches."""
 
 
 @dataclass
@@ -419,7 +419,7 @@ class Reconciler:
             return _Verdict("calls_of_ours" if number else "calls_withheld")
         if not call.is_over:
             return _Verdict("calls_unanswered")
-        # Whoever takes texts has one about what was booked.
+        # A person who takes texts has one about what was booked.
         untold = not takes_texts(number) and kind_of_number(number) is not PhoneKind.NONE
         if not call.is_ours:
             long = timedelta(seconds=call.seconds) >= LEAST_BOOKING

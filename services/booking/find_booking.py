@@ -119,7 +119,7 @@ def read_booking(
 
 def ask_booking(connection: Connection, store: Store, booking_id: str | None) -> AskedBooking:
     """Ask for a booking with what else the transaction asks; `read_booking` reads it."""
-    there = booking_id or changes.NOBODY.id
+    there = booking_id or changes.NO_FILE.id
     newest = history.asked_newest(store.clock, there, UNDO_WITHIN)
     centres = asked_of_booking(there)
     return AskedBooking(*ask_all(connection, [*changes.asked_as_any(there), newest, centres]))
@@ -137,7 +137,7 @@ def _read(
     centres = centre_states_from(asked.centres.rows())
     # An appointment may have moved to another centre since the booking's own were asked for. For no
     # booking nothing more is asked: that would tell by the time it takes that there is none.
-    if file is not changes.NOBODY and not there <= centres.keys():
+    if file is not changes.NO_FILE and not there <= centres.keys():
         centres = centre_states(connection, there)
     newest = history.newest_of(asked.lines.rows())
     return FoundBooking(file, centres, is_undoable(store, file, newest), newest)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 from models.booking import changes
-from models.booking.changes import NOBODY, BookedAppointment, BookingDetails
+from models.booking.changes import NO_FILE, BookedAppointment, BookingDetails
 from models.centres.centres import CentreState, centre_state
 from models.database import Connection
 from models.messages import freezes, look_ups, outbox
@@ -53,7 +53,7 @@ def text_booking(
         return None
     booking_id = changes.id_by_number(connection, store.clock, store.vault, caller, born)
     file = changes.load_as_any(connection, store.vault, booking_id)
-    leaves = file.id != NOBODY.id
+    leaves = file.id != NO_FILE.id
     return text_or_not(
         connection,
         store,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 from flows.engine import ENDED
-from flows.session import CallerKind, Session, Whom
+from flows.session import CallerKind, Party, Session
 from models.call import calls, turns
 from models.database import Connection
 from models.queue import queues
@@ -122,7 +122,7 @@ def _remind(work: Work, call_id: str, session: Session, national_number: str) ->
         until=(now + work.campaign.resume_window).astimezone(ZoneInfo(offer.time_zone)),
         number=national_number,
         link=_link(work.connection, work.store, call_id),
-        whose=Whose(session.born_on) if session.whom == Whom.TWO else None,
+        whose=Whose(session.born_on) if session.whom == Party.TWO else None,
     )
     index = work.store.vault.index("phone", session.caller) or b""
     day = now.astimezone(ZoneInfo(work.campaign.zone)).date()

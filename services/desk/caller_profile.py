@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from flows.session import CallerKind, Offer, Session, Whom
+from flows.session import CallerKind, Offer, Party, Session
 from flows.steps import STEPS
 from flows.understanding import is_digits
 from models.database import Connection
@@ -237,13 +237,13 @@ def _given(remembered: Mapping[str, Any], session: Session | None) -> CallerDeta
 
 def missing(given: CallerDetails, session: Session | None, *, booked: int = 0) -> tuple[str, ...]:
     """What is still to be asked, in the order of the form."""
-    wanted = 2 if given.whom == Whom.TWO else 1
+    wanted = 2 if given.whom == Party.TWO else 1
     if booked >= wanted:
         return ()
     found = []
     if not given.born:
         found.append("born")
-    if given.whom == Whom.TWO:
+    if given.whom == Party.TWO:
         found.append("second")
     if not given.postcode:
         found.append("place")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from flows.session import Offer, Session, Whom
+from flows.session import Offer, Party, Session
 from flows.steps.town import at_town
 from flows.world import Town
 from models.accounts.staff import Staff
@@ -112,7 +112,7 @@ def send_link(at: DeskWork, begun: PartnerSearch, *, nonce: str) -> Texted | Boo
 def _session(desk: Desk, begun: PartnerSearch) -> Session:
     session = Session(
         language=desk.language,
-        whom=Whom.TWO if len(begun.born) > 1 else Whom.SELF,
+        whom=Party.TWO if len(begun.born) > 1 else Party.SELF,
         born=begun.born[0].isoformat(),
         groups=begun.groups,
         number=begun.number,

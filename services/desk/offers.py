@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from flows.session import CallerBooking, CallerKind, Commitment, Moving, Offer, Session, Whom
+from flows.session import CallerBooking, CallerKind, Commitment, Moving, Offer, Party, Session
 from flows.steps.offers import plain_search
 from flows.understanding import NotUnderstood, telephone
 from flows.world import Eligibility, Far, OwnPhone, Search, Town
@@ -251,7 +251,7 @@ def _session(desk: Desk, wish: SearchCriteria) -> Session:
     return Session(
         language=desk.language,
         caller=desk.number,
-        whom=Whom.TWO if len(wish.born) > 1 else Whom.SELF,
+        whom=Party.TWO if len(wish.born) > 1 else Party.SELF,
         born=wish.born[0].isoformat() if wish.born else "",
         groups=wish.groups,
         postcode=town.postcode,

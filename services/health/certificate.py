@@ -11,7 +11,7 @@ from services.health.process_counts import CERTIFICATE, put_gauge
 from services.store import Store
 
 # The moment (aware) until which the certificate of a host and port is good. Raises OSError or
-# ValueError where nobody answers with one.
+# ValueError where no server answers with one.
 Expiry = Callable[[str, int], datetime]
 _HTTPS_PORT = 443
 

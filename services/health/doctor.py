@@ -308,7 +308,7 @@ class Around:
     provider_at: str = ""
     # So many standbys must have each commit on their disk.
     synchronous_standbys: int = 0
-    # Whom texts come from, and when the operators took it (ISO 8601); empty: nobody knows.
+    # The sender of texts, and when the operators took it (ISO 8601); empty: not known.
     sender: str = ""
     sender_registered_on: str = ""
 

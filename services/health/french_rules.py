@@ -24,7 +24,7 @@ _VERIFIED: Final = (
 )
 _MOBILE: Final = ("06", "07")
 _ORDINARY: Final = ("01", "02", "03", "04", "05")
-# Words that tell nobody who writes, without accents and blanks.
+# Words that do not tell who writes, without accents and blanks.
 _GENERIC: Final = frozenset(
     {
         *("alerte", "client", "info", "infos", "message", "notification", "rappel", "rdv"),
@@ -36,7 +36,7 @@ MOBILE: Final = "is a French mobile number (06 or 07), which automatic systems m
 
 @dataclass(frozen=True)
 class Rule:
-    """What is asked of whom, where that stands, what of ours it binds, by what it is judged."""
+    """What is asked, of which party, where it stands, what of ours it binds, how it is judged."""
 
     says: str
     source: str
@@ -67,7 +67,7 @@ def forbidden_number(number: str) -> str:
 
 
 def forbidden_sender(sender: str) -> str:
-    """Why nobody may write by this name or number; empty: by its form it may be."""
+    """Why no text may go out by this name or number; empty: by its form it may."""
     if sender.startswith("+"):
         return forbidden_number(sender)
     if _plain(sender) in _GENERIC:
@@ -78,7 +78,7 @@ def forbidden_sender(sender: str) -> str:
 def of_sender(sender: str, registered_on: str, name: str = "SMS_SENDER") -> Finding:
     """What is to be said of a sender, by the `name` of its setting.
 
-    `registered_on` (ISO 8601) is when the operators took it; empty where nobody knows.
+    `registered_on` (ISO 8601) is when the operators took it; empty where that is not known.
     """
     forbidden = forbidden_sender(sender)
     if forbidden:

@@ -56,7 +56,7 @@ class Leadership:
         return self._is_silent and self._was_ours and not self.is_ours()
 
     def ask(self) -> bool:
-        """Take the lease, or prolong it; False where another process has it, or nobody answers."""
+        """Take the lease, or prolong it; False where another process has it, or none answers."""
         began, database = self._ticks(), self._store.database
         try:
             with database.statement() as connection:

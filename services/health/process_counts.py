@@ -84,7 +84,7 @@ class ProcessSigns:
         return len(grown)
 
     def end(self) -> None:
-        """The process ends by itself: hand on the rest, and let nobody miss it."""
+        """The process ends by itself: hand on the rest, and let no watcher miss it."""
         self()
         with self._store.database.transaction() as connection:
             processes.ends(connection, self._store.clock, self._id)
@@ -113,7 +113,7 @@ class Merged(Collector):
 
     def collect(self) -> Iterator[Metric]:
         families = {family.name: family for family in self._own.collect()}
-        # In a folder of counters, what nobody has counted yet is no family.
+        # In a folder of counters, what no process has counted yet is no family.
         known = {family.name: family for family in REGISTRY.collect()}
         for kind, series, value in self._handed_on:
             name, labels = _names(series)

@@ -43,7 +43,7 @@ def all_kinds(store: Store) -> list[KindOfProcess]:
 
 @dataclass
 class WatchProcesses:
-    """The task of a process that watches. It misses nobody before it has watched for GONE itself.
+    """The task of a process that watches. It misses none before it has watched for GONE itself.
 
     So neither the start of all of them nor a store that was away for a while is an alert. `tell` is
     called while there is no dispatcher. `ticks` is a monotonic clock in seconds.

@@ -15,7 +15,7 @@ from datetime import date, datetime
 from typing import Any, Final
 
 from flows.questions import End, Go, Miss, Move
-from flows.session import CallerKind, Session, Whom
+from flows.session import CallerKind, Party, Session
 from flows.speech import Line
 from flows.steps import STEPS
 from flows.steps.confirm import Confirm
@@ -54,7 +54,7 @@ from services.online.web_sessions import (
     WebWorld,
 )
 
-WHOM = {"self": Whom.SELF, "other": Whom.OTHER, "two": Whom.TWO}
+WHOM = {"self": Party.SELF, "other": Party.OTHER, "two": Party.TWO}
 # The centre and the slot that a visitor came for, beside what they typed.
 CENTRE, SLOT = "asked_centre", "asked_slot"
 _YES_NO = {"yes": "1", "no": "2"}

@@ -22,7 +22,7 @@ from flows.steps.offers import OtherOffers, search_nearest
 from flows.steps.town import at_town
 from flows.world import Town
 from models.booking import changes
-from models.booking.changes import NOBODY
+from models.booking.changes import NO_FILE
 from models.call import resume
 from models.database import Connection
 from models.online.web_sessions import is_web_session
@@ -73,7 +73,7 @@ def write_to_them(  # noqa: PLR0917
     """
     wish = before_wish(connection, store, reference=reference, place=place)
     file = changes.load_by_reference_as_any(connection, store.vault, reference)
-    right = file.id != NOBODY.id and is_born(file.born, born)
+    right = file.id != NO_FILE.id and is_born(file.born, born)
     count_try(connection, store, wish.tries, right=right, wishes=wish.subjects)
     if right and file.is_stand_in:
         # What is true of it, and no more often than that is written otherwise.
@@ -111,7 +111,7 @@ def open_booking(  # noqa: PLR0917 (what a link, a form and a browser say)
     connection, store = work.connection, work.store
     tries = before_try(connection, store, what=reference, place=place)
     booking_id = changes.id_by_reference(connection, store.vault, reference)
-    found = read_booking(connection, store, booking_id or NOBODY.id)
+    found = read_booking(connection, store, booking_id or NO_FILE.id)
     right = found is not None and is_born(found.file.born, born)
     count_try(connection, store, tries, right=right)
     if found is None or not right or not tries.open:
@@ -132,7 +132,7 @@ def for_a_calendar(store: Store, visit: WebSession) -> list[Appointment]:
     """What is not cancelled of the booking that a visit has open."""
     mine = visit.session.mine
     with store.database.statement() as connection:
-        file = changes.load(connection, store.vault, mine.id if mine else NOBODY.id)
+        file = changes.load(connection, store.vault, mine.id if mine else NO_FILE.id)
         return appointments_of(connection, file) if file else []
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from flows.session import Offer, Whom
+from flows.session import Offer, Party
 from models import attempts
 from models.attempts import Subject
 from models.centres.centres import CentreState
@@ -99,7 +99,7 @@ def ask(visit: WebSession, world: WebWorld, first: str, last: str, number: str) 
         number=known,
         language=session.language,
         groups=session.groups,
-        for_other=session.whom == Whom.OTHER or session.second_person,
+        for_other=session.whom == Party.OTHER or session.second_person,
         campaign=session.wanted[0] if len(session.wanted) == 1 else "",
     )
     turn = world.turn

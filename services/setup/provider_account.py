@@ -70,7 +70,7 @@ class Wanted:
 
     `leads` is where calls of the national number go, `sms` where texts of `reply_number` and of
     `text_number` go;
-    `regions` whom we ring.
+    `regions` are those that we ring.
     """
 
     national_number: str
@@ -497,7 +497,7 @@ def try_text(
 
 
 def record_try(store: Store, *, by: str) -> None:
-    """It costs a text, so it is an act; whom it goes to is nobody's business."""
+    """It costs a text, so it is an act; its receiver is not noted."""
     with store.database.transaction() as connection:
         record_act(connection, store, OPERATOR, TRIED, "", details={"by": by})
 

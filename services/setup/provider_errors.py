@@ -1,6 +1,6 @@
 """What the provider says of one text, in a sentence for an operator, with what to do.
 
-Its list of errors is at https://www.twilio.com/docs/api/errors; what each means for the person whom
+Its list of errors is at https://www.twilio.com/docs/api/errors; what each means for the person that
 a text was to reach is in services/messages/retry_plan.py.
 """
 

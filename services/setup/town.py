@@ -45,7 +45,7 @@ class CentresOf:
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who works here; their password is made up and told once."""
+    """A person who works here; their password is made up and told once."""
 
     login: str
     name: str

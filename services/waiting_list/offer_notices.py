@@ -14,7 +14,7 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flows.session import Whom
+from flows.session import Party
 from flows.world import News
 from models.booking import reach
 from models.database import Connection
@@ -135,7 +135,7 @@ class OfferNotices:
 
 def _whose(told: Mapping[str, Any], news: News) -> Whose | None:
     """Whose turn has come, where it is not, or not alone, that of the person who asked for news."""
-    if news is not News.TURN or told.get("for_whom") not in {Whom.OTHER, Whom.TWO}:
+    if news is not News.TURN or told.get("for_whom") not in {Party.OTHER, Party.TWO}:
         return None
     return Whose(date.fromisoformat(str(told["born"]))) if told.get("born") else None
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flows.session import Moving, Offer, Whom
+from flows.session import Moving, Offer, Party
 from flows.world import BookingOrder as CallersOrder
 from flows.world import Town
 from models.accounts.staff import Staff
@@ -543,7 +543,7 @@ def test_the_file_shows_what_was_typed_and_misheard_and_where_it_stopped(at):
     assert ("date_of_birth", "12/03/1942", True) in told
     assert ("for_others", "2", True) in told
     assert read.stopped_at == "offers"
-    assert (read.given.whom, read.given.born) == (Whom.TWO, "1942-03-12")
+    assert (read.given.whom, read.given.born) == (Party.TWO, "1942-03-12")
     assert (read.given.postcode, read.given.town) == ("75011", "Paris 11e")
     assert (read.caller.number, read.caller.kind) == (MOBILE, "mobile")
     assert len(read.offers) == 3

@@ -119,14 +119,14 @@ def test_no_booking_is_looked_for_by_as_many_statements(busy: Desk):
     known = found_id(busy)
     sent = {}
     # What is prepared once is prepared before.
-    for booking_id in (known, known, changes.NOBODY.id):
+    for booking_id in (known, known, changes.NO_FILE.id):
         with (
             on_the_wire(busy.made.database) as said,
             busy.made.database.transaction() as connection,
         ):
             read_booking(connection, busy.made.store, booking_id)
         sent[booking_id] = len(said)
-    assert sent[changes.NOBODY.id] == sent[known] > 0
+    assert sent[changes.NO_FILE.id] == sent[known] > 0
 
 
 def test_an_appointment_has_its_centre_wherever_it_moved_meanwhile(
@@ -135,7 +135,7 @@ def test_an_appointment_has_its_centre_wherever_it_moved_meanwhile(
     """Its centre is asked for with the booking, and may be another one by then."""
     booked(busy)
     known = found_id(busy)
-    elsewhere = centres.asked_of_booking(changes.NOBODY.id)
+    elsewhere = centres.asked_of_booking(changes.NO_FILE.id)
     monkeypatch.setattr(find_booking, "asked_of_booking", lambda _id: elsewhere)
     with busy.made.database.transaction() as connection:
         found = read_booking(connection, busy.made.store, known)

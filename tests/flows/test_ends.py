@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 
 from flows.agents import QueuePlace
-from flows.session import CallerKind, Session, Whom
+from flows.session import CallerKind, Party, Session
 from flows.speech import RETURNED, Line, TurnOutcome
 from flows.steps.tell import known_number
 from flows.world import Far, NamedCentre, News
@@ -163,7 +163,7 @@ def test_where_nobody_can_wait_a_person_is_offered_and_nothing_is_promised():
 def test_the_first_of_two_waits_and_the_second_is_served_all_the_same():
     talk = Talk(FakeWorld(found=())).presses("2", "2", "12031942", "1", "75011", "1", "1")
     assert talk.step == "date_of_birth"
-    assert talk.session.whom == Whom.TWO
+    assert talk.session.whom == Party.TWO
     assert talk.session.second_person
     assert talk.said[:2] == ["waiting_noted", "on_to_second"]
     talk.presses("13041943", "1", "1", "1")

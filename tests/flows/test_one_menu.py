@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from flows.session import CallerKind, Whom
+from flows.session import CallerKind, Party
 from tests.flows.fake_world import FakeWorld
 from tests.flows.talk import Talk
 
 
 def test_who_comes_alone_presses_one_key_and_gives_the_birth_date():
     talk = Talk().presses("1")
-    assert (talk.step, talk.session.whom) == ("date_of_birth", Whom.SELF)
+    assert (talk.step, talk.session.whom) == ("date_of_birth", Party.SELF)
     assert talk.said == ["date_of_birth"]
 
 
 @pytest.mark.parametrize(
-    ("key", "whom", "about"), [("1", Whom.OTHER, "about_other"), ("2", Whom.TWO, "about_first")]
+    ("key", "whom", "about"), [("1", Party.OTHER, "about_other"), ("2", Party.TWO, "about_first")]
 )
-def test_for_others_the_second_menu_asks_how_many(key: str, whom: Whom, about: str):
+def test_for_others_the_second_menu_asks_how_many(key: str, whom: Party, about: str):
     talk = Talk().presses("2")
     assert talk.said == ["for_others"]
     talk.presses(key)
@@ -41,11 +41,11 @@ def test_an_appointment_that_is_there_has_the_third_key():
     [
         ("prendre rendez-vous", "for_whom", ""),
         ("je voudrais un rendez-vous", "for_whom", ""),
-        ("pour moi", "date_of_birth", Whom.SELF),
-        ("pour ma femme", "date_of_birth", Whom.OTHER),
-        ("pour ma femme et moi", "date_of_birth", Whom.TWO),
+        ("pour moi", "date_of_birth", Party.SELF),
+        ("pour ma femme", "date_of_birth", Party.OTHER),
+        ("pour ma femme et moi", "date_of_birth", Party.TWO),
         ("pour un proche ou pour deux", "for_others", ""),
-        ("mon rendez-vous", "my_reference", Whom.SELF),
+        ("mon rendez-vous", "my_reference", Party.SELF),
     ],
 )
 def test_words_lead_where_they_say(said: str, step: str, whom: str):
@@ -57,12 +57,12 @@ def test_words_lead_where_they_say(said: str, step: str, whom: str):
 @pytest.mark.parametrize(
     ("said", "whom"),
     [
-        ("pour un proche", Whom.OTHER), ("c'est pour une personne", Whom.OTHER),
-        ("pour mon mari", Whom.OTHER), ("pour deux personnes", Whom.TWO), ("à deux", Whom.TWO),
-        ("deux", Whom.TWO), ("pour mon mari et moi", Whom.TWO),
+        ("pour un proche", Party.OTHER), ("c'est pour une personne", Party.OTHER),
+        ("pour mon mari", Party.OTHER), ("pour deux personnes", Party.TWO), ("à deux", Party.TWO),
+        ("deux", Party.TWO), ("pour mon mari et moi", Party.TWO),
     ],
 )  # fmt: skip
-def test_words_answer_the_second_menu(said: str, whom: Whom):
+def test_words_answer_the_second_menu(said: str, whom: Party):
     assert Talk().presses("2").says(said).session.whom == whom
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flows.session import Whom
+from flows.session import Party
 from flows.verification.rehearsed import TOWNS
 from tests.flows.fake_world import FakeWorld
 from tests.flows.talk import Talk
@@ -31,7 +31,7 @@ def test_three_answers_before_the_last_look():
     assert (talk.step, talk.session.born, talk.session.postcode) == (
         "offers", "1942-03-12", "75011",
     )  # fmt: skip
-    assert talk.session.whom == Whom.OTHER
+    assert talk.session.whom == Party.OTHER
     assert talk.presses("1").step == "confirm"
 
 
@@ -117,7 +117,7 @@ def test_a_no_loses_nothing_that_is_right(key: str, asked: str, then: tuple[str,
     assert talk.step == asked
     talk.presses(*then)
     assert talk.step == "offers"
-    assert talk.session.whom == Whom.OTHER
+    assert talk.session.whom == Party.OTHER
 
 
 def test_after_a_second_no_the_questions_come_one_by_one_and_no_sentence_is_taken():

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from flows.session import CallerKind, Whom
+from flows.session import CallerKind, Party
 from flows.speech import Speech, TurnOutcome
 from flows.steps import STEPS
 from flows.steps.common import Step, moments
@@ -163,12 +163,12 @@ CHOOSES = {"fr": "un", "en": "one", "es": "uno"}
 AGREES = {"fr": "oui", "en": "yes", "es": "sí"}
 
 
-@pytest.mark.parametrize("whom", list(Whom))
+@pytest.mark.parametrize("whom", list(Party))
 @pytest.mark.parametrize("pace", ["usual", "slow"])
 @pytest.mark.parametrize("make", [FakeWorld, two_doses])
 @pytest.mark.parametrize("language", languages())
 def test_whatever_is_said_first_at_the_last_look_has_all_that_a_key_books(
-    language: str, make: Callable[[], FakeWorld], pace: str, whom: Whom
+    language: str, make: Callable[[], FakeWorld], pace: str, whom: Party
 ):
     """After a sure answer and after one that was hardly heard, at either pace, for whomever."""
     words = load(language)

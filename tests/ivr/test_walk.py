@@ -19,7 +19,7 @@ from sqlalchemy import select
 
 from exchange.twiml import MAX_DOCUMENT_BYTES, TwimlError
 from flows.engine import PERSON_STEPS
-from flows.session import CallerKind, Whom
+from flows.session import CallerKind, Party
 from flows.speech import Heard, TurnOutcome, queued
 from flows.steps import STEPS
 from flows.steps.common import Told
@@ -261,7 +261,7 @@ def test_nothing_leads_from_a_booking_back_to_before_it(walked: Walk):
         told = {"ready", "reference", "about_visit", "untold_birth_date", "calls_offer", "ended"}
         told |= {*PERSON_STEPS, *LINE_STEPS}
         at_end = turn.before.step in {"ready", "reference"}
-        another_comes = turn.before.whom == Whom.TWO and at_end
+        another_comes = turn.before.whom == Party.TWO and at_end
         booked = turn.before.reference != "" and turn.before.mine is None and not another_comes
         # An agent sends whoever they like wherever they like.
         booked = booked and turn.before.step != "with_agent"

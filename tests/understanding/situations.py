@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from flows.session import Offer, Session, Whom
+from flows.session import Offer, Party, Session
 from flows.speech import TurnOutcome
 from flows.steps.said import said_at_once
 from flows.steps.town import proposed
@@ -36,7 +36,7 @@ STEPS = {
 NOTHING = frozenset({"ask", "nothing"})
 # Asked again, in whatever words.
 ASKED = frozenset({"ask", "again", "wait", "slower"})
-WHO = {Whom.SELF: "me", Whom.OTHER: "other", Whom.TWO: "couple"}
+WHO = {Party.SELF: "me", Party.OTHER: "other", Party.TWO: "couple"}
 
 
 def _offer(number: int, name: str, town: str, start: datetime, kilometres: float) -> Offer:
@@ -145,7 +145,7 @@ def _person(after: Session) -> str:
     if after.step in {"for_whom", "for_others"}:
         return "book"
     if after.step in {"date_of_birth", "sentence_check"} and not after.proving:
-        return WHO[Whom(after.whom)]
+        return WHO[Party(after.whom)]
     return "mine"
 
 
@@ -182,13 +182,13 @@ _TAKEN = {
 
 def _parts(after: Session) -> dict[str, str]:
     said = said_at_once(after)
-    who = WHO[Whom(after.whom)] if after.step == "sentence_check" else ""
+    who = WHO[Party(after.whom)] if after.step == "sentence_check" else ""
     place = _place(replace(after, step="sentence_check")) if said and said.place else ""
     born = said.born if said else ""
     if said and not who and said.who:
         who = {"self": "me", "two": "couple"}.get(said.who, "other")
     if after.step == "date_of_birth":
-        who = WHO[Whom(after.whom)]
+        who = WHO[Party(after.whom)]
     return {"who": who, "date": born or "ask", "place": place or "ask"}
 
 

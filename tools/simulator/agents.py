@@ -41,7 +41,7 @@ REACTION_S = (1.0, 4.0)
 LOOK_S = 1.0
 AWAY_S = (3.0, 12.0)
 TROUBLE_S = 2.0
-# The service counts a page as closed after twenty seconds; nobody reacts in no time at all.
+# The service counts a page as closed after twenty seconds; no agent reacts in no time at all.
 LEAST_REACTION_S = 0.2
 
 CODES = ("booked", "booked", "booked", "moved", "cancelled", "waiting_list", "information")
@@ -119,7 +119,7 @@ class Device(Protocol):
         ...
 
     def rings(self) -> bool:
-        """Whether a call rings that nobody took yet; asking is a sign of life."""
+        """Whether a call rings that no agent took yet; asking is a sign of life."""
         ...
 
     def accept(self) -> None:
@@ -172,7 +172,7 @@ class DeskPage:
     def do(self, path: str, **form: str) -> bool:
         """Press a button of the page; False when it is too late for that. Raises Refused."""
         headers = {"X-CSRFToken": self._token, "Accept": "application/json"}
-        # Whom it is about, as far as this page knows.
+        # The entry it is about, as far as this page knows.
         form = {"entry": (self._state.get("entry") or {}).get("id", ""), **form}
         answer = _let_in(self._web(path, headers, form))
         self._tag = ""
@@ -373,7 +373,7 @@ class Agent:
         return LOOK_S
 
     def _loses_page(self) -> float:
-        """The browser dies: nobody asks any more, and a voice in it is gone, too."""
+        """The browser dies: no page asks any more, and a voice in it is gone, too."""
         self.work.lost += 1
         self._device.unregister()
         self.state, self._drawn_for = "away", ""

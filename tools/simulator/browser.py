@@ -83,7 +83,7 @@ class BrowserLeg:
                 # What goes on now cuts off what was not heard yet.
                 self._played = len(self._events)
             if self._left:
-                # Nobody listens to what is left, nor while the end is told.
+                # No page listens to what is left, nor while the end is told.
                 self._played = len(self._events)
                 raise HungUp
 
@@ -236,7 +236,7 @@ class BrowserLeg:
 
     def _told(self, *, done: bool) -> str:
         if done:
-            # Whoever looks next waits for what comes of it.
+            # The next look waits for what comes of it.
             self._waits = "work"
         self._changed.notify_all()
         return TAKEN

@@ -176,7 +176,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
-    """Add what is the same for whatever rings: whom, and what is said of it."""
+    """Add what is the same for whatever rings: the number, and what is said of it."""
     parser.add_argument(
         "--to",
         dest="recipient",

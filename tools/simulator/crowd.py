@@ -68,9 +68,9 @@ def ring_all(
     seconds: float,
     told: Callable[[Report], None] = lambda _: None,
 ) -> list[Report]:
-    """Let everybody ring, `at_once` at a time, in order; after `seconds` nobody begins any more.
+    """Let everybody ring, `at_once` at a time, in order; after `seconds` no one begins any more.
 
-    Whoever is on the line then hangs up at the next question. `told` hears of each call that is
+    A caller on the line then hangs up at the next question. `told` hears of each call that is
     over, in the order in which they began.
     """
     until = time.monotonic() + seconds

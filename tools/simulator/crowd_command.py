@@ -192,7 +192,7 @@ def run(plan: Plan, simulator: str | None, *, quiet: bool) -> int:
         if urlsplit(url).hostname not in LOOPBACK:
             raise Unusable(f"a crowd rings a service on this machine only, not {url}.")
     control = http_control(base, settings)
-    # Before agents are made, who would have nobody to serve.
+    # Before agents are made, who would have no caller to serve.
     control("GET", None)
     if not quiet:
         click.echo(f"seed {plan.seed}; the board is at {settings.service_base}/supervision")

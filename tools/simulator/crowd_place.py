@@ -34,7 +34,7 @@ NONE = {"running": False, "over": True, "count": {}, "agents": {}, "troubles": [
 class PacedClock(OwnPaced):
     """Real time that people listen and think through `speed` times faster than they would.
 
-    In a conference it goes as it goes: somebody else decides how long that takes. An order that
+    In a conference it goes as it goes: another party decides how long that takes. An order that
     comes in ends any waiting.
     """
 
@@ -144,7 +144,7 @@ class CrowdPlace:
         rung.answer(call, guest, guest.over)
 
     def stops(self, rung: Rung) -> None:
-        """See `Subscriber`: nobody here lets a call ring for long."""
+        """See `Subscriber`: no one here lets a call ring for long."""
 
     def _agent(
         self, plan: Plan, number: int, login: str, password: str, now: Callable[[], float]
@@ -183,7 +183,7 @@ class CrowdPlace:
 
 
 def blueprint(place: CrowdPlace, simulator: Simulator) -> Blueprint:
-    """/_crowd, for whoever has the account's credentials."""
+    """/_crowd, for a client that has the account's credentials."""
     crowd = Blueprint("crowd", __name__, url_prefix="/_crowd")
     crowd.before_request(simulator.authenticate)
 

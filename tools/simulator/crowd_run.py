@@ -72,7 +72,7 @@ class CrowdRun:
             agent.leave()
 
     def guest(self, number: str) -> Guest | None:
-        """Return who answers at `number`, or None for a number of nobody's here."""
+        """Return who answers at `number`, or None for a number of no one here."""
         return self._by_number.get(number)
 
     def act(self) -> float:

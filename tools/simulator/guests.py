@@ -53,7 +53,7 @@ class Fate(StrEnum):
     OTHER = "other"
 
 
-# Those of whom nothing more is to be expected.
+# Ends after which nothing more is to be expected.
 ENDS = (Fate.BOOKED, Fate.AGENT, Fate.CALLED_BACK, Fate.GAVE_UP, Fate.OTHER)
 
 

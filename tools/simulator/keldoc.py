@@ -2,7 +2,7 @@
 
 What the description says is checked: the signature, Accept and content types, which fields there
 are, which are needed and what they may be, windows of 7 days and of 2 months, minutes of motives
-and seconds of appointments, ISO 8601. An appointment that is `canceled` takes nobody's time; one
+and seconds of appointments, ISO 8601. An appointment that is `canceled` takes no time; one
 time of an agenda is confirmed once. Control paths (with the account's Basic key, as /_faults):
 `/keldoc/_faults` says what goes wrong with the next requests, `/keldoc/_diary` opens time and shows
 who has it, `/keldoc/_public` takes a time as a visitor on Keldoc's own site would.

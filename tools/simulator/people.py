@@ -72,7 +72,7 @@ class Person(AnswersLeg):
     """A caller who listens to the end and answers what is asked, by keys.
 
     `answers_given` is what they know of themselves; `second` is the date of birth (eight digits)
-    of others whom they may call for. `gave_up` is not empty when the call went on for ever.
+    of others they may call for. `gave_up` is not empty when the call went on for ever.
     """
 
     chance: Random = field(default_factory=lambda: Random(0))  # noqa: S311 - behaviour
@@ -191,7 +191,7 @@ class Person(AnswersLeg):
                 return refusals[0]
         helps = [option for option in options if tongues.about("helped").search(option.label)]
         if helps and self.takes_help:
-            # Nor do they go on alone where nobody can answer now.
+            # Nor do they go on alone where no agent can answer now.
             self.persons = ENOUGH_PERSONS
             return helps[0]
         promises = [option for option in options if tongues.about("promises").search(option.label)]
@@ -258,7 +258,7 @@ class Person(AnswersLeg):
         for what, meaning in SAID_AS:
             if tongues.about(meaning).search(option.label):
                 return what, {}
-        # Nobody says "tapez", nor what stands behind the first comma.
+        # No caller says "tapez", nor what stands behind the first comma.
         label = tongues.unlabelled(option.label).partition(",")[0].strip(" .")
         return "choice", {"label": label}
 
@@ -340,7 +340,7 @@ class Slow(Person):
         if isinstance(right, Keys) and len(right.digits) > 2:  # noqa: PLR2004
             longest = max(self.chance.uniform(1.5, 5.2) for _ in right.digits[1:])
             if longest > gather.timeout_s:
-                # Nobody waits any longer for the next key: what was typed is sent as it is.
+                # No one waits any longer for the next key: what was typed is sent as it is.
                 self._done = False
                 return Keys(right.digits[: self.chance.randint(1, len(right.digits) - 2)])
         return right
@@ -500,7 +500,7 @@ class Television(InNoise):
 
 
 class SecondVoice(InNoise):
-    """Somebody else in the room answers the machine, faster than the caller, and is not the caller.
+    """Another person in the room answers the machine, faster than the caller.
 
     The caller answers the rest, by voice where that is heard, else by keys.
     """

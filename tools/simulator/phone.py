@@ -1,7 +1,7 @@
 """The telephone in the browser: its page, and the requests that the page makes.
 
-Whoever can post here can ring the service under any number, so only pages that came from here, on
-this machine, may: hosts are loopback names, and a POST must come from the page's own origin.
+A page that can post here can ring the service under any number, so only pages that came from here,
+on this machine, may: hosts are loopback names, and a POST must come from the page's own origin.
 """
 
 import logging
@@ -61,7 +61,7 @@ class Line:
 
     @property
     def own(self) -> str:
-        """The number of the page, whoever rang."""
+        """The number of the page, of any caller."""
         call = self.call
         return call.sender if call.direction == "inbound" else call.recipient
 
@@ -308,7 +308,7 @@ def blueprint(phone: Phone, settings: Settings) -> Blueprint:
 
 
 def check_origin() -> None:
-    """Raise Unwell for a page of somebody else's: rebound names and forged posts."""
+    """Raise Unwell for a page of another site: rebound names and forged posts."""
     if urlsplit(f"//{request.host}").hostname not in LOOPBACK:
         raise Unwell("not_this_host", HTTPStatus.FORBIDDEN)
     own = f"{request.scheme}://{request.host}"

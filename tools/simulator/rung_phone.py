@@ -15,7 +15,7 @@ from typing import Any
 from exchange.subscribers import Rung
 
 # A page that asked for nothing for so long (seconds) is not there to be rung. A browser lets pages
-# that nobody looks at ask less often.
+# that no one looks at ask less often.
 OPEN_S = 8.0
 
 

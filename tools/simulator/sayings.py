@@ -29,7 +29,7 @@ TELEVISION = (
 # A telephone number that is said there, and how.
 OTHERS_PHONE = "0612345678"
 _PHONE = "zéro six douze trente-quatre cinquante-six soixante-dix-huit"
-# What somebody in the room, or in a film, says that answers many a question; what varies stands in
+# What another in the room, or in a film, says that answers many a question; what varies stands in
 # braces: a date of birth, a town and a postcode of their own.
 AROUND = (
     *("oui", "oui oui", "oui c'est ça", "d'accord", "voilà", "c'est exact", "très bien", "ok"),
@@ -45,7 +45,7 @@ AROUND = (
     *("prendre rendez-vous", "annuler", "annuler mon rendez-vous", "déplacer mon rendez-vous"),
     *("répète", "plus lentement", "retour", "attends", "une minute"),
 )
-# The same, said by somebody who answers what the machine asks before the caller can.
+# The same, said by a person who answers what the machine asks before the caller can.
 ANSWERS_FIRST = {
     "dob": ("{day} {month} {year}", "il est né le {day} {month} mille {hundreds}"),
     "year": ("{year}", "en {year}"),
@@ -79,7 +79,7 @@ def say(what: str, words: Mapping[str, str], language: str, chance: Random) -> s
 
 
 def around(dob: str, town: str, postcode: str, chance: Random, what: str | None = None) -> str:
-    """Return what is said in the room: anything, or by somebody who was asked for `what`.
+    """Return what is said in the room: anything, or by a person who was asked for `what`.
 
     Date of birth (eight digits), town and postcode are theirs, not the caller's.
     """

@@ -137,7 +137,7 @@ def typed_line(prompt: str, ordered: Callable[[], bool]) -> str | None:
 class TerminalLeg:
     """A person: types keys, or words after a quotation mark; Enter alone waits for the time-out.
 
-    Whoever takes the call out of a question does so in the middle of the line that is typed.
+    An order that takes the call out of a question comes in the middle of the line that is typed.
     """
 
     read: Callable[[str], str] | None = None

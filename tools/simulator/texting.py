@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 from exchange.signing import signed
 from exchange.transport import Outgoing, Transport
 
-# Nobody answers sooner: what comes too soon is taken for a text that crossed another.
+# No person answers sooner: what comes too soon is taken for a text that crossed another.
 READING_S = 4.0
 MOST_LETTERS = 1600
 

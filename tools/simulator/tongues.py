@@ -31,7 +31,7 @@ def tongues() -> Mapping[str, Mapping[str, Any]]:
 
 
 def spoken(tag: str) -> str:
-    """The language of a tag as providers write it ("fr-FR"); one that nobody knows is French."""
+    """The language of a tag as providers write it ("fr-FR"); an unknown one is French."""
     code = tag.partition("-")[0].casefold()
     return code if code in tongues() else COUNTRY
 

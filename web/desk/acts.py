@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 from flask import Blueprint, abort, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from flows.session import CallerKind, Moving, Offer, Session, Whom
+from flows.session import CallerKind, Moving, Offer, Party, Session
 from flows.understanding import COUNTRY_ZONE
 from flows.world import Town
 from models.database import Connection
@@ -305,7 +305,7 @@ def _given(file: CallerProfile) -> BookingForm:
     number = file.given.number
     if not number and file.caller.kind != CallerKind.NONE:
         number = file.caller.number
-    return form_of(file.given, number, two=file.given.whom == Whom.TWO)
+    return form_of(file.given, number, two=file.given.whom == Party.TWO)
 
 
 def _campaigns_of(found: FoundBooking, service: str) -> tuple[str, ...]:

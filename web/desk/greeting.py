@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flows.session import Whom
+from flows.session import Party
 from prompts.screens import LANGUAGES, screen
 from services.desk.caller_profile import CallerProfile
 from services.messages.notices import Reason
@@ -48,8 +48,8 @@ def _keys(file: CallerProfile) -> list[str]:
     if entry.reason in _MINE:
         return [*keys, "mine", *([] if file.proved or file.asked_reference else ["ask_mine"])]
     keys.append("seeks_near" if given.town else "seeks")
-    if given.whom == Whom.TWO:
+    if given.whom == Party.TWO:
         keys.append("two")
-    elif given.whom == Whom.OTHER:
+    elif given.whom == Party.OTHER:
         keys.append("other")
     return [*keys, *asks]

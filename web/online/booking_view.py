@@ -9,7 +9,7 @@ from functools import cached_property
 
 from babel.dates import format_date
 
-from flows.session import Offer, Whom
+from flows.session import Offer, Party
 from flows.steps.not_eligible import is_far
 from flows.understanding import COUNTRY_ZONE, birthday
 from flows.world import Eligibility
@@ -211,9 +211,9 @@ class BookingViews(HeldOffers):
     def about(self) -> str:
         """Whose answers are asked for: a key below `book.about`, empty for one's own."""
         session = self.web_session.session
-        if session.whom == Whom.TWO:
+        if session.whom == Party.TWO:
             return "second" if session.second_person else "first"
-        return "other" if session.whom == Whom.OTHER else ""
+        return "other" if session.whom == Party.OTHER else ""
 
     @property
     def born(self) -> str:
@@ -233,7 +233,7 @@ class BookingViews(HeldOffers):
         session = self.web_session.session
         lines = []
         if not session.second_person:
-            whom = {Whom.SELF: "self", Whom.OTHER: "other", Whom.TWO: "two"}[Whom(session.whom)]
+            whom = {Party.SELF: "self", Party.OTHER: "other", Party.TWO: "two"}[Party(session.whom)]
             lines.append(GivenDetail("whom", self.words[f"book.whom.{whom}"], "for_whom"))
         if session.born:
             lines.append(GivenDetail("born", self.born, "date_of_birth"))
@@ -297,7 +297,7 @@ class BookingViews(HeldOffers):
             return "rules"
         if not is_far(found.day_from, self.now.astimezone(COUNTRY_ZONE).date()):
             return "age"
-        return "far_age" if self.web_session.session.whom == Whom.SELF else "far_age_other"
+        return "far_age" if self.web_session.session.whom == Party.SELF else "far_age_other"
 
     @property
     def minimum_age(self) -> int:

@@ -53,7 +53,7 @@ USER: Final = re.compile(r"sips?:([^@>;]+)@")
 
 
 class NotAnswered(Exception):
-    """It was refused, or nobody answered; `status` is SIP's last word, 408 where there was none."""
+    """It was refused, or no one answered; `status` is SIP's last word, 408 where there was none."""
 
     def __init__(self, status: int, reason: str = "") -> None:
         super().__init__(f"{status} {reason}".strip())
@@ -189,9 +189,9 @@ class HandsetCall:
 class Handset(asyncio.DatagramProtocol):
     """A telephone at a UDP port of its own that knows one service, `server`.
 
-    `user` stands before the `@`, in From and when it registers; `password` is for digest. Whoever
-    rings it comes out of `is_rung`. Used as an asynchronous context; raises OSError where no port
-    is to be had.
+    `user` stands before the `@`, in From and when it registers; `password` is for digest. A caller
+    who rings it comes out of `is_rung`. Used as an asynchronous context; raises OSError where no
+    port is to be had.
     """
 
     def __init__(

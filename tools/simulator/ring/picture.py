@@ -27,7 +27,7 @@ TICK_S: Final = 5
 STEP: Final = 2
 # Keys that follow one another within so many seconds are written as one group.
 GROUP_S: Final = 1.0
-# The picture of a longer call would be read by nobody.
+# The picture of a longer call would not be read.
 MOST_ROWS: Final = 20
 # A voice that is nowhere as loud as this is not drawn any taller; of 32,768.
 QUIETEST: Final = 4000
