@@ -73,8 +73,8 @@ def statements(role: str) -> list[str]:
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
         f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}",
         # A restore gives them to everybody again.
-        *(f"REVOKE EXECUTE ON FUNCTION {one} FROM PUBLIC" for one in _FUNCTIONS),
-        *(f"GRANT EXECUTE ON FUNCTION {one} TO {role}" for one in _FUNCTIONS),
+        *(f"REVOKE EXECUTE ON FUNCTION {name} FROM PUBLIC" for name in _FUNCTIONS),
+        *(f"GRANT EXECUTE ON FUNCTION {name} TO {role}" for name in _FUNCTIONS),
         *(
             f"REVOKE {', '.join(rights)} ON {', '.join(tables)} FROM {role}"
             for rights, tables in revoked.items()
@@ -105,7 +105,7 @@ def script(role: str) -> str:
         "-- and `flask db grant ROLE --sql` wrote this file. A new role has no password:\n"
         "-- \\password in psql gives it one.\n"
     )
-    return f"{head}\n" + "\n\n".join(f"{one};" for one in statements(role)) + "\n"
+    return f"{head}\n" + "\n\n".join(f"{line};" for line in statements(role)) + "\n"
 
 
 def grant(connection: Connection, role: str) -> None:
@@ -150,7 +150,7 @@ def missing(connection: Connection, tables: Iterable[str]) -> list[str]:
         ).all()
         if right in rights_of(table)
     ]
-    lacking += [f"USAGE on {one}" for one in connection.execute(_SEQUENCES).scalars()]
+    lacking += [f"USAGE on {name}" for name in connection.execute(_SEQUENCES).scalars()]
     return lacking
 
 

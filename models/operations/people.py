@@ -167,8 +167,8 @@ def find(  # noqa: PLR0917 (each is one thing that was found before)
     `kept` is how long bodies of calls and web sessions are kept: what is older is not looked into.
     """
     look = _Look(connection, clock, vault, given, kept)
-    ids = tuple(one.id for one in booked)
-    waiting = tuple(one.id for one in waits)
+    ids = tuple(row.id for row in booked)
+    waiting = tuple(row.id for row in waits)
     look.others(ids, waiting)
     began = look.calls_of_bookings(ids)
     entries = look.entries(began)
@@ -277,7 +277,7 @@ class _Look:
     def calls_of_entries(self, entries: Collection[str]) -> list[str]:
         entry = queue_entry.c
         statement = select(entry.call_id, entry.origin_call_id).where(entry.id.in_(entries))
-        return [one for row in self._all(statement) for one in row if one]
+        return [call_id for row in self._all(statement) for call_id in row if call_id]
 
     def calls(self, known: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The person's calls, and those of them in which another person spoke, too."""
@@ -324,7 +324,7 @@ class _Look:
         Of many calls at a time: a national day has hundreds of thousands that withheld their
         number, and each statement looks into the turns of all days.
         """
-        said: dict[str, tuple[set[str], set[str]]] = {one: (set(), set()) for one in call_ids}
+        said: dict[str, tuple[set[str], set[str]]] = {id_: (set(), set()) for id_ in call_ids}
         for start in range(0, len(call_ids), _AT_ONCE):
             some = turn.c.call_id.in_(call_ids[start : start + _AT_ONCE])
             for row in self._all(select(turn).where(some, turn.c.body_enc.is_not(None))):
@@ -374,16 +374,16 @@ class _Look:
     def hashes(self, booked: Sequence[Candidate], calls: Collection[str]) -> tuple[bytes, ...]:
         """Every keyed hash that leads to this person, and to no other."""
         index = self._vault.index
-        found = [index("reference", one.reference) for one in booked if one.reference]
-        found += [index("call", one) for one in calls]
+        found = [index("reference", row.reference) for row in booked if row.reference]
+        found += [index("call", call_id) for call_id in calls]
         if not self.shared:
             found.append(self.line)
-        ids, other = [one.id for one in booked], booking.alias("other")
+        ids, other = [row.id for row in booked], booking.alias("other")
         # An address that another person gave, too, leads to them as well.
         shared = exists().where(other.c.mail_idx == booking.c.mail_idx, other.c.id.not_in(ids))
         mails = select(booking.c.mail_idx).where(booking.c.id.in_(ids), ~shared)
         found += self._connection.execute(mails).scalars()
-        return tuple(one for one in found if one)
+        return tuple(hash_ for hash_ in found if hash_)
 
     def _known(self, row: Row[Any]) -> dict[str, Any]:
         told = self._opened(row.known_enc, f"queue_entry.known:{row.id}")
@@ -641,7 +641,7 @@ def names_of(connection: Connection, vault: Vault, trail: Trail) -> list[str]:
         told = vault.open_text(row.order_enc, f"partner_booking.order:{row.id}")
         visitor = json.loads(told)["visitor"] if told else {}
         found.append(
-            " ".join(one for one in (visitor.get("first_name"), visitor.get("last_name")) if one)
+            " ".join(name for name in (visitor.get("first_name"), visitor.get("last_name")) if name)
         )
     return [name for name in found if name]
 
@@ -675,7 +675,7 @@ def provider_ids(connection: Connection, trail: Trail) -> set[str]:
     if lost is not None:
         sids += connection.execute(select(lost_text.c.provider_sid).where(lost)).scalars()
     # A conversation by text has turns as a call has, and no id of the provider's.
-    return {*sids, *(one for one in (*trail.calls, *rung) if one.startswith("CA"))}
+    return {*sids, *(sid for sid in (*trail.calls, *rung) if sid.startswith("CA"))}
 
 
 def erase(connection: Connection, clock: Clock, trail: Trail) -> None:

@@ -107,7 +107,7 @@ class Batch:
 def sealed_tables(metadata: MetaData) -> list[SealedTable]:
     """The tables with a sealed column, by name."""
     found = (SealedTable(table) for _, table in sorted(metadata.tables.items()))
-    return [one for one in found if one.columns]
+    return [table for table in found if table.columns]
 
 
 def count_by_key(connection: Connection, one: SealedTable) -> Counter[int]:

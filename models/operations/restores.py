@@ -28,8 +28,8 @@ _UNSENT = ("pending", "sending")
 def newest_moment(connection: Connection) -> datetime | None:
     """The latest moment (UTC) of anything that happens all the time; None for an empty store."""
     moments = (func.max(message.c.updated_at), func.max(turn.c.at), func.max(history.c.at))
-    found = [connection.execute(select(one)).scalar_one() for one in moments]
-    return max((one for one in found if one is not None), default=None)
+    found = [connection.execute(select(query)).scalar_one() for query in moments]
+    return max((at for at in found if at is not None), default=None)
 
 
 def texts_known(connection: Connection, sids: Collection[str]) -> set[str]:
@@ -105,4 +105,4 @@ def staff_numbers(connection: Connection, vault: Vault) -> frozenset[str]:
     """Telephones of members of staff (E.164), who are rung about callers."""
     rows = connection.execute(select(staff.c.id, staff.c.phone_enc)).all()
     found = (vault.open_text(row.phone_enc, f"staff.phone:{row.id}") for row in rows)
-    return frozenset(one for one in found if one)
+    return frozenset(number for number in found if number)

@@ -92,7 +92,7 @@ _LOCK = b"traces"
 _ROWS = 1000
 _TABLES: dict[str, Table] = {HISTORY: history, ACTS: staff_act}
 # Lines have columns of the same names.
-_LINK = [one.label(f"link_{one.name}") for one in trace_link.c]
+_LINK = [column.label(f"link_{column.name}") for column in trace_link.c]
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,6 @@ def disk_of(folder: Path) -> Disk:
 
     Raises OSError where the disk does not answer.
     """
-    there = next(one for one in (folder, *folder.absolute().parents) if one.is_dir())
+    there = next(place for place in (folder, *folder.absolute().parents) if place.is_dir())
     usage = shutil.disk_usage(there)
     return Disk(usage.total, usage.free)

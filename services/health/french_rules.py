@@ -47,12 +47,12 @@ class Rule:
 def rules() -> list[Rule]:
     """The table beside this file, in its order."""
     table = Path(__file__).with_suffix(".toml").read_text("utf-8")
-    return [Rule(**one) for one in tomllib.loads(table)["rule"]]
+    return [Rule(**rule) for rule in tomllib.loads(table)["rule"]]
 
 
 def forbidden_number(number: str) -> str:
     """Why an automatic system may not ring or write with this number (E.164); empty: it may."""
-    country = next((one for one in _COUNTRIES if number.startswith(one)), None)
+    country = next((code for code in _COUNTRIES if number.startswith(code)), None)
     if country is None:
         return ""
     national = f"0{number.removeprefix(country)}"
@@ -87,7 +87,7 @@ def of_sender(sender: str, registered_on: str, name: str = "SMS_SENDER") -> Find
         return good(f"{name} {sender} is a number, and needs no registration as a name")
     if registered_on:
         return good(f"{name} {sender} is registered since {registered_on}")
-    word = max((one for one in _GENERIC if one in _plain(sender)), key=len, default="")
+    word = max((word_ for word_ in _GENERIC if word_ in _plain(sender)), key=len, default="")
     generic = f" and has the generic word {word} in it" if word else ""
     return warning(
         f"{name} {sender} is not known to be registered{generic}",

@@ -107,17 +107,17 @@ def _of_processes(connection: Connection, store: Store) -> Iterator[GaugeMetricF
         (
             "allo_process_age_seconds",
             "Since any process of a kind gave a sign of life; endless where none ever did",
-            [(one.kind, math.inf if one.age is None else one.age) for one in known],
+            [(kind.kind, math.inf if kind.age is None else kind.age) for kind in known],
         ),
         (
             "allo_processes",
             "Processes that gave a sign of life lately",
-            [(one.kind, one.running) for one in known],
+            [(kind.kind, kind.running) for kind in known],
         ),
         (
             "allo_processes_lost",
             "Processes killed within the hour, in whose place no other was started",
-            [(one.kind, one.lost) for one in known],
+            [(kind.kind, kind.lost) for kind in known],
         ),
     ):
         yield _by("process", name, words, values)
@@ -169,7 +169,7 @@ def _of_trouble(connection: Connection, store: Store) -> Iterator[GaugeMetricFam
         "alert",
         "allo_alert_raised",
         "1 for each alert of the supervisors' board that lasts",
-        [(one.name, 1.0) for one in alerts.raised(connection)],
+        [(alert.name, 1.0) for alert in alerts.raised(connection)],
     )
 
 

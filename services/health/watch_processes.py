@@ -63,8 +63,8 @@ class WatchProcesses:
             self._since = now
         found, raised = self._look()
         self._looked = now
-        changed = sum(self._judge(one, now - self._since, raised) for one in found)
-        if self.tell and any(one.kind == DISPATCHER and _is_gone(one) for one in found):
+        changed = sum(self._judge(kind, now - self._since, raised) for kind in found)
+        if self.tell and any(kind.kind == DISPATCHER and _is_gone(kind) for kind in found):
             self.tell()
         return changed
 
@@ -73,11 +73,11 @@ class WatchProcesses:
         try:
             found = all_kinds(self.store)
             with self.store.database.statement() as connection:
-                raised = {one.name for one in alerts.raised(connection)}
+                raised = {alert.name for alert in alerts.raised(connection)}
         except Exception:
             self._since = None
             raise
-        return [one for one in found if one.kind != self.judge], raised
+        return [kind for kind in found if kind.kind != self.judge], raised
 
     def _judge(self, one: KindOfProcess, watched: float, raised: Collection[str]) -> bool:
         store, name = self.store, f"{PROCESS_GONE}_{one.kind}"

@@ -103,11 +103,11 @@ def prepare(
     _take_all(database, clock)
     everyone = centres.hours_of(database)
     added = _add_where_missing(
-        database, main_towns, clock.now(), frozenset(one.id for one in everyone if one.hours)
+        database, main_towns, clock.now(), frozenset(hall.id for hall in everyone if hall.hours)
     )
     if added:
         everyone = centres.hours_of(database)
-    silent = [one for one in everyone if not one.hours]
+    silent = [hall for hall in everyone if not hall.hours]
     opened = open_spans(
         database,
         clock,
@@ -120,8 +120,8 @@ def prepare(
         postcodes=postcode_report,
         centres=centre_report,
         opened=opened,
-        without_hours=[one.id for one in silent if HOURS_NOTE not in one.notes],
-        unclear_hours=[one.id for one in silent if HOURS_NOTE in one.notes],
+        without_hours=[hall.id for hall in silent if HOURS_NOTE not in hall.notes],
+        unclear_hours=[hall.id for hall in silent if HOURS_NOTE in hall.notes],
         added=added,
     )
 
@@ -133,8 +133,8 @@ def _without_past_dates(feed: CentreFeed, today: date) -> CentreFeed:
     """
     tomorrow = today + timedelta(days=1)
     records = [
-        replace(one, closes_on=None) if one.closes_on and one.closes_on <= tomorrow else one
-        for one in feed.records
+        replace(row, closes_on=None) if row.closes_on and row.closes_on <= tomorrow else row
+        for row in feed.records
     ]
     return replace(feed, records=records)
 
@@ -157,20 +157,20 @@ def _missing(database: Database, clock: Clock, everyone: list[CentreHours]) -> l
     # A day later than the horizon, so that the last local day is in it in every time zone.
     last_starts = slots.last_starts(database, now + timedelta(days=HORIZON_DAYS + 1))
     spans = []
-    for one in everyone:
-        if not one.hours:
+    for hall in everyone:
+        if not hall.hours:
             continue
-        zone = ZoneInfo(one.time_zone)
+        zone = ZoneInfo(hall.time_zone)
         first = now.astimezone(zone).date()
         last = first + timedelta(days=HORIZON_DAYS - 1)
-        if one.id in last_starts:
-            first = max(first, last_starts[one.id].astimezone(zone).date() + timedelta(days=1))
+        if hall.id in last_starts:
+            first = max(first, last_starts[hall.id].astimezone(zone).date() + timedelta(days=1))
         # Days without hours at the end of the span would be looked at again at each start.
         if any(
-            (first + timedelta(days=n)).weekday() in one.hours
+            (first + timedelta(days=n)).weekday() in hall.hours
             for n in range((last - first).days + 1)
         ):
-            spans.append(Span(one, first, last))
+            spans.append(Span(hall, first, last))
     return spans
 
 

@@ -66,7 +66,7 @@ def _fill(
         return 0
     now = store.clock.now()
     hours = slots.counts(connection, store.clock, day.centre.id, day.window)
-    free = [one.slot_id for one in hours for _ in range(one.free) if one.start_at > now]
+    free = [hour.slot_id for hour in hours for _ in range(hour.free) if hour.start_at > now]
     # Some are left free, for visitors who try it out.
     if not free:
         return None

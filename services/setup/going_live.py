@@ -153,7 +153,7 @@ def _campaign(campaign: Campaign, now: datetime) -> Iterator[Missing]:
 
 def _slots(store: Store, campaign: Campaign) -> Iterator[Missing]:
     with store.database.statement() as connection:
-        ours = [one.id for one in directory.bookable_centres(connection)]
+        ours = [centre.id for centre in directory.bookable_centres(connection)]
         if not ours:
             yield Missing(
                 "centres",
@@ -246,4 +246,4 @@ def _settings(installed: Installation) -> Iterator[Missing]:
 
 def told(found: Collection[Missing] | Sequence[Missing]) -> list[str]:
     """The lines for a terminal."""
-    return [one.line() for one in found]
+    return [gap.line() for gap in found]

@@ -106,7 +106,7 @@ class Wanted:
     def numbers(self) -> list[str]:
         """Our numbers that lead anywhere, each once."""
         found = dict.fromkeys([self.national_number, *self.called, *self.texted])
-        return [one for one in found if one]
+        return [number for number in found if number]
 
     @property
     def texted(self) -> dict[str, str]:
@@ -540,11 +540,11 @@ def connect(store: Store, account: ProviderAccount, changes: list[Change], *, by
     Each number's line in the history of acts is written before the provider is asked: what it may
     have done stands there, whatever becomes of the answer.
     """
-    for sid in dict.fromkeys(one.sid for one in changes):
-        mine = [one for one in changes if one.sid == sid]
-        told = {one.name: [one.before, one.after] for one in mine}
+    for sid in dict.fromkeys(change.sid for change in changes):
+        mine = [change for change in changes if change.sid == sid]
+        told = {change.name: [change.before, change.after] for change in mine}
         with store.database.transaction() as connection:
             details = {"by": by, "number": mine[0].number, "set": told}
             record_act(connection, store, OPERATOR, ACT, sid, details=details)
-        leads = {one.name: one.after for one in mine}
+        leads = {change.name: change.after for change in mine}
         _asked(partial(account.set_leads, sid, leads))

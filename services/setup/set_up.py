@@ -122,11 +122,11 @@ class SetUp:
         if report.written:
             yield f"centres: {report.last_line()}"
         own_word = {wish.centre_id for wish in named}
-        refused += [one for one in report.refused if one.centre_id in own_word]
+        refused += [bad for bad in report.refused if bad.centre_id in own_word]
         if refused:
             raise StepRefused(
                 "\n".join(
-                    f"line {one.line}: {one.sentence}".removeprefix("line 0: ") for one in refused
+                    f"line {bad.line}: {bad.sentence}".removeprefix("line 0: ") for bad in refused
                 )
             )
 
@@ -156,10 +156,10 @@ class SetUp:
 
     def _of_ours(self, wanted: Sequence[CentresOf]) -> list[str]:
         ours = {
-            one.id: one for one in centres.hours_of(self.store.database, ours=True) if one.hours
+            row.id: row for row in centres.hours_of(self.store.database, ours=True) if row.hours
         }
-        named = {one.gid for one in wanted if one.gid}
-        whole = {one.departement for one in wanted if one.departement}
+        named = {wish.gid for wish in wanted if wish.gid}
+        whole = {wish.departement for wish in wanted if wish.departement}
         if whole:
             with self.store.database.statement() as connection:
                 for departement in whole:
@@ -175,7 +175,7 @@ class SetUp:
 
         Each line has the password, which is told here and nowhere else.
         """
-        there = {one.staff.login for one in staff.lines(self.store)}
+        there = {line.staff.login for line in staff.lines(self.store)}
         for person in people:
             if staff.fold(person.login) in there:
                 continue

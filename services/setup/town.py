@@ -103,7 +103,7 @@ class _Reader:
 
     def tables(self, told: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
         value = told.get(name, [])
-        if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
             self.wrong((name,), f"{name} is no list; write [[{name}]]")
             return []
         return value
@@ -141,7 +141,7 @@ def _each(
     make: Callable[[_Reader, Mapping[str, Any], Entry], Any],
 ) -> tuple[Any, ...]:
     made = (make(reader, one, (name, n)) for n, one in enumerate(reader.tables(told, name)))
-    return tuple(one for one in made if one is not None)
+    return tuple(row for row in made if row is not None)
 
 
 def _days(reader: _Reader, value: object) -> int:
@@ -171,14 +171,14 @@ def _person(reader: _Reader, table: Mapping[str, Any], entry: Entry) -> Person |
     before = len(reader.mistakes)
     reader.known(table, entry, _OF_STAFF)
     login, name, role, centre = (
-        reader.text(table, entry, one) for one in ("login", "name", "role", "centre")
+        reader.text(table, entry, key) for key in ("login", "name", "role", "centre")
     )
     if not login or not name:
         reader.wrong(entry, 'an account needs login = "camille" and name = "Camille Martin"')
     if role not in ROLES:
         reader.wrong((*entry, "role"), f"role is one of {', '.join(ROLES)}")
     languages = table.get("languages", ["fr"])
-    if not isinstance(languages, list) or not all(isinstance(one, str) for one in languages):
+    if not isinstance(languages, list) or not all(isinstance(code, str) for code in languages):
         reader.wrong((*entry, "languages"), 'languages are a list; write ["fr", "en"]')
         return None
     if len(reader.mistakes) > before:
