@@ -94,6 +94,17 @@ def refused(house: House, *args: str) -> str:
     return sentence
 
 
+class Killed(BaseException):
+    """The end of a process that seals anew."""
+
+
+def killed_at_messages(what: str, total: int) -> Any:
+    """Watch as the commands do, up to the table of messages."""
+    if what == "message":
+        raise Killed
+    return progress_bar(what, total)
+
+
 def key_of(printed: str) -> tuple[int, bytes]:
     number, _, encoded = printed.strip().partition(":")
     return int(number) - 1, base64.b64decode(encoded)
@@ -142,17 +153,8 @@ def test_every_sealed_column_is_sealed_anew_and_says_the_same(filled: House):
 def test_what_was_killed_goes_on_with_the_rest(filled: House):
     add_many(filled.database, filled.store.vault, 50)
     restarted(filled, {0: OLD, 1: NEW})
-
-    class Killed(BaseException):
-        pass
-
-    def cut(what: str, total: int) -> Any:
-        if what == "message":
-            raise Killed
-        return progress_bar(what, total)
-
     with pytest.raises(Killed):
-        reseal_all(filled.store, by="anne", watch=cut, batch=7)
+        reseal_all(filled.store, by="anne", watch=killed_at_messages, batch=7)
     assert keys_in_use(filled) == {0, 1}
     done = resealed(filled, batch=7)
     assert done.by_table["booking"] == 0
@@ -562,17 +564,8 @@ def test_with_another_index_key_everybody_is_found_again(filled: House):
 
 def test_nothing_starts_while_look_ups_are_rewritten_and_it_goes_on_after_a_kill(filled: House):
     restarted(filled, {0: OLD}, INDEX)
-
-    class Killed(BaseException):
-        pass
-
-    def cut(what: str, total: int) -> Any:
-        if what == "message":
-            raise Killed
-        return progress_bar(what, total)
-
     with pytest.raises(Killed):
-        rewrite_look_ups(filled.store, by="anne", watch=cut)
+        rewrite_look_ups(filled.store, by="anne", watch=killed_at_messages)
     with pytest.raises(WrongKeys, match="look-ups are being rewritten"):
         check_keys(filled.store)
     with pytest.raises(WrongKeys, match="look-ups are being rewritten"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from models.slots.tables import place, slot
 from services.campaign.campaign import Campaign
 from services.setup.going_live import Installation, missing
 from services.setup.town import BadTown, read_town
+from tests.support.command_line import Flask, command_line
 from tests.support.house import CAMPAIGN, NOON, House, mornings
 from tests.support.imports import centre_row, write_centres
 from tests.support.postgres import NOWHERE
@@ -79,8 +80,6 @@ INSTALLED = Installation(
     known=frozenset({"made-up"}),
 )
 
-Flask = Callable[..., Result]
-
 
 @pytest.fixture
 def empty(database_url: str) -> Iterator[House]:
@@ -88,18 +87,6 @@ def empty(database_url: str) -> Iterator[House]:
     made = House(database_url)
     yield made
     made.close()
-
-
-def command_line(house: House) -> Flask:
-    runner = house.app.test_cli_runner()
-
-    def invoke(*arguments: object, says: str | None = None) -> Result:
-        result = runner.invoke(args=[str(one) for one in arguments], input=says)
-        if result.exception and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    return invoke
 
 
 @pytest.fixture

@@ -12,11 +12,14 @@ Flask = Callable[..., Result]
 
 
 def command_line(town: House) -> Flask:
-    """`flask` with these arguments; what is no ending of its own is raised here."""
+    """`flask` with these arguments; what is no ending of its own is raised here.
+
+    `says` is what the operator types.
+    """
     runner = town.app.test_cli_runner()
 
-    def invoke(*arguments: object) -> Result:
-        result = runner.invoke(args=[str(argument) for argument in arguments])
+    def invoke(*arguments: object, says: str | None = None) -> Result:
+        result = runner.invoke(args=[str(argument) for argument in arguments], input=says)
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result
