@@ -148,10 +148,16 @@ def test_left_out_tests_are_not_even_read():
     assert files == {"exchange/tests/sip/test_settings.py"}
 
 
-def test_a_machine_without_the_extra_can_read_every_test(tmp_path: Path):
+# The folders whose tests come near telephones over SIP; to read all takes long.
+NEAR_SIP = ("exchange/tests", "tests/launcher", "tests/numbers", "tests/simulator", "tests/sip")
+ALL = ("exchange/tests", "tests")
+
+
+@pytest.mark.parametrize("folders", [NEAR_SIP, pytest.param(ALL, marks=pytest.mark.long)])
+def test_a_machine_without_the_extra_can_read_every_test(tmp_path: Path, folders: tuple[str, ...]):
     absent = f"import sys\nsys.modules.update(dict.fromkeys({extra.MODULES!r}))\n"
     (tmp_path / "sitecustomize.py").write_text(absent, "utf-8")
-    files = collected_files("exchange/tests", "tests", PYTHONPATH=str(tmp_path))
+    files = collected_files(*folders, PYTHONPATH=str(tmp_path))
     assert "tests/numbers/test_dialling.py" in files
     over_sip = {"tests/numbers/test_over_sip.py", "tests/sip/test_calls.py"}
     assert not over_sip & files
