@@ -11,7 +11,7 @@ from models.database import Database
 from partners import official_postcodes
 from services.centres.centre_names import by_letters
 from tests.support.house import NOON, House
-from tests.support.shared_work import _Clocks, _templates
+from tests.support.shared_work import _Clocks
 
 
 def test_a_clock_is_taken_again_by_the_next_test_with_nothing_of_the_first():
@@ -50,7 +50,9 @@ def test_a_template_is_compiled_once_for_all_applications_and_anew_when_it_chang
     assert first.environment is not second.environment
     assert second.root_render_func.__code__ is first.root_render_func.__code__
     another = second.environment
-    bucket = _templates.get_bucket(another, "base.html", first.filename, "another text")
+    templates = another.bytecode_cache
+    assert templates
+    bucket = templates.get_bucket(another, "base.html", first.filename, "another text")
     assert bucket.code is None
 
 

@@ -103,6 +103,7 @@ POSTCODES = {
 
 
 share_rules()
+share_templates()
 share_towns()
 share_what_a_server_said()
 
@@ -228,7 +229,6 @@ class House:
         )
         made = make_app(Parts(self.settings, self.store, service, self.woken))
         made.jinja_env.undefined = NoSuchAttribute
-        share_templates(made)
         return made
 
     def close(self) -> None:

@@ -23,7 +23,6 @@ from werkzeug.routing import Rule
 from config import Settings
 from jobs import feeds
 from models.clock import FixedClock
-from prompts.screens import Screen
 from tools.launcher.environment import inherited
 
 # What Werkzeug reads from a rule's text and writes to build its addresses.
@@ -103,27 +102,19 @@ class _Templates(BytecodeCache):
     """
 
     def __init__(self) -> None:
-        self._made: dict[tuple[str, str, Screen | None], CodeType] = {}
+        self._made: dict[tuple[str, str], CodeType] = {}
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        bucket.code = self._made.get(_key(bucket))
+        bucket.code = self._made.get((bucket.key, bucket.checksum))
 
     def dump_bytecode(self, bucket: Bucket) -> None:
         assert bucket.code
-        self._made[_key(bucket)] = bucket.code
+        self._made[bucket.key, bucket.checksum] = bucket.code
 
 
-def _key(bucket: Bucket) -> tuple[str, str, Screen | None]:
-    """The words of a language and its services stand in what is compiled for them."""
-    return bucket.key, bucket.checksum, getattr(bucket.environment, "spoken", None)
-
-
-_templates = _Templates()
-
-
-def share_templates(app: Flask) -> None:
-    """Let this application use what Jinja compiled for another."""
-    app.jinja_env.bytecode_cache = _templates
+def share_templates() -> None:
+    """Let each application use what Jinja compiled for another."""
+    Flask.jinja_options = {"bytecode_cache": _Templates()}
 
 
 def share_towns() -> None:
