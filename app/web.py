@@ -119,7 +119,7 @@ def make_app(parts: Parts) -> Flask:
     ivr.routes.register(app, parts, call_back, load_shedder.refuses_call)
     unmarked = web.marks.undeclared(app)
     if unmarked:
-        raise RuntimeError(f"routes that do not say who they are for: {', '.join(unmarked)}")
+        raise RuntimeError(f"routes that do not say whom they are for: {', '.join(unmarked)}")
     app.cli = LateCommands(partial(_add_commands, parts, call_back))
     web.operations.metrics.register(app)
     answers = StoreAnswers(store.database)

@@ -233,7 +233,7 @@ class Settings(BaseSettings):
     # that gets a POST of JSON. Empty: not there.
     traces_anchor_file: str = ""
     traces_anchor_webhook_url: str = ""
-    # Where a finder writes who found a hole in the service (an URI, mailto: or https:); empty: the
+    # Where a person writes who found a hole in the service (an URI, mailto: or https:); empty: the
     # national number. It stands in /.well-known/security.txt.
     security_contact: str = ""
     # How many proxies stand in front and add the address they saw to X-Forwarded-For.
