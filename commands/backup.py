@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
 from pathlib import Path
 
 import click
@@ -60,21 +59,20 @@ def make(
     @_BIN
     @_TEXTFILE
     def run(*, to: Path, keep: int, programs: str, textfile: Path | None) -> None:
-        """Make one while calls are served, with a manifest beside it.
+        """Make one while calls are served (pg_dump); its name tells when it was begun, in UTC.
 
-        Keys are in neither: keep DATA_KEYS and INDEX_KEY elsewhere. A back-up that cannot be made
+        No key is in it: keep DATA_KEYS and INDEX_KEY elsewhere. A back-up that cannot be made
         leaves those that are there, says why, and ends with exit status 1.
         """
         with refusals(BackupRefused):
             made = backups.run(store, to, keep=keep, programs=make_programs(programs))
-        ended = datetime.fromisoformat(made.ended_at).timestamp()
+        ended = store.clock.now().timestamp()
         _tell(
             textfile,
             ("allo_backup_ended_timestamp_seconds", "When the last back-up was whole.", ended),
             ("allo_backup_bytes", "Its size.", made.bytes),
         )
-        rows = sum(made.rows.values())
-        click.echo(f"{to / made.file}: {made.bytes} bytes, {rows} rows, schema {made.revision}")
+        click.echo(f"{made.file}: {made.bytes} bytes")
         keys = ", ".join(str(key) for key in made.keys) or "none"
         click.echo(f"to read it takes these data keys: {keys}")
 
@@ -87,13 +85,13 @@ def make(
     @_BIN
     @_TEXTFILE
     def verify(*, file: Path, into: str, programs: str, textfile: Path | None) -> None:
-        """Compare a back-up with its manifest, restore it, recount it: exit status 1 on anything.
+        """Restore a back-up, try the keys and recount it: exit status 1 on anything.
 
         It is restored where --into names an empty database, as the owner of the tables reaches it
-        (createdb -O allo_owner scratch); else only its file is looked at.
+        (createdb -O allo_owner scratch); else its file is only read, to the end.
         """
         with refusals(BackupRefused):
-            looked = backups.verify(
+            recounted = backups.verify(
                 store,
                 file,
                 programs=make_programs(programs),
@@ -101,21 +99,21 @@ def make(
                 campaigns=campaigns(),
                 say=click.echo,
             )
-        rows = sum(looked.manifest.rows.values())
-        click.echo(f"{looked.manifest.file} is what was written: {rows} rows")
-        if looked.restored:
+        if recounted:
             verified = store.clock.now().timestamp()
             what = "When a back-up was last restored and recounted."
             _tell(textfile, ("allo_backup_restored_timestamp_seconds", what, verified))
-            click.echo(f"restored and recounted: {looked.last_line}")
+            click.echo(f"restored and recounted: {recounted}")
         else:
-            click.echo("it was not restored: name an empty database with --into")
+            click.echo(
+                f"{file} can be read; it was not restored: name an empty database with --into"
+            )
 
     return group
 
 
 def _tell(textfile: Path | None, *gauges: tuple[str, str, float]) -> None:
-    """Write gauges (name, meaning, value) for what watches the cron: a whole file at once."""
+    """Write gauges (name, meaning, value) for node_exporter: a whole file at once."""
     if textfile is None:
         return
     from prometheus_client import CollectorRegistry, Gauge, write_to_textfile  # noqa: PLC0415 (rare)

@@ -45,12 +45,6 @@ BEFORE, OTHER = "turn_before", "turn_other"
 LONGEST = timedelta(days=1)
 _BOUND = re.compile(r"\d{4}-\d\d-\d\d")
 _DAY = timedelta(days=1)
-_PARTITION = re.compile(rf"{BEFORE}|{OTHER}|turn_[0-9]{{8}}")
-
-
-def is_partition(table: str) -> bool:
-    """Whether a table of this name is a part of `turn`."""
-    return _PARTITION.fullmatch(table) is not None
 
 
 def day_of(moment: datetime) -> date:

@@ -1,72 +1,44 @@
-"""Back-ups of the whole database: one file and what it must hold, made and looked at.
+"""Back-ups of the whole database: PostgreSQL's own dump, made and tried.
 
-It is made by `pg_dump` in its own format, of one state that is counted beside it: it needs no right
-beyond reading, holds up no booking, and restores into a newer version. A back-up is there when its
-manifest is: both take their names when they are whole. No key is in either; the manifest says by
-their numbers which ones are needed to read it.
+`pg_dump` reads one state of the database, needs no right beyond reading, holds up no booking, and
+what it writes restores into a newer version. A file takes its name when it is whole. No key is in
+it: what it restores to is read with DATA_KEYS and INDEX_KEY.
 """
 
 from __future__ import annotations
 
-import errno
-import hashlib
-import json
 import os
-import re
 import shutil
 import stat
 import subprocess
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC
 from pathlib import Path
 from typing import Final
 
 from models.database import STORE_ERRORS, Database, first_line
 from models.migrations import schema
+from models.migrations.schema import SchemaUnknown
 from models.operations import backups
-from models.operations.backups import Contents
 from services.backups.disk import disk_of
 from services.booking.verify_store import verify_store
 from services.campaign.campaign import Campaign
-from services.keys.check_keys import WrongKeys, check_keys
+from services.keys.check_keys import WrongKeys, check_keys, read_canaries
 from services.store import Store
 
-FORMAT: Final = 1
-DUMP: Final = "dump"
-MANIFEST: Final = ".json"
-_PART: Final = ".part"
-_NAME: Final = re.compile(r"allo-\d{8}T\d{6}Z\.dump")
-_VERSION: Final = re.compile(r"\(PostgreSQL\) (\d+)")
+_ALL: Final = "allo-*.dump"
 # Of the newest back-up, or of the database where there is none: so much must be free.
 _ROOM: Final = 1.5
 _LEAST_ROOM: Final = 16 * 1024**2
-_BLOCK: Final = 1024**2
 # Of a program's complaint.
 _LAST_LETTERS: Final = 300
 
 
 class BackupRefused(Exception):
     """One sentence for the operator: what is wrong, and what to do."""
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What stands beside a back-up; moments are UTC. `keys` are numbers, as in DATA_KEYS."""
-
-    file: str
-    kind: str
-    began_at: str
-    ended_at: str
-    bytes: int
-    sha256: str
-    revision: str
-    rows: dict[str, int]
-    keys: tuple[int, ...]
-    made_by: str = ""
-    format: int = FORMAT
 
 
 @dataclass(frozen=True)
@@ -79,8 +51,28 @@ class Programs:
     folder: str = ""
     environment: Mapping[str, str] | None = None
 
-    def find(self, name: str) -> str:
-        """Raises BackupRefused."""
+    def run(self, name: str, *arguments: str, database: Database | None = None) -> None:
+        """Run a program, on a database where one is named. Raises BackupRefused where it fails."""
+        environment, where = dict(self.environment or {}), list[str]()
+        if database is not None:
+            url = database.url.set(drivername="postgresql")
+            if url.password:
+                environment["PGPASSWORD"] = str(url.password)
+                url = url._replace(password=None)  # `set` cannot take it away
+            where.append(f"--dbname={url.render_as_string(hide_password=False)}")
+        done = subprocess.run(  # noqa: S603 (PostgreSQL's own)
+            [self._find(name), *arguments, *where],
+            env=environment or None,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            said = " ".join(done.stderr.split())[-_LAST_LETTERS:] or "it said nothing"
+            raise BackupRefused(f"{name} failed: {said}")
+
+    def _find(self, name: str) -> str:
         found = shutil.which(name, path=self.folder or None)
         if found is None:
             where = self.folder or "PATH"
@@ -90,41 +82,20 @@ class Programs:
             )
         return found
 
-    def run(self, name: str, database: Database, *arguments: str) -> str:
-        """What a program says. Raises BackupRefused where it fails."""
-        environment = dict(self.environment or {})
-        url = database.url.set(drivername="postgresql")
-        if url.password:
-            environment["PGPASSWORD"] = str(url.password)
-            url = url._replace(password=None)  # `set` cannot take it away
-        done = subprocess.run(  # noqa: S603 (PostgreSQL's own)
-            [self.find(name), *arguments, f"--dbname={url.render_as_string(hide_password=False)}"],
-            env=environment or None,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise BackupRefused(f"{name} failed: {_end_of(done.stderr)}")
-        return done.stdout
-
-    def version(self, name: str) -> int:
-        """The major version of a program. Raises BackupRefused."""
-        said = subprocess.run(  # noqa: S603 (PostgreSQL's own)
-            [self.find(name), "--version"], capture_output=True, text=True, check=False
-        ).stdout
-        found = _VERSION.search(said)
-        if found is None:
-            raise BackupRefused(f"{name} does not say which version it is: {said.strip()[:80]!r}")
-        return int(found[1])
-
-
-def _end_of(said: str) -> str:
-    return " ".join(said.split())[-_LAST_LETTERS:] or "it said nothing"
-
 
 # ---------------------------------------------------------------- making one
+
+
+@dataclass(frozen=True)
+class Made:
+    """A back-up, with the size of its file in bytes.
+
+    `keys` are those that are needed to read what it restores to, by number as in DATA_KEYS.
+    """
+
+    file: Path
+    bytes: int
+    keys: tuple[int, ...]
 
 
 def run(
@@ -134,37 +105,39 @@ def run(
     keep: int,
     programs: Programs,
     free: Callable[[Path], int] = lambda folder: disk_of(folder).free,
-) -> Manifest:
+) -> Made:
     """Make a back-up in `folder` and delete all but the newest `keep`. Raises BackupRefused.
 
-    What fails leaves nothing that looks like a back-up.
+    What fails leaves nothing that looks like a back-up, and the older ones.
     """
     database = store.database
+    if database.is_pooled:
+        raise BackupRefused(
+            "a back-up needs the server's own address, past the pooler: run it with that one, as"
+            ' DATABASE_URL="$MIGRATION_DATABASE_URL" flask backup run'
+        )
     _make_private(folder)
     _look_for_room(database, folder, free)
-    began = store.clock.now().astimezone(UTC)
-    file = folder / f"allo-{began:%Y%m%dT%H%M%SZ}.{DUMP}"
+    file = folder / f"allo-{store.clock.now().astimezone(UTC):%Y%m%dT%H%M%SZ}.dump"
     if file.exists():
         raise BackupRefused(f"{file} is there already: wait a second")
-    with _part_of(file) as part, _disk(folder):
-        held, made_by = _dump(database, part, programs)
-        manifest = Manifest(
-            file=file.name,
-            kind=DUMP,
-            began_at=began.isoformat(timespec="seconds"),
-            ended_at=store.clock.now().astimezone(UTC).isoformat(timespec="seconds"),
-            bytes=part.stat().st_size,
-            sha256=_checksum(part),
-            revision=held.revision,
-            rows=held.rows,
-            keys=held.keys,
-            made_by=made_by,
-        )
+    # Read before: a key that is new meanwhile may be needed, one that goes is no harm.
+    keys = [one.number + 1 for one in read_canaries(store) or () if one.gone_at is None]
+    with _part_of(file) as part:
+        # Half of it is sealed, and cannot be packed: to try hard costs minutes.
+        how = ("--format=custom", "--compress=1", f"--file={part}")
+        programs.run("pg_dump", *how, database=database)
         _to_disk(part)
         part.rename(file)
-        _write_manifest(file, manifest)
-    _forget_old(folder, keep)
-    return manifest
+        _to_disk(folder)
+    for old in found(folder)[:-keep]:
+        old.unlink(missing_ok=True)
+    return Made(file, file.stat().st_size, tuple(keys))
+
+
+def found(folder: Path) -> list[Path]:
+    """The back-ups of a folder, oldest first."""
+    return sorted(folder.glob(_ALL))
 
 
 def _make_private(folder: Path) -> None:
@@ -183,7 +156,7 @@ def _make_private(folder: Path) -> None:
 
 def _look_for_room(database: Database, folder: Path, free: Callable[[Path], int]) -> None:
     there = found(folder)
-    before = there[-1].bytes if there else backups.size(database)
+    before = there[-1].stat().st_size if there else backups.size(database)
     needed = max(int(before * _ROOM), _LEAST_ROOM)
     left = free(folder)
     if left < needed:
@@ -200,7 +173,7 @@ def _mib(count: int) -> int:
 @contextmanager
 def _part_of(file: Path) -> Iterator[Path]:
     """A file beside it that no other account may read, gone at the end unless it was renamed."""
-    part = file.with_name(f".{file.name}{_PART}")
+    part = file.with_name(f".{file.name}.part")
     part.unlink(missing_ok=True)
     part.touch(mode=0o600)
     try:
@@ -209,110 +182,15 @@ def _part_of(file: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-@contextmanager
-def _disk(folder: Path) -> Iterator[None]:
+def _to_disk(there: Path) -> None:
+    opened = os.open(there, os.O_RDONLY)
     try:
-        yield
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-            raise
-        raise BackupRefused(
-            f"{folder} is full: no back-up was made, the older ones stay"
-        ) from error
-
-
-def _dump(database: Database, part: Path, programs: Programs) -> tuple[Contents, str]:
-    if database.is_pooled:
-        raise BackupRefused(
-            "a back-up needs the server's own address, past the pooler: run it with that one, as"
-            ' DATABASE_URL="$MIGRATION_DATABASE_URL" flask backup run'
-        )
-    ours, theirs = programs.version("pg_dump"), backups.server_version(database)
-    if ours < theirs:
-        raise BackupRefused(
-            f"{programs.find('pg_dump')} is of PostgreSQL {ours} and the server of {theirs}: an"
-            " older pg_dump cannot read it; install the client of the server's version, or name"
-            " its folder with --bin"
-        )
-    with backups.exported(database) as (snapshot, held):
-        # Half of it is sealed, and cannot be packed: to try hard costs minutes.
-        how = ("--format=custom", "--compress=1", f"--snapshot={snapshot}", f"--file={part}")
-        programs.run("pg_dump", database, *how)
-    return held, f"pg_dump {ours} of a server {theirs}"
-
-
-def _checksum(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as opened:
-        while block := opened.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _to_disk(file: Path) -> None:
-    with file.open("rb") as opened:
-        os.fsync(opened.fileno())
-
-
-def _write_manifest(file: Path, manifest: Manifest) -> None:
-    beside = file.with_name(file.name + MANIFEST)
-    with _part_of(beside) as part:
-        part.write_text(json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n", "utf-8")
-        _to_disk(part)
-        part.rename(beside)
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
+        os.fsync(opened)
     finally:
-        os.close(folder)
+        os.close(opened)
 
 
-def found(folder: Path) -> list[Manifest]:
-    """The back-ups of a folder, oldest first; what has no readable manifest is none."""
-    manifests = []
-    for file in sorted(folder.glob(f"allo-*{MANIFEST}")):
-        with suppress(BackupRefused):
-            manifest = read_manifest(file)
-            if (folder / manifest.file).is_file():
-                manifests.append(manifest)
-    return manifests
-
-
-def _forget_old(folder: Path, keep: int) -> None:
-    for old in found(folder)[:-keep]:
-        file = folder / old.file
-        # In this order: a file without its manifest is no back-up.
-        file.with_name(file.name + MANIFEST).unlink(missing_ok=True)
-        file.unlink(missing_ok=True)
-
-
-# ---------------------------------------------------------------- looking at one
-
-
-@dataclass(frozen=True)
-class Looked:
-    """`restored`: it was restored and recounted; `last_line` tells what was counted."""
-
-    manifest: Manifest
-    restored: bool
-    last_line: str = ""
-
-
-def read_manifest(file: Path) -> Manifest:
-    """The manifest of a back-up, by the name of either. Raises BackupRefused."""
-    beside = file if file.name.endswith(MANIFEST) else file.with_name(file.name + MANIFEST)
-    try:
-        told = json.loads(beside.read_text("utf-8"))
-        manifest = Manifest(**{**told, "keys": tuple(told["keys"])})
-    except FileNotFoundError:
-        raise BackupRefused(
-            f"there is no {beside}: without its manifest it is no back-up"
-        ) from None
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise BackupRefused(f"{beside} cannot be read as a manifest: {error}") from None
-    if manifest.format != FORMAT or not _NAME.fullmatch(manifest.file):
-        raise BackupRefused(f"{beside} is the manifest of another version of this service")
-    return manifest
+# ---------------------------------------------------------------- trying one
 
 
 def verify(
@@ -323,77 +201,24 @@ def verify(
     into: str = "",
     campaigns: Iterable[Campaign] = (),
     say: Callable[[str], None] = lambda _line: None,
-) -> Looked:
+) -> str:
     """Look whether a back-up is whole, and what it restores to. Raises BackupRefused.
 
-    `into` is the address of an empty database that it is restored to; without it only the file is
-    looked at. `say` hears of contradictions.
+    `into` is the address of an empty database that it is restored to and recounted in: gives the
+    last line of that. Without it the file is read to its end, and nothing is given. `say` hears of
+    contradictions.
     """
-    manifest = read_manifest(file)
-    backup = file.parent / manifest.file
-    _look_at_file(backup, manifest)
-    if manifest.revision > schema.newest():
-        raise BackupRefused(
-            f"{backup} is of schema {manifest.revision}, and this version of the service knows"
-            f" {schema.newest()}: look at it with the version that made it"
-        )
-    missing = set(manifest.keys) - {number + 1 for number in store.vault.numbers}
-    if missing:
-        named = ", ".join(str(one) for one in sorted(missing))
-        raise BackupRefused(f"{backup} needs data keys that DATA_KEYS does not have: {named}")
-    _read_list(programs, backup)
+    if not file.is_file():
+        raise BackupRefused(f"there is no {file}")
     if not into:
-        return Looked(manifest, restored=False)
-    _restore(into, backup, programs)
-    line = _recount(store, into, manifest, campaigns, say)
-    return Looked(manifest, restored=True, last_line=line)
-
-
-def _look_at_file(backup: Path, manifest: Manifest) -> None:
+        programs.run("pg_restore", f"--file={os.devnull}", str(file))
+        return ""
+    scratch = Database(into)
     try:
-        size = backup.stat().st_size
-    except OSError:
-        raise BackupRefused(f"{backup} is not there, and its manifest is") from None
-    if size != manifest.bytes:
-        raise BackupRefused(f"{backup} has {size} bytes, and its manifest says {manifest.bytes}")
-    if _checksum(backup) != manifest.sha256:
-        raise BackupRefused(f"{backup} is not what was written: its checksum differs")
-
-
-def _read_list(programs: Programs, backup: Path) -> None:
-    done = subprocess.run(  # noqa: S603 (PostgreSQL's own)
-        [programs.find("pg_restore"), "--list", str(backup)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise BackupRefused(f"pg_restore cannot read {backup}: {_end_of(done.stderr)}")
-
-
-def _restore(into: str, backup: Path, programs: Programs) -> None:
-    scratch = Database(into, pool_size=1)
-    try:
-        with scratch.statement() as connection:
-            if not backups.is_empty(connection):
-                raise BackupRefused(
-                    "the database named by --into has tables: name an empty one, for it is written"
-                    " to"
-                )
-            if not backups.may_make_tables(connection):
-                name = scratch.url.database
-                raise BackupRefused(
-                    f"the role named by --into may make no tables in {name}: name the owner of the"
-                    f" tables there, and make it theirs (createdb -O OWNER {name})"
-                )
-        programs.run(
-            "pg_restore",
-            scratch,
-            "--no-owner",
-            "--no-privileges",
-            "--exit-on-error",
-            str(backup),
-        )
+        _restore(scratch, file, programs)
+        return _recount(replace(store, database=scratch), campaigns, say)
+    except (WrongKeys, SchemaUnknown) as error:
+        raise BackupRefused(f"{file} was restored, and cannot be read: {error}") from None
     except STORE_ERRORS as error:
         raise BackupRefused(
             f"the database named by --into does not answer ({first_line(error)})"
@@ -402,37 +227,28 @@ def _restore(into: str, backup: Path, programs: Programs) -> None:
         scratch.dispose()
 
 
-def _recount(
-    store: Store,
-    url: str,
-    manifest: Manifest,
-    campaigns: Iterable[Campaign],
-    say: Callable[[str], None],
-) -> str:
-    """Compare what was restored with the manifest, the keys and itself; gives the last line."""
-    scratch = Database(url)
-    restored = replace(store, database=scratch)
-    try:
-        with scratch.snapshot() as connection:
-            held = backups.contents(connection)
-        if held.rows != manifest.rows or held.revision != manifest.revision:
-            wrong = sorted(
-                name
-                for name in {*held.rows, *manifest.rows}
-                if held.rows.get(name) != manifest.rows.get(name)
+def _restore(scratch: Database, file: Path, programs: Programs) -> None:
+    with scratch.statement() as connection:
+        if not backups.is_empty(connection):
+            raise BackupRefused(
+                "the database named by --into has tables: name an empty one, for it is written to"
             )
-            named = ", ".join(wrong) or "its revision"
-            raise BackupRefused(f"{manifest.file} restores to something else, see {named}")
-        check_keys(restored)
-        verified = verify_store(restored, campaigns, limit=5, say=say)
-    except WrongKeys as error:
-        raise BackupRefused(f"{manifest.file} cannot be read with these keys: {error}") from None
-    except STORE_ERRORS as error:
-        raise BackupRefused(
-            f"{manifest.file} restores to a database that cannot be read ({first_line(error)})"
-        ) from None
-    finally:
-        scratch.dispose()
+        if not backups.may_make_tables(connection):
+            name = scratch.url.database
+            raise BackupRefused(
+                f"the role named by --into may make no tables in {name}: name the owner of the"
+                f" tables there, and make it theirs (createdb -O OWNER {name})"
+            )
+    how = ("--no-owner", "--no-privileges", "--exit-on-error")
+    programs.run("pg_restore", *how, str(file), database=scratch)
+
+
+def _recount(restored: Store, campaigns: Iterable[Campaign], say: Callable[[str], None]) -> str:
+    """Compare what was restored with this version, the keys and itself; gives the last line."""
+    with restored.database.statement() as connection:
+        schema.known_revision(connection)
+    check_keys(restored)
+    verified = verify_store(restored, campaigns, limit=5, say=say)
     if verified.contradictions:
-        raise BackupRefused(f"{manifest.file} contradicts itself: {verified.last_line()}")
+        raise BackupRefused(f"what was restored contradicts itself: {verified.last_line()}")
     return verified.last_line()

@@ -138,7 +138,7 @@ def _newest(connection: Connection, store: Store) -> datetime:
     if store.clock.now() - found < LATELY:
         raise RestoreRefused(
             f"this store was written to at {_told(found)}, so it does not say when its back-up was"
-            " taken: say it with --since (the manifest has it as began_at)"
+            " taken: say it with --since (the name of its file has it)"
         )
     return found
 

@@ -103,7 +103,7 @@ def test_a_command_starts_it_where_it_asks_the_store_and_leaves_none_running(cop
     service.ensure("allo")
     first = (copy / "var" / "postgres" / "postmaster.pid").read_text("utf-8")
     # Its own programs fit it, whatever others this machine has.
-    assert "rows" in run(copy, "backup", "run")
+    assert "bytes" in run(copy, "backup", "run")
     assert (copy / "var" / "postgres" / "postmaster.pid").read_text("utf-8") == first
     service.leave()
 

@@ -23,7 +23,6 @@ from models.call.turns import Body
 from models.clock import FixedClock
 from models.database import Connection, Database
 from models.migrations.runner import upgrade
-from models.operations import backups
 from models.supervision import board, tallies
 from models.supervision.tallies import QUARTER
 from models.turn_days import Said
@@ -518,14 +517,6 @@ def test_a_person_is_erased_in_all_days(service: House):
         reason="post",
     )
     assert rows_of(service.database, said) == []
-
-
-def test_a_backup_counts_each_turn_once(service: House):
-    service.phone().dials()
-    with service.database.snapshot() as connection:
-        rows = backups.contents(connection).rows
-    assert rows["turn"] == 1
-    assert not [name for name in rows if turn_days.is_partition(name)]
 
 
 # ---------------------------------------------------------------- the version before

@@ -34,7 +34,7 @@ from models.messages import freezes
 from models.migrations import schema as schemas
 from models.migrations.runner import NotMigrated, downgrade, upgrade
 from models.migrations.schema import newest
-from models.turn_days import is_partition
+from models.turn_days import BEFORE, OTHER
 from tests.support.house import MOBILE, NOON, House, house, mornings
 from tests.support.keeper import ROOT
 from tests.support.next_migration import NEXT, TODAY, add_next_migration
@@ -42,6 +42,12 @@ from tests.support.next_migration import NEXT, TODAY, add_next_migration
 # Whoever migrates owns the tables.
 pytestmark = pytest.mark.owner
 MIGRATE = "import sys; from models.migrations.runner import upgrade; upgrade(sys.argv[1])"
+PARTITION = re.compile(rf"{BEFORE}|{OTHER}|turn_[0-9]{{8}}")
+
+
+def is_partition(table: str) -> bool:
+    """Whether a table of this name is a part of `turn`."""
+    return PARTITION.fullmatch(table) is not None
 
 
 def tables(url: str) -> set[str]:
