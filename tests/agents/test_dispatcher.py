@@ -19,10 +19,8 @@ from models.queue import call_queues
 from models.queue.tables import queue_entry
 from services.agents import presence
 from services.agents.call_back import CallBack
-from services.centres.directory import Directory
 from services.parts import Parts
 from services.queue.entries import make_queues
-from services.service import Service
 from tests.support.floor import Floor
 from tests.support.house import CAMPAIGN, House
 
@@ -46,16 +44,6 @@ def sids(floor: Floor) -> dict[str, str | None]:
 def test_every_task_can_be_done_in_an_empty_house(floor: Floor) -> None:
     for task in planned(floor).values():
         assert task.do() >= 0
-
-
-def test_a_round_brings_a_caller_and_an_agent_together(floor: Floor) -> None:
-    who, entry_id = floor.agent(), floor.waits()
-    tasks = planned(floor)
-    tasks["reserve"].do()
-    assert floor.answers(who) is not None
-    tasks["intents"].do()
-    assert floor.control.whats() == ["ring", "redirect"]
-    assert floor.entry(entry_id).state == "talking"
 
 
 def becomes(floor: Floor, entry_id: str, **values: Any) -> None:
@@ -184,9 +172,7 @@ def test_a_queue_that_cannot_be_made_is_tried_again(floor: Floor, trouble: str) 
 
 def test_the_command_makes_lists_and_staffs_queues(floor: Floor) -> None:
     house = floor.house
-    app = make_app(
-        Parts(house.settings, house.store, house_service(house), house.woken, floor.control)
-    )
+    app = make_app(Parts(house.settings, house.store, house.service(), house.woken, floor.control))
     runner = app.test_cli_runner()
     login = house.employs("agent").login
     made = runner.invoke(args=["queues", "create", "fr-bretagne", "--region", "Bretagne"])
@@ -205,8 +191,3 @@ def test_the_command_makes_lists_and_staffs_queues(floor: Floor) -> None:
     again = runner.invoke(args=["queues", "create"])
     assert again.exit_code == 0
     assert "tried again later: en, fr, fr-bretagne" in again.output
-
-
-def house_service(house: House) -> Any:
-    directory = Directory(house.database, centres_fresh_seconds=0)
-    return Service(directory, house.campaign, house.settings.national_number)

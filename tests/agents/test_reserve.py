@@ -18,6 +18,7 @@ from services.agents import presence, provider_commands, reserve
 from services.agents.reserve import Reserved
 from tests.support.floor import Floor
 from tests.support.house import House, house
+from tests.support.race import at_once
 from tests.support.statements import transactions
 
 
@@ -62,17 +63,6 @@ def test_a_look_that_finds_nobody_ready_opens_no_transaction(floor: Floor) -> No
     with transactions(floor.house.database) as begun:
         assert floor.reserves() == 1
     assert begun
-
-
-def test_who_was_reserved_is_rung_once_however_often_one_looks(floor: Floor) -> None:
-    who, entry_id = floor.agent(), floor.waits()
-    floor.reserves()
-    assert floor.reserves() == 0
-    floor.sweeps()
-    assert len(floor.control.rings_to(f"client:{who}")) == 1
-    assert floor.entry(entry_id).state == "reserved"
-    assert floor.state(who).state == "reserved"
-    assert floor.state(who).entry_id == entry_id
 
 
 def test_an_agent_takes_the_languages_they_speak(floor: Floor) -> None:
@@ -205,15 +195,11 @@ def test_an_own_telephone_is_rung_where_the_agent_has_one(floor: Floor) -> None:
 def test_two_dispatchers_give_nobody_twice(floor: Floor) -> None:
     staff = [floor.agent() for _ in range(4)]
     places = [floor.waits(number="") for _ in range(6)]
-    together = threading.Barrier(4)
 
     def dispatch() -> int:
-        together.wait()
         return sum(reserve.reserve_all(floor.store, floor.control) for _ in range(3))
 
-    with ThreadPoolExecutor(4) as threads:
-        made = sum(one.result() for one in [threads.submit(dispatch) for _ in range(4)])
-    assert made == 4
+    assert sum(at_once(*[dispatch] * 4)) == 4
     taken = [floor.entry(place).staff_id for place in places]
     assert sorted(filter(None, taken)) == sorted(staff)
     # The first four places, for nobody may be passed over.

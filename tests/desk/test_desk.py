@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 
@@ -10,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from sqlalchemy import event, select
+from sqlalchemy import select
 
-from app.web import make_app
 from flows.steps import STEPS
 from models.agents import agents as agent_rows
 from models.agents.tables import leg
@@ -30,7 +30,6 @@ from services.agents.presence import PAUSES
 from services.agents.struggling import WriteStruggling
 from services.booking.changed import WhyNot
 from services.centre_day.operation import OperationKind
-from services.centres.directory import Directory
 from services.desk.booking import Refusal
 from services.desk.caller_profile import draft_of
 from services.desk.cases import WORDS as CASE_WORDS
@@ -39,9 +38,9 @@ from services.messages.deliver_message import UNDELIVERED
 from services.messages.incoming_text import WRONG_NUMBER
 from services.messages.retry_plan import FATES
 from services.messages.topics import Topic
-from services.parts import Parts
 from services.service import Service
 from tests.support.house import MOBILE, House, Phone, StaffClient, a_mobile, mornings
+from tests.support.statements import statements
 
 ENTRY = "e" * 32
 HTMX = {"HX-Request": "true"}
@@ -70,14 +69,10 @@ class Provider:
 class Desk:
     """An agent at their page, with the house and the provider behind it."""
 
-    def __init__(self, made: House) -> None:
+    def __init__(self, made: House, service: Service | None = None) -> None:
         self.made, self.provider = made, Provider()
-        directory = Directory(made.database, centres_fresh_seconds=0)
-        self.service = Service(
-            directory, made.campaign, made.settings.national_number, numbers=made.numbers
-        )
-        parts = Parts(made.settings, made.store, self.service, made.woken, self.provider)
-        self.app = make_app(parts)
+        self.service = service or made.service()
+        self.app = made.application(self.provider, self.service)
         self.client: StaffClient = made.signs_in("agent", app=self.app)
         assert self.client.staff is not None
         self.staff = self.client.staff
@@ -202,10 +197,9 @@ def test_what_is_asked_each_second_has_nothing_personal_in_it(busy):
 def test_unchanged_it_is_one_statement_and_no_body(busy):
     first = busy.client.get("/poste/etat", headers=JSON)
     busy.client.get("/poste/etat", headers=JSON)
-    asked: list[str] = []
-    for engine in busy.made.database.engines:
-        event.listen(engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
-    again = busy.client.get("/poste/etat", headers={**JSON, "If-None-Match": first.headers["ETag"]})
+    tag = {"If-None-Match": first.headers["ETag"]}
+    with statements(busy.made.database) as asked:
+        again = busy.client.get("/poste/etat", headers=JSON | tag)
     assert (again.status_code, again.data) == (304, b"")
     # Who is signed in is known for two seconds, the line for half a second.
     about_agents = [one for one in asked if "FROM agent" in one]
@@ -237,11 +231,9 @@ def test_desks_of_one_worker_are_seen_by_one_write(desk):
     made.clock.advance(timedelta(seconds=4))
     other.get("/poste/etat", headers=JSON)
     made.clock.advance(timedelta(seconds=1))
-    written: list[str] = []
-    for engine in made.database.engines:
-        event.listen(engine, "before_cursor_execute", lambda *args: written.append(args[2]))
-    desk.state()
-    other.get("/poste/etat", headers=JSON)
+    with statements(made.database) as written:
+        desk.state()
+        other.get("/poste/etat", headers=JSON)
     assert len([one for one in written if one.startswith("UPDATE agent")]) == 1
     with made.database.statement() as connection:
         for who in (desk.staff.id, other.staff.id):
@@ -253,10 +245,8 @@ def test_desks_of_one_worker_are_seen_by_one_write(desk):
 def looks(desk: Desk) -> tuple[list[str], int]:
     """The callers who struggle, on a page of a worker that was just started; its looks for them."""
     again = Desk(desk.made)
-    asked: list[str] = []
-    for engine in desk.made.database.engines:
-        event.listen(engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
-    calls = [one["call"] for one in again.state()["struggling"]]
+    with statements(desk.made.database) as asked:
+        calls = [one["call"] for one in again.state()["struggling"]]
     return calls, len([one for one in asked if "FROM turn" in one])
 
 
@@ -727,37 +717,38 @@ ABOUT_A_CALLER = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("path", ABOUT_A_CALLER)
-def test_the_caller_who_comes_between_the_look_and_the_act_is_left_alone(busy, path, monkeypatch):
+def assert_nothing_was_done(busy: Desk, path: str) -> None:
+    """The next caller is talked with, and nothing of the one before was done with them."""
+    assert busy.provider.asked == [], path
+    assert busy.state()["state"] == "talking", path
+    # What was typed about somebody else is not kept with this one.
+    assert "form" not in busy.draft(), path
+    assert busy.made.bookings() == [], path
+
+
+def test_the_caller_who_comes_between_the_look_and_the_act_is_left_alone(busy, monkeypatch):
     """The page was right when its wish came in; the next caller is there when it is carried out."""
     busy.client.get("/poste")
     busy.provider.asked.clear()
     before = "f" * 32
     monkeypatch.setattr("web.desk.pages.entry_of", lambda _now: {"id": before})
     form = {"code": "booked", "step": "welcome", "on": "1", "colleague": "someone", **FORM}
-    late = busy.posts(path, JSON, entry=before, **form)
-    assert (late.status_code, late.json["why"]) == (409, "other_call"), late.text
-    assert busy.provider.asked == []
-    assert busy.state()["state"] == "talking"
-    assert "form" not in busy.draft()
-    assert busy.made.bookings() == []
+    for path in ABOUT_A_CALLER:
+        late = busy.posts(path, JSON, entry=before, **form)
+        assert (late.status_code, late.json["why"]) == (409, "other_call"), (path, late.text)
+        assert_nothing_was_done(busy, path)
     assert {one.act.what for one in read_acts(busy.made.store)} <= {"read_file"}
 
 
-@pytest.mark.parametrize("path", ABOUT_A_CALLER)
-def test_a_page_that_is_a_second_late_does_nothing_to_the_next_caller(busy, path):
+def test_a_page_that_is_a_second_late_does_nothing_to_the_next_caller(busy):
     busy.client.get("/poste")
     busy.provider.asked.clear()
-    for entry in ("f" * 32, ""):
+    for path, entry in itertools.product(ABOUT_A_CALLER, ("f" * 32, "")):
         late = busy.posts(path, JSON, entry=entry, code="booked", step="offers", on="1", **FORM)
-        assert late.status_code == 409, late.text
+        assert late.status_code == 409, (path, late.text)
         assert late.json["message"] == "Cet appel n’est plus le vôtre\u00a0: rien n’a été fait."
         assert busy.posts(path, HTMX, entry=entry, **FORM).status_code == 409
-    assert busy.provider.asked == []
-    assert busy.state()["state"] == "talking"
-    # What was typed about somebody else is not kept with this one.
-    assert "form" not in busy.draft()
-    assert busy.made.bookings() == []
+        assert_nothing_was_done(busy, path)
 
 
 def test_every_form_of_the_page_names_its_caller(busy):

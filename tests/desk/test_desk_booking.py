@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -13,22 +11,18 @@ import pytest
 from flows.session import Moving, Offer, Party
 from flows.world import BookingOrder as CallersOrder
 from flows.world import Town
-from models.accounts.staff import Staff
 from models.booking import history
 from models.call import turns
 from models.call.turns import Body
 from models.database import Connection
-from models.desk import desk as rows
 from models.queue import call_queues, queues
 from models.queue.queues import NewQueueEntry
-from services.accounts.staff import read_acts
-from services.booking.changed import Became, Cancelled, Moved, Restored, Unchanged, WhyNot
+from services.booking.changed import Moved
 from services.booking.find_booking import read_booking
 from services.booking.my_bookings import told
 from services.call.end_call import record_call_status
 from services.call.take_turn import Turn
 from services.call.world import CallWorld
-from services.centres.directory import Directory
 from services.desk.booking import (
     BookingRefused,
     DeskOrder,
@@ -37,32 +31,27 @@ from services.desk.booking import (
     Refusal,
     Texted,
     book,
-    cancel_booking,
     move_booking,
-    restore_booking,
     text_again,
     wait_for_place,
 )
-from services.desk.caller_profile import draft_of, read_caller_profile
+from services.desk.caller_profile import read_caller_profile
 from services.desk.offers import (
     HOLD_LONGEST,
     Desk,
     DeskWork,
     SearchCriteria,
     find_offers,
-    hand_to_call,
     hold_for_second,
     keep,
-    let_go,
     on_desk,
     take_over,
-    towns,
 )
-from services.desk.search import Criteria, NoReason, TooFewCriteria, open_found, search
-from services.service import Service
+from services.desk.search import Criteria
 from services.slots.allocate import Allocate, Channel, Holder
 from services.work import Work
 from tests.support.house import CAMPAIGN, LANDLINE, MOBILE, WITHHELD, House, Phone, house, mornings
+from tests.support.race import at_once
 
 BORN, OTHER = date(1942, 3, 12), date(1944, 7, 1)
 PARIS = Town("75011", "Paris 11e", "metropole", 48.859, 2.378)
@@ -72,12 +61,7 @@ TWO_DOSES = replace(CAMPAIGN, doses=2)
 
 
 def on(connection: Connection, made: House, desk: Desk = DESK) -> DeskWork:
-    return DeskWork(connection, made.store, service_of(made), desk)
-
-
-def service_of(made: House) -> Service:
-    directory = Directory(made.database, centres_fresh_seconds=0)
-    return Service(directory, made.campaign, made.settings.national_number)
+    return DeskWork(connection, made.store, made.service(), desk)
 
 
 @pytest.fixture
@@ -189,31 +173,11 @@ def test_both_appointments_of_two_doses_are_booked_for_both(service):
     assert [len(file_of(service, one).live) for one in made.booking_ids] == [2, 2]
 
 
-def test_a_form_sent_twice_books_once(at):
-    offer, *_ = find(at)
-    made = books(at, PersonToBook(BORN, offer.places))
-    again = books(at, PersonToBook(BORN, offer.places))
-    assert isinstance(again, Made)
-    assert (again.booking_ids, again.repeated) == (made.booking_ids, True)
-    assert again.message_ids == ()
-    assert len(at.bookings()) == len(at.messages("sms")) == 1
-
-
 def test_two_copies_of_a_form_at_once_book_once(database_url):
     with house(database_url, clock=None) as made:
         made.opens_centre("1", starts=mornings(5), capacity=3)
         offer, *_ = find(made)
-        done, start = [], threading.Barrier(2)
-
-        def send() -> None:
-            start.wait()
-            done.append(books(made, PersonToBook(BORN, offer.places)))
-
-        both = [threading.Thread(target=send) for _ in range(2)]
-        for one in both:
-            one.start()
-        for one in both:
-            one.join()
+        done = at_once(*[lambda: books(made, PersonToBook(BORN, offer.places))] * 2)
         assert [type(one) for one in done] == [Made, Made]
         assert done[0].booking_ids == done[1].booking_ids
         assert sorted(one.repeated for one in done) == [False, True]
@@ -295,7 +259,7 @@ def test_what_the_caller_confirmed_first_is_not_taken_over(at):
     session = before.but(chosen=0)
     offer = session.choice
     with Turn(at.store, phone.sid, 50) as turn:
-        world = CallWorld(service_of(at), turn, session)
+        world = CallWorld(at.service(), turn, session)
         order = CallersOrder(offer=offer, born=BORN, postcode="75011", number=MOBILE)
         assert isinstance(world.confirm(order), str)
         turn.finish(step="ready", outcome="booked", body=Body("1", session.to_json(), ""))
@@ -313,44 +277,26 @@ def test_the_callers_confirmation_and_the_desks_take_over_at_once_never_both_hav
         made.opens_centre("1", starts=mornings(1), capacity=1)
         phone = gives_up_at_the_offers(made)
         session = made.session(phone.sid).but(chosen=0)
-        offer, start = session.choice, threading.Barrier(2)
-        done: dict[str, Any] = {}
+        offer = session.choice
 
-        def confirms() -> None:
-            start.wait()
+        def confirms() -> Any:
             with Turn(made.store, phone.sid, 50) as turn:
-                world = CallWorld(service_of(made), turn, session)
+                world = CallWorld(made.service(), turn, session)
                 order = CallersOrder(offer=offer, born=BORN, postcode="75011", number=MOBILE)
-                done["caller"] = world.confirm(order)
+                confirmed = world.confirm(order)
                 body = Body("1", session.to_json(), "")
                 turn.finish(step="ready", outcome="booked", body=body)
+            return confirmed
 
-        def takes_over() -> None:
-            start.wait()
+        def takes_over() -> Any:
             with made.database.transaction() as connection:
-                done["desk"] = take_over(on(connection, made, DESK), session, phone.sid)
+                return take_over(on(connection, made, DESK), session, phone.sid)
 
-        both = [threading.Thread(target=one) for one in (confirms, takes_over)]
-        for one in both:
-            one.start()
-        for one in both:
-            one.join()
-        booked = isinstance(done["caller"], str)
+        confirmed, taken = at_once(confirms, takes_over)
+        booked = isinstance(confirmed, str)
         # There is one place: it is the caller's booking, or the desk's hold.
-        assert booked is not bool(done["desk"])
+        assert booked is not bool(taken)
         assert len(made.bookings()) == int(booked)
-
-
-def test_handed_back_to_the_machine_the_caller_has_what_was_offered(at):
-    phone = gives_up_at_the_offers(at)
-    session = at.session(phone.sid)
-    with at.database.transaction() as connection:
-        take_over(on(connection, at, DESK), session, phone.sid)
-    with at.database.transaction() as connection:
-        hand_to_call(on(connection, at, DESK), session, phone.sid)
-        assert rows.held_by(connection, at.store.clock, [DESK.holder.id]) == []
-        held = rows.held_by(connection, at.store.clock, [phone.sid])
-    assert {one.place_id for one in held} == {offer.place_id for offer in session.offers}
 
 
 # ---------------------------------------------------------------- holds
@@ -366,19 +312,6 @@ def test_holds_are_kept_while_the_page_is_open_and_no_longer_than_ten_minutes(at
     at.clock.advance(timedelta(minutes=1, seconds=30))
     assert timedelta(minutes=10) == HOLD_LONGEST
     assert at.held() == 0
-
-
-def test_what_a_desk_held_is_free_when_the_caller_is_served(at):
-    find(at)
-    with at.database.transaction() as connection:
-        assert let_go(connection, DESK) == 3
-    assert at.held() == 0
-
-
-def test_two_desks_never_hold_one_place(at):
-    mine = {one.place_id for one in find(at)}
-    theirs = {one.place_id for one in find(at, Desk("agent-2", "f" * 32))}
-    assert not mine & theirs
 
 
 def test_other_slots_are_other_ones_until_there_are_no_more(service):
@@ -406,14 +339,6 @@ def test_who_may_not_book_yet_is_told_from_when(at):
     assert found.offers == ()
     assert found.not_yet is not None
     assert found.not_yet.day_from == date(2027, 1, 1)
-
-
-def test_a_place_is_found_by_postcode_and_nonsense_is_nowhere(at):
-    with at.database.transaction() as connection:
-        (paris,) = towns(on(connection, at, DESK), " 75011 ")
-        assert paris.name == "Paris 11e"
-        assert towns(on(connection, at, DESK), "99999") == ()
-        assert towns(on(connection, at, DESK), "  ") == ()
 
 
 # ---------------------------------------------------------------- change
@@ -459,22 +384,6 @@ def test_what_is_offered_instead_is_never_where_the_booking_is_already(at):
     again = find(at, mine=mine, moving=Moving.FIRST, skip_slots=tuple(one.slot_id for one in first))
     assert first
     assert not {one.slot_id for one in (*first, *again)} & set(held)
-
-
-def test_a_change_of_what_somebody_else_changed_meanwhile_is_refused(at):
-    booking_id = booked(at)
-    done = change(at, cancel_booking, booking_id, nonce=NONCE, seen=7)
-    assert done == Unchanged(WhyNot.CHANGED)
-
-
-def test_a_cancellation_can_be_taken_back_for_ten_minutes(at):
-    booking_id = booked(at)
-    done = change(at, cancel_booking, booking_id, nonce=NONCE, seen=1)
-    assert isinstance(done, Cancelled)
-    assert done.became(1) is Became.CANCELLED
-    again = change(at, restore_booking, booking_id, nonce="b" * 24, seen=2)
-    assert isinstance(again, Restored)
-    assert len(file_of(at, booking_id).live) == 1
 
 
 def test_the_text_is_sent_again_three_times_a_day_and_to_the_number_on_file(at):
@@ -610,45 +519,7 @@ def test_earlier_contacts_of_the_line_are_told_with_their_notes(at):
     assert (entry.note, entry.code) == ("Rappeler après 14 h", "callback_later")
 
 
-def test_what_the_agent_filled_in_is_there_after_a_reload(at):
-    phone = gives_up_at_the_offers(at)
-    in_line(at, phone.sid)
-    with at.database.transaction() as connection:
-        draft = {"born": ["1942-03-12", "1944-07-01"], "booked": []}
-        assert rows.remember(connection, at.store.vault, DESK.entry_id, draft)
-    read = file(at)
-    assert draft_of(read.entry)["born"] == ["1942-03-12", "1944-07-01"]
-    assert read.entry.known["born"] == "1942-03-12"
-
-
 # ---------------------------------------------------------------- search
-
-
-def test_a_search_is_masked_and_everything_it_opens_is_written_down(at):
-    booking_id = booked(at)
-    who = Staff("agent-1", "agent1", "Camille", "agent")
-    reference = file_of(at, booking_id).reference
-    with at.database.transaction() as connection:
-        with pytest.raises(TooFewCriteria):
-            search(connection, at.store, who, Criteria(reference), on_line=False)
-        (found,) = search(connection, at.store, who, Criteria(reference), on_line=True)
-        assert (found.id, found.reference_end) == (booking_id, reference[-2:])
-        with pytest.raises(NoReason):
-            open_found(connection, at.store, who, booking_id, reason="because", on_line=True)
-        file = open_found(connection, at.store, who, booking_id, reason="asked", on_line=True)
-        assert file is not None
-        assert file.file.id == booking_id
-        person = Criteria(number=MOBILE, born=BORN)
-        assert len(search(connection, at.store, who, person, on_line=True)) == 1
-        person = Criteria(number=MOBILE, born=OTHER)
-        assert search(connection, at.store, who, person, on_line=True) == ()
-    acts = [one.act for one in read_acts(at.store)]
-    assert [(act.what, act.subject, act.why) for act in acts] == [
-        ("searched", "", ""),
-        ("searched", booking_id, ""),
-        ("read_file", booking_id, "asked"),
-        ("searched", booking_id, ""),
-    ]
 
 
 @pytest.mark.parametrize(

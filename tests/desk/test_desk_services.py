@@ -10,7 +10,6 @@ import pytest
 
 from sqlalchemy import select
 
-from app.web import make_app
 from models.booking.tables import appointment, appointment_for, booking
 from models.slots.services import bits_of, known
 from models.slots.slots import SlotsToOpen, open_slots
@@ -18,9 +17,6 @@ from models.slots.tables import place
 from services.booking.verify_store import verify_store
 from services.campaign.campaign import TWO_PLACES, Campaign
 from services.campaign.campaigns import Campaigns
-from services.centres.directory import Directory
-from services.parts import Parts
-from services.service import Service
 from tests.desk.test_desk import CHOICE, FORM, PLACES, Desk
 from tests.public.services_stage import COVID, FLU
 from tests.support.house import MOBILE, House, house, mornings
@@ -38,12 +34,8 @@ class DeskOfServices(Desk):
     """An agent where flu and Covid are given beside one another."""
 
     def __init__(self, made: House, *campaigns: Campaign) -> None:
-        super().__init__(made)
-        directory = Directory(made.database, centres_fresh_seconds=0)
         opened = Campaigns.fixed(*(campaigns or (FLU, COVID)), now=made.clock.now)
-        service = Service(directory, opened, made.settings.national_number)
-        self.app = make_app(Parts(made.settings, made.store, service, made.woken, self.provider))
-        self.client = made.signs_in(staff=self.staff, app=self.app)
+        super().__init__(made, made.service(opened))
 
 
 def test_an_agent_chooses_what_the_caller_comes_for(made: House):

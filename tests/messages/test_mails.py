@@ -34,7 +34,6 @@ from services.messages.deliver_message import DeliveryDependencies
 from services.messages.mails import PER_ADDRESS, Mails, NoAddress, address
 from services.privacy.erase_data import erase_data
 from services.slots.allocate import Channel
-from tests.desk.test_desk_booking import service_of
 from tests.online.test_booking import Visitor
 from tests.online.visitors import LINK
 from tests.support.house import BASE, House, house, mornings
@@ -186,7 +185,7 @@ def told_at_the_desk(made: House) -> BookingMessages:
         booking_id = connection.execute(select(booking.c.id)).scalar_one()
         found = read_booking(connection, made.store, booking_id)
         assert found is not None
-        return told(connection, made.store, service_of(made), found)
+        return told(connection, made.store, made.service(), found)
 
 
 def test_a_refused_address_is_shown_at_the_desk_and_the_text_goes_all_the_same(

@@ -135,40 +135,6 @@ def test_a_second_tab_that_begins_is_asked_first_and_an_older_page_is_told(open_
     visitor.reads("06 12 34 56 78")
 
 
-def test_back_after_confirming_shows_the_confirmation_and_books_nothing(open_house: House):
-    visitor = Visitor(open_house).comes_to("confirmer")
-    form = visitor.hidden
-    visitor.presses("/rendez-vous/confirmer").reads("C’est confirmé")
-    for _ in range(2):
-        assert visitor.goes("/rendez-vous/confirmer").path == "/rendez-vous/fait"
-        assert visitor.sends("/rendez-vous/confirmer", **form).path.startswith("/rendez-vous/fait")
-    assert len(open_house.bookings()) == 1
-    assert len(open_house.messages("sms")) == 1
-
-
-def test_a_network_that_loses_every_third_request_or_its_answer_books_once(open_house: House):
-    visitor = Visitor(open_house)
-    sent, lost = [0], list[str]()
-    through = visitor._open
-
-    def unreliable(method: str, path: str, form: dict[str, str] | None = None):
-        while True:
-            sent[0] += 1
-            if sent[0] % 3:
-                return through(method, path, form)
-            lost.append(path)
-            if len(lost) % 2:
-                # It arrived; the answer did not. The browser sends the same once more.
-                through(method, path, form)
-
-    visitor._open = unreliable  # type: ignore[method-assign]
-    visitor.comes_to("confirmer").presses("/rendez-vous/confirmer").reads("C’est confirmé")
-    assert "/rendez-vous/confirmer" in lost or len(lost) > 3
-    assert len(open_house.bookings()) == 1
-    assert len(open_house.messages("sms")) == 1
-    assert open_house.held() == 0
-
-
 def test_no_page_for_citizens_asks_the_browser_what_time_it_is():
     from tests.support.keeper import ROOT  # noqa: PLC0415
 

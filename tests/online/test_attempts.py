@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sqlalchemy import Connection, event, func, select, text
+from sqlalchemy import Connection, func, select, text
 from structlog.testing import capture_logs
 
 from flows.world import NotMine
@@ -36,6 +36,7 @@ from services.privacy.erase_data import erase_data
 from tests.booking.test_changes import books
 from tests.support.house import LANDLINE, MOBILE, House, a_mobile, mornings
 from tests.support.rows import clock_of, on_the_wire, rows_of
+from tests.support.statements import plan_of
 
 BORN, OTHER = date(1942, 3, 12), date(1941, 3, 12)
 UNKNOWN = "0000000001"
@@ -66,14 +67,6 @@ def looks(
             caller=caller,
             call_id=call_id,
         )
-
-
-def test_both_right_find_it(booked: tuple[House, str]):
-    house, reference = booked
-    found = looks(house, reference)
-    assert isinstance(found, FoundBooking)
-    assert found.file.reference == reference
-    assert [one.dose for one in found.file.live] == [1]
 
 
 @pytest.mark.parametrize("wrong", ["reference", "birth date"])
@@ -156,15 +149,6 @@ def test_lines_that_try_at_once_have_no_more_tries_than_one_after_the_other(
     # Exactly one of the five was the last.
     assert wrong.count(NotMine.PERSON) == 1
     assert right == [NotMine.PERSON] * (2 * TRIES_A_DAY)
-
-
-def test_counts_are_lost_with_nothing_but_the_database(booked: tuple[House, str]):
-    """Not with a restart of the web server, and not with Redis, which they never saw."""
-    house, reference = booked
-    for _ in range(TRIES_A_CALL):
-        looks(house, UNKNOWN)
-    house.app = house.application()
-    assert looks(house, reference) == NotMine.PERSON
 
 
 def test_nothing_is_looked_up_where_nothing_can_be_counted(
@@ -320,22 +304,14 @@ def test_tries_of_days_are_not_read_to_count_those_of_minutes(service: House):
             for n in range(2000)
         ]
         connection.execute(attempt.insert(), rows)
-    seen: list[tuple[str, Any]] = []
-    note = lambda *told: seen.append((str(told[2]), told[3]))  # noqa: E731
+    asked = [
+        AttemptCountQuery(everybody, timedelta(minutes=5), failed=failed)
+        for failed in (True, False)
+    ]
     with service.database.statement() as connection:
         connection.exec_driver_sql("ANALYZE attempt")
-        for engine in service.database.engines:
-            event.listen(engine, "before_cursor_execute", note)
-        asked = [
-            AttemptCountQuery(everybody, timedelta(minutes=5), failed=failed)
-            for failed in (True, False)
-        ]
         assert counts(connection, clock, asked) == [0, 5]
-        for engine in service.database.engines:
-            event.remove(engine, "before_cursor_execute", note)
-        ((statement, given),) = seen
-        explained = connection.exec_driver_sql(f"EXPLAIN {statement}", given)
-        plan = [str(row) for row in explained]
+        plan = plan_of(connection, lambda: counts(connection, clock, asked))
     # The wrong ones and all of them come from one look.
     assert sum("Index Cond" in line and "(at > " in line for line in plan) == 1, plan
     assert not any("Seq Scan" in line for line in plan)

@@ -19,7 +19,6 @@ from models.booking.tables import booking
 from models.waiting_list.tables import waiting_entry
 from prompts.screens import screen
 from services.campaign.campaign import Eligible
-from services.online import web_sessions
 from tests.support.house import BASE, NOON, House, campaign_with, house, mornings
 from tests.support.keldoc import beside
 from tests.support.rows import clock_of
@@ -472,33 +471,6 @@ def test_a_visit_in_progress_is_not_lost_by_starting_again(open_house: House, vi
     assert open_house.held() == 0
     visitor.opens("/rendez-vous/creneaux")
     assert visitor.status == 410
-
-
-@BROWSERS
-def test_a_hold_that_ran_out_is_said_and_the_slot_taken_anew_if_it_is_free(
-    open_house: House, visitor: Visitor
-):
-    visitor.comes_to_confirm()
-    assert "gardé pour vous" in visitor.page
-    clock_of(open_house).moment += web_sessions.LEASE + timedelta(seconds=1)
-    visitor.opens("/rendez-vous/confirmer").is_at("confirmer")
-    assert "plus gardé" in visitor.page
-    visitor.sends().is_at("fait")
-    assert len(open_house.bookings()) == 1
-
-
-@BROWSERS
-def test_a_slot_that_was_taken_meanwhile_leads_to_others_and_nothing_is_asked_again(
-    open_house: House, visitor: Visitor
-):
-    visitor.comes_to_confirm()
-    clock_of(open_house).moment += web_sessions.LEASE + timedelta(seconds=1)
-    quick = Visitor(open_house).comes_to_confirm(number="06 12 34 56 79")
-    quick.sends().is_at("fait")
-    visitor.sends().is_at("creneaux")
-    assert "vient d’être pris" in visitor.page
-    visitor.sends(place=visitor.places[0]).is_at("confirmer").sends().is_at("fait")
-    assert len(open_house.bookings()) == 2
 
 
 def test_a_person_who_is_booked_already_is_not_told_so_here(open_house: House):

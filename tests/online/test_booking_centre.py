@@ -14,7 +14,6 @@ from sqlalchemy import select
 
 from models.slots.tables import slot
 from services.online import web_sessions
-from services.online.attempts import place_of
 from services.store import NO_SHARES
 from tests.admission.test_gate import FORM, gate_of, statements
 from tests.online.test_booking import Visitor
@@ -276,9 +275,3 @@ def test_one_place_holds_so_much_and_then_is_told_whom_to_ring(database_url: str
             for _ in range(3):
                 come(ours).comes_to_offers()
             come(ours).starts().is_born().sends(where="75011").is_at("commune")
-
-
-def test_a_home_is_one_place():
-    assert place_of("2001:db8:1:200::1") == place_of("2001:db8:1:2ff::9")
-    assert place_of("2001:db8:1:200::1") != place_of("2001:db8:1:300::1")
-    assert place_of("::ffff:198.51.100.7") == place_of("198.51.100.7")

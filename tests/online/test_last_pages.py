@@ -177,12 +177,6 @@ def test_what_a_call_costs_is_known_of_a_number_by_its_beginning(number: str, co
     assert cost_of(number) == cost
 
 
-@pytest.fixture
-def made(database_url: str) -> Iterator[House]:
-    with house(database_url) as one:
-        yield one
-
-
 @pytest.mark.parametrize(
     "path", ["/", "/accessibilite", "/mon-rendez-vous", "/rendez-vous/liste-quittee", "/nothing"]
 )

@@ -32,19 +32,13 @@ from tests.support.house import (
     mornings,
 )
 from tests.support.rows import clock_of
+from tests.support.statements import statements
 
 ANOTHER = "/r/000000000000000"
 
 
 @pytest.fixture
 def made(database_url: str) -> Iterator[House]:
-    with house(database_url, links=True) as one:
-        one.opens_centre("1", kilometres=0.4, starts=mornings(6), capacity=2)
-        yield one
-
-
-@pytest.fixture
-def quick(database_url: str) -> Iterator[House]:
     with house(database_url, links=True) as one:
         one.opens_centre("1", kilometres=0.4, starts=mornings(6), capacity=2)
         yield one
@@ -88,8 +82,8 @@ def test_a_text_with_a_link_goes_to_the_number_on_file_and_the_page_tells_nothin
     Visitor(made).opens_link(link_in(body)).reads("Votre rendez-vous", "Salle des fêtes")
 
 
-def test_known_and_unknown_get_the_same_bytes_the_same_work_and_the_same_headers(quick: House):
-    reference, _ = booked(quick)
+def test_known_and_unknown_get_the_same_bytes_the_same_work_and_the_same_headers(made: House):
+    reference, _ = booked(made)
     unknown = "9876543210"
     told = {}
     for name, asked, born in (
@@ -97,19 +91,11 @@ def test_known_and_unknown_get_the_same_bytes_the_same_work_and_the_same_headers
         ("wrong date", reference, OTHER_DAY),
         ("unknown", unknown, BORN),
     ):
-        statements: list[str] = []
-
-        def note(_connection: object, _cursor: object, text: str, *_more: object) -> None:
-            statements.append(text)  # noqa: B023
-
-        for engine in quick.database.engines:
-            event.listen(engine, "before_cursor_execute", note)
-        visitor = asks(Visitor(quick, address="192.0.2.200"), asked, **born)
-        for engine in quick.database.engines:
-            event.remove(engine, "before_cursor_execute", note)
+        with statements(made.database) as sent:
+            visitor = asks(Visitor(made, address="192.0.2.200"), asked, **born)
         assert visitor.answer is not None
         headers = [header for header in visitor.answer.headers if header[0] != "Date"]
-        told[name] = (visitor.page, headers, visitor.path, statements)
+        told[name] = (visitor.page, headers, visitor.path, sent)
     assert told["known"] == told["unknown"] == told["wrong date"]
     # The tries are waited for and counted; the booking and its appointments, where
     # they are, texts and others of the number are read; tries and text are written, or taken back.
@@ -140,8 +126,8 @@ def test_texts_are_limited_by_reference_and_the_page_stays_the_same(made: House)
     assert len(made.messages("sms")) - before == WISHES_A_REFERENCE
 
 
-def test_what_was_typed_stays_and_the_error_says_what_to_do(quick: House):
-    visitor = Visitor(quick).sends("/mon-rendez-vous", reference="12345", **BORN)
+def test_what_was_typed_stays_and_the_error_says_what_to_do(made: House):
+    visitor = Visitor(made).sends("/mon-rendez-vous", reference="12345", **BORN)
     assert visitor.status == 422
     visitor.reads("La référence a dix chiffres", 'value="12345"', 'value="1942"', 'role="alert"')
     visitor.sends("/mon-rendez-vous", reference="4521000001", day="31", month="2", year="1942")
@@ -208,24 +194,24 @@ def test_another_place_is_shown_as_one(made: House):
 
 
 def test_a_link_that_was_made_up_costs_no_question_to_the_database(
-    quick: House, monkeypatch: pytest.MonkeyPatch
+    made: House, monkeypatch: pytest.MonkeyPatch
 ):
     asked: list[str] = []
-    visitor = Visitor(quick)
-    take = quick.database._take
+    visitor = Visitor(made)
+    take = made.database._take
 
     def taken(engine: Any) -> Any:
         asked.append("a connection")
         return take(engine)
 
-    monkeypatch.setattr(quick.database, "_take", taken)
-    for engine in quick.database.engines:
+    monkeypatch.setattr(made.database, "_take", taken)
+    for engine in made.database.engines:
         event.listen(engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
         event.listen(engine, "checkout", lambda *_told: asked.append("checkout"))
         event.listen(engine, "begin", lambda *_told: asked.append("begin"))
     visitor.opens_link(ANOTHER).goes(ANOTHER)
     assert asked == []
-    with quick.database.statement():
+    with made.database.statement():
         assert "a connection" in asked
 
 
@@ -242,31 +228,31 @@ def test_guesses_are_counted_and_the_right_date_opens_nothing_after_five(made: H
     Visitor(made).opens_link(link).reads("Votre rendez-vous")
 
 
-def test_a_place_that_guesses_is_closed_whatever_it_tries(quick: House):
+def test_a_place_that_guesses_is_closed_whatever_it_tries(made: House):
     links = []
     for number in (1, 2):
-        caller = quick.phone(a_mobile(number)).goes_to("reach", born=f"1203194{number}")
+        caller = made.phone(a_mobile(number)).goes_to("reach", born=f"1203194{number}")
         caller.answers("1").books()
-        links.append(link_in(text_to(quick)))
-    store = quick.store
-    with quick.database.transaction() as connection:
+        links.append(link_in(text_to(made)))
+    store = made.store
+    with made.database.transaction() as connection:
         rows = [
             {
                 "kind": "web_place",
                 "subject_idx": store.vault.index("web place", "192.0.2.7/32"),
-                "at": quick.clock.now(),
+                "at": made.clock.now(),
                 "good": False,
             }
         ] * WRONG_A_PLACE
         connection.execute(attempt.insert(), rows)
-    assert Visitor(quick).opens_link(links[1]).status == 422
-    there = Visitor(quick, address="192.0.2.8").opens_link(links[1])
+    assert Visitor(made).opens_link(links[1]).status == 422
+    there = Visitor(made, address="192.0.2.8").opens_link(links[1])
     assert there.status == 200
 
 
-def test_nothing_personal_is_in_addresses_or_cookies(quick: House):
-    reference, link = booked(quick)
-    visitor = Visitor(quick)
+def test_nothing_personal_is_in_addresses_or_cookies(made: House):
+    reference, link = booked(made)
+    visitor = Visitor(made)
     asks(visitor, reference)
     visitor.opens_link(link).reads("Votre rendez-vous")
     cookie = visitor.client.get_cookie("__Host-allo-mine", domain="allo.example")
@@ -281,24 +267,22 @@ def test_nothing_personal_is_in_addresses_or_cookies(quick: House):
     assert visitor.goes("/mon-rendez-vous/voir").status == 410
 
 
-def test_the_page_costs_two_questions_to_the_database(quick: House):
-    _, link = booked(quick)
-    visitor = Visitor(quick).opens_link(link)
-    asked: list[str] = []
-    for engine in quick.database.engines:
-        event.listen(engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
-    visitor.goes("/mon-rendez-vous/voir").reads("Salle des fêtes")
+def test_the_page_costs_two_questions_to_the_database(made: House):
+    _, link = booked(made)
+    visitor = Visitor(made).opens_link(link)
+    with statements(made.database) as asked:
+        visitor.goes("/mon-rendez-vous/voir").reads("Salle des fêtes")
     assert len(asked) == 2, asked
 
 
-def test_the_page_closes_itself_and_on_wish(quick: House):
-    _, link = booked(quick)
-    visitor = Visitor(quick).opens_link(link)
-    clock_of(quick).advance(timedelta(minutes=19))
+def test_the_page_closes_itself_and_on_wish(made: House):
+    _, link = booked(made)
+    visitor = Visitor(made).opens_link(link)
+    clock_of(made).advance(timedelta(minutes=19))
     assert visitor.goes("/mon-rendez-vous/voir").status == 200
-    clock_of(quick).advance(timedelta(minutes=21))
+    clock_of(made).advance(timedelta(minutes=21))
     assert visitor.goes("/mon-rendez-vous/voir").status == 410
-    visitor = Visitor(quick).opens_link(link)
+    visitor = Visitor(made).opens_link(link)
     visitor.presses("/mon-rendez-vous/fin")
     assert visitor.goes("/mon-rendez-vous/voir").status == 410
 
@@ -363,10 +347,10 @@ def test_moved_with_a_place_that_is_kept_and_once(made: House):
     assert made.bookings()[-1].start_at > was
 
 
-def test_other_moments_other_towns_and_keeping_it_gives_all_back(quick: House):
-    quick.opens_centre("9", code="35000", kilometres=1, starts=mornings(3))
-    _, link = booked(quick)
-    visitor = Visitor(quick).opens_link(link).presses("/mon-rendez-vous/voir", wish="move")
+def test_other_moments_other_towns_and_keeping_it_gives_all_back(made: House):
+    made.opens_centre("9", code="35000", kilometres=1, starts=mornings(3))
+    _, link = booked(made)
+    visitor = Visitor(made).opens_link(link).presses("/mon-rendez-vous/voir", wish="move")
     first = visitor.places
     visitor.presses("/mon-rendez-vous/creneaux", wish="days")
     assert visitor.places != first
@@ -378,8 +362,8 @@ def test_other_moments_other_towns_and_keeping_it_gives_all_back(quick: House):
     visitor.goes("/mon-rendez-vous/creneaux").reads("Choisissez un autre moment")
     visitor.presses("/mon-rendez-vous/creneaux", place=visitor.places[0])
     visitor.presses("/mon-rendez-vous/deplacer", wish="no").reads("Rien n’a été changé")
-    assert quick.held() == 0
-    assert state_of(quick) == ["confirmed"]
+    assert made.held() == 0
+    assert state_of(made) == ["confirmed"]
 
 
 def test_two_appointments_are_moved_and_cancelled_as_by_telephone(database_url: str):
@@ -405,11 +389,11 @@ def test_two_appointments_are_moved_and_cancelled_as_by_telephone(database_url: 
         assert changes_of(made) == ["booked phone", "moved web", "cancelled web"]
 
 
-def test_a_form_of_elsewhere_or_of_another_browser_does_nothing(quick: House):
-    _, link = booked(quick)
-    visitor = Visitor(quick).opens_link(link).presses("/mon-rendez-vous/voir", wish="cancel")
+def test_a_form_of_elsewhere_or_of_another_browser_does_nothing(made: House):
+    _, link = booked(made)
+    visitor = Visitor(made).opens_link(link).presses("/mon-rendez-vous/voir", wish="cancel")
     form = visitor.hidden
-    stranger = Visitor(quick)
+    stranger = Visitor(made)
     assert stranger.sends("/mon-rendez-vous/annuler", wish="yes", **form).status == 410
     foreign = visitor.client.post(
         "/mon-rendez-vous/annuler",
@@ -419,7 +403,7 @@ def test_a_form_of_elsewhere_or_of_another_browser_does_nothing(quick: House):
     )
     assert foreign.status_code == 403
     visitor.sends("/mon-rendez-vous/annuler", wish="yes", n=form["n"], token="x")
-    assert state_of(quick) == ["confirmed"]
-    with quick.database.statement() as connection:
+    assert state_of(made) == ["confirmed"]
+    with made.database.statement() as connection:
         sealed = connection.execute(select(visit.c.body_enc)).scalars().all()
     assert all(b"1942" not in one for one in sealed)

@@ -138,12 +138,6 @@ def scripted(one: House, visits: int) -> None:
 # ---------------------------------------------------------------- one address
 
 
-def test_a_script_from_one_address_books_little_and_texts_little(site: House):
-    scripted(site, 12)
-    assert len(site.bookings()) <= 5
-    assert len(site.messages("sms")) <= 5
-
-
 def test_a_script_books_little_whatever_number_it_gives(site: House):
     """Strangers' mobiles, landlines, and none at all, one after the other."""
     for number in range(15):
@@ -151,39 +145,6 @@ def test_a_script_books_little_whatever_number_it_gives(site: House):
         comes(site, given, born=somebody(number))
     assert len(site.bookings()) <= 5
     assert len(site.messages("sms")) <= 5
-
-
-@pytest.mark.long
-def test_a_script_of_five_hundred_visits(site: House):
-    scripted(site, 500)
-    assert len(site.bookings()) <= 5
-    assert len(site.messages("sms")) <= 5
-
-
-def owners_book(one: House, numbers: int, beyond: int = 0) -> int:
-    """Owners of the numbers that a script gave ring from them; gives how many are booked."""
-    booked = 0
-    for number in range(numbers):
-        caller = one.phone(a_mobile(number))
-        # As old as the script said, as far as it knew; mostly it does not.
-        caller.goes_to("reach", born=(somebody(number + beyond)).strftime("%d%m%Y"))
-        caller.answers("1").goes_to("reference")
-        booked += caller.step == "reference"
-    return booked
-
-
-def test_no_owner_of_a_number_is_kept_from_booking(site: House):
-    scripted(site, 8)
-    assert owners_book(site, 8, beyond=100) == 8
-
-
-@pytest.mark.long
-def test_a_hundred_numbers_of_strangers(site: House):
-    scripted(site, 100)
-    assert len(site.messages("sms")) <= 5
-    before = len(site.bookings())
-    assert owners_book(site, 100, beyond=1000) == 100
-    assert len(site.bookings()) == before + 100
 
 
 def families(one: House, count: int) -> int:
@@ -202,11 +163,6 @@ def test_families_behind_one_address_are_all_booked(site: House):
     # Each of them has the text of their own booking, too.
     texts = [row for row in site.messages("sms") if row.topic == "confirmation"]
     assert len({row.recipient_idx for row in texts}) == 10
-
-
-@pytest.mark.long
-def test_fifty_families_behind_one_address(site: House):
-    assert families(site, 50) >= 49
 
 
 def test_families_go_on_where_a_script_gave_up(site: House):
@@ -283,12 +239,6 @@ def test_an_address_is_a_whole_house_of_ipv6_and_a_forged_header_is_no_address(s
         visitor.client.environ_base["HTTP_X_FORWARDED_FOR"] = f"192.0.2.{number}"
         goes_on(visitor, a_mobile(number), born=somebody(number))
     assert len(site.bookings()) == 5
-
-
-def test_this_very_machine_is_an_address_like_another(site: House):
-    for number in range(4):
-        comes(site, a_mobile(number), born=somebody(number), address="127.0.0.1")
-    assert len(site.bookings()) == 2
 
 
 # ---------------------------------------------------------------- one birth date, one number

@@ -25,7 +25,6 @@ from services.online import answers, web_sessions
 from services.privacy.erase_data import erase_data
 from services.store import NO_SHARES, HoldShares, ReachLimits
 from tests.online.test_reach import code_to
-from tests.online.test_web_sessions import serving
 from tests.online.visitors import BORN, Visitor
 from tests.support.house import House, campaign_with, house, mornings
 from tests.support.rows import as_in_production, clock_of, on_the_wire, rows_of
@@ -159,7 +158,7 @@ def test_a_copy_that_went_along_with_its_claim_changes_nothing(on_postgres: Hous
     was = replace(web_session, number=int(stale["n"]))
     led = web_sessions.answer(
         on_postgres.store,
-        serving(on_postgres),
+        on_postgres.service(),
         was,
         was.number,
         lambda session, world: answers.reach(session, world, NUMBER),
@@ -191,12 +190,6 @@ def test_the_older_visit_is_told_and_books_its_place_where_it_is_free(site: Hous
     visitor.goes("/rendez-vous/confirmer").reads("Le créneau n’est plus gardé")
     visitor.presses("/rendez-vous/confirmer")
     assert visitor.path.endswith("fait")
-
-
-def test_two_browsers_of_one_home_hold_each_their_own(site: House):
-    at_offers(site)
-    at_offers(site)
-    assert len(holders(site)) == 2
 
 
 def test_a_cookie_that_was_made_up_is_no_browser(site: House):

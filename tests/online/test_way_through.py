@@ -86,14 +86,6 @@ def test_a_question_that_only_some_are_asked_counts_for_them_alone(visitor: Visi
     assert count(visitor) == "Question 3 sur 5"
 
 
-def test_the_second_of_two_goes_on_counting_where_the_first_was_asked_more(visitor: Visitor):
-    visitor.starts("two").is_born(year="1970").is_at("situation").sends(belongs="yes")
-    visitor.sends(where="75011").sends(place=visitor.places[0]).is_at("joindre")
-    assert count(visitor) == "Question 6 sur 8"
-    visitor.sends(number="0612345678").sends().sends().is_at("naissance")
-    assert count(visitor) == "Question 7 sur 8"
-
-
 def test_no_number_stands_where_nothing_is_asked(visitor: Visitor):
     visitor.starts().is_born(year="1970").is_at("situation").sends(belongs="no").is_at("pas-encore")
     assert count(visitor) == ""

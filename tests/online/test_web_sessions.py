@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import threading
-
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from flows.session import Session
 from models.online import web_sessions as rows
 from models.online.tables import visit
 from models.slots.tables import place
-from services.centres.directory import Directory
 from services.desk.booking import DeskOrder, Made, PersonToBook, book
 from services.desk.offers import Desk, DeskWork, SearchCriteria, find_offers, towns
 from services.online import answers, web_sessions
@@ -32,11 +27,12 @@ from services.online.web_sessions import (
     for_web,
 )
 from services.privacy.erase_data import erase_data
-from services.service import Service
 from services.slots.allocate import Channel
 from services.work import Work
 from tests.support.house import CAMPAIGN, House, a_mobile, mornings
+from tests.support.race import at_once
 from tests.support.rows import clock_of, on_the_wire, rows_of
+from tests.support.statements import statements
 
 LAPSED = LEASE + timedelta(seconds=1)
 
@@ -65,16 +61,11 @@ def test_holds_of_the_web_are_of_its_own_campaign_each():
     assert for_web(long) is long
 
 
-def serving(house: House) -> Service:
-    directory = Directory(house.database, centres_fresh_seconds=0)
-    return Service(directory, house.campaign, house.settings.national_number)
-
-
 class Site:
     """A visit that is answered as its pages would, without the pages."""
 
     def __init__(self, house: House, whom: str = "self") -> None:
-        self.house, self.service = house, serving(house)
+        self.house, self.service = house, house.service()
         session = Session(step="date_of_birth", whom=str(answers.WHOM[whom]))
         self.visit = web_sessions.new_web_session(
             house.store, "fr", web_sessions.new_id(house.store), session
@@ -105,18 +96,6 @@ class Site:
         found = web_sessions.load(self.house.store, self.visit.id)
         assert found is not None
         return found
-
-
-def at_once(*acts: Callable[[], Any]) -> list[Any]:
-    """What each came to, all begun in one moment."""
-    gate = threading.Barrier(len(acts))
-
-    def run(act: Callable[[], Any]) -> Any:
-        gate.wait()
-        return act()
-
-    with ThreadPoolExecutor(len(acts)) as pool:
-        return list(pool.map(run, acts))
 
 
 def test_a_double_click_on_confirm_books_once_and_both_see_it(last_place: House):
@@ -189,7 +168,7 @@ def test_the_same_last_place_is_one_of_web_phone_and_desk(last_place: House):
     clock.moment += LAPSED
     caller = last_place.phone(a_mobile(3)).goes_to("confirm")
     clock.moment += LAPSED
-    service, desk = serving(last_place), Desk("agent-1", number=a_mobile(4))
+    service, desk = last_place.service(), Desk("agent-1", number=a_mobile(4))
     with last_place.database.transaction() as connection:
         (town,) = towns(DeskWork(connection, last_place.store, service, desk), "75011")
         wish = SearchCriteria((date(1942, 3, 12),), town)
@@ -335,14 +314,10 @@ def test_what_was_given_is_erased_after_a_day(last_place: House):
 
 def test_a_page_is_one_statement_and_a_plain_answer_one_more(last_place: House):
     site = Site(last_place)
-    asked: list[str] = []
-    for engine in last_place.database.engines:
-        event.listen(
-            engine, "before_cursor_execute", lambda *told: asked.append(told[2]), named=False
-        )
-    web_sessions.load(last_place.store, site.visit.id)
+    with statements(last_place.database) as asked:
+        web_sessions.load(last_place.store, site.visit.id)
     assert len(asked) == 1
-    asked.clear()
-    site.answers(lambda visit, world: answers.date_of_birth(visit, world, "12", "3", "1942"))
+    with statements(last_place.database) as asked:
+        site.answers(lambda visit, world: answers.date_of_birth(visit, world, "12", "3", "1942"))
     assert len(asked) == 1
     assert CAMPAIGN.hold_lease <= LEASE

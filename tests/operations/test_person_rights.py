@@ -67,7 +67,7 @@ from services.public.smart_feed import SmartFeed
 from services.slots.allocate import Channel
 from services.waiting_list.entries import join
 from services.work import Work
-from tests.desk.test_desk_booking import PARIS, service_of
+from tests.desk.test_desk_booking import PARIS
 from tests.messages.test_rq import everything_in
 from tests.online.visitors import Visitor
 from tests.support.approvals import for_two
@@ -205,7 +205,7 @@ def books_at_the_desk(made: House, agent: str, number: str = NUMBER, born: date 
     desk = Desk(agent, "e" * 32, "", number)
     nonce = made.store.chance.identifier()[-24:]
     with made.database.transaction() as connection:
-        at = DeskWork(connection, made.store, service_of(made), desk)
+        at = DeskWork(connection, made.store, made.service(), desk)
         offer, *_ = find_offers(at, SearchCriteria(born=(born,), town=PARIS)).offers
         person = PersonToBook(born, offer.places, NAME)
         order = DeskOrder((person,), "75011", number, nonce, mail=MAIL)
@@ -587,7 +587,7 @@ def test_twins_on_one_line_are_told_apart_by_a_reference(town: House):
     books_by_telephone(town)
     desk = Desk(agent.id, "e" * 32, "", NUMBER)
     with town.database.transaction() as connection:
-        at = DeskWork(connection, town.store, service_of(town), desk)
+        at = DeskWork(connection, town.store, town.service(), desk)
         offer, *_ = find_offers(at, SearchCriteria(born=(BORN,), town=PARIS)).offers
         twin = PersonToBook(BORN, offer.places, "Odile", someone_else=True)
         book(at, DeskOrder((twin,), "75011", NUMBER, "b" * 24))

@@ -7,13 +7,9 @@ from datetime import timedelta
 
 from flask import Flask
 
-from app.web import make_app
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
-from services.centres.directory import Directory
-from services.parts import Parts
-from services.service import Service
-from tests.support.house import CAMPAIGN, NOON, House, NoSuchAttribute
+from tests.support.house import CAMPAIGN, NOON, House
 from tests.support.service_words import CARD_WORDS, COVID_WORDS, FLU_WORDS
 
 # The flu from 65, both in one appointment; from 75 the Covid.
@@ -51,9 +47,5 @@ CARD = replace(
 
 def app_of(made: House, *campaigns: Campaign) -> Flask:
     """The web application with these campaigns."""
-    directory = Directory(made.database, centres_fresh_seconds=0)
     known = Campaigns.fixed(*campaigns, now=made.clock.now)
-    service = Service(directory, known, made.settings.national_number, numbers=made.numbers)
-    app = make_app(Parts(made.settings, made.store, service, made.woken))
-    app.jinja_env.undefined = NoSuchAttribute
-    return app
+    return made.application(service=made.service(known))

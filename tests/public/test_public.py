@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from sqlalchemy import event, update
+from sqlalchemy import update
 
 from app.web import make_app
 from jobs.partner_files import NAMES
@@ -26,6 +24,7 @@ from services.public.write_state import WriteState
 from services.queue.wait_estimate import forget_throughput
 from services.service import Service
 from tests.support.house import BASE, CAMPAIGN, NOON, House, mornings
+from tests.support.statements import statements
 from web.public.pages import HOME_PATIENCE_SECONDS
 from web.public.words import Sayings
 
@@ -57,23 +56,6 @@ def app_of(made: House, campaign: Any = CAMPAIGN) -> Any:
         Directory(made.database), campaign, made.settings.national_number, platforms=lambda: NAMES
     )
     return make_app(Parts(made.settings, made.store, service, made.woken))
-
-
-@contextmanager
-def counted(made: House) -> Iterator[list[str]]:
-    """The statements that reach the database meanwhile."""
-    seen: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        seen.append(statement)
-
-    for engine in made.database.engines:
-        event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        for engine in made.database.engines:
-            event.remove(engine, "before_cursor_execute", note)
 
 
 def posts(made: House, where: str, *, lang: str = "", app: Any = None) -> Any:
@@ -130,7 +112,7 @@ def test_nothing_public_costs_a_database_trip_unless_a_person_acts(
     client = site.app.test_client()
     # The first one in each worker reads who is at work, for all after it.
     client.get("/")
-    with counted(site) as seen:
+    with statements(site.database) as seen:
         for path in (*FIXED, *(f"{one}?lang=en" for one in FIXED)):
             client.get(path)
         client.get("/", headers={"Cookie": "__Host-allo=some-token"})
@@ -138,11 +120,11 @@ def test_nothing_public_costs_a_database_trip_unless_a_person_acts(
     for path in (*CENTRES, *STATE):
         # The first one in each worker reads what all after it share.
         client.get(path)
-    with counted(site) as seen:
+    with statements(site.database) as seen:
         for path in (*CENTRES, *STATE) * 2:
             client.get(path)
     assert seen == []
-    with counted(site) as seen:
+    with statements(site.database) as seen:
         assert posts(site, "75011").status_code == 200
     assert len(seen) <= 2, seen
 

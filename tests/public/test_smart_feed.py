@@ -513,26 +513,6 @@ def test_what_changed_and_what_is_gone_comes_to_the_other_machine(
     assert other.get("/api/slots/slots-75.ndjson").status_code == 404
 
 
-def test_another_scheduler_goes_on_with_the_feed(
-    service: House, publishes: Callable[[House], Published], tmp_path: Path
-):
-    """Of another machine, whose folder is empty: what it writes is the same, so nothing changes."""
-    service.opens_centre("1", starts=mornings(3))
-    first = publishes(service)
-    first.feed.write()
-    tags = {one["url"]: first.get(one["url"]).headers["ETag"] for one in first.manifest()["output"]}
-    clock_of(service).advance(timedelta(minutes=1))
-    second = Published(service, tmp_path / "second")
-    second.feed.write()
-    first.looks_again()
-    assert {url: first.get(url).headers["ETag"] for url in tags} == tags
-    service.phone().books()
-    clock_of(service).advance(timedelta(minutes=1))
-    second.feed.write()
-    first.looks_again()
-    assert first.slots() == second.slots()
-
-
 def test_the_feed_is_given_while_the_store_does_not_answer(
     service: House, publishes: Callable[[House], Published], tmp_path: Path, monkeypatch: Any
 ):

@@ -20,7 +20,7 @@ from models.queue.tables import queue_entry
 from services.agents import call_back
 from services.campaign.call_hours import next_call_at
 from services.campaign.opening_hours import OpeningHours
-from services.ports import Busy, NoAnswer, ProviderRefused
+from services.ports import ProviderRefused
 from services.privacy.erase_data import AFTER_PLACE, erase_data
 from services.queue.promise_callback import end_where_needless, promise
 from tests.agents.rings import Office, Ring
@@ -207,19 +207,6 @@ def test_what_is_told_after_the_proof_changes_nothing(office: Office, late: str)
     assert office.state(staff_id) == "talking"
 
 
-def test_an_end_that_is_told_twice_counts_once(office: Office):
-    entry = office.promises(MOBILE)
-    staff_id = office.agent()
-    office.reserves()
-    ring = office.rings(staff_id, MOBILE)
-    assert office.ends(ring, "completed") == "machine"
-    assert office.ends(ring, "completed") == ""
-    assert office.ends(ring, "busy") == ""
-    assert office.ends(ring, "ringing") == ""
-    assert (office.entry(entry).tries, office.entry(entry).state) == (1, "waiting")
-    assert texts(office.house) == ["callback_missed"]
-
-
 def test_news_of_the_first_try_says_nothing_of_the_second(office: Office):
     entry = office.promises(MOBILE)
     staff_id = office.agent()
@@ -357,12 +344,6 @@ def test_a_landline_is_written_to_never(office: Office):
     rings_in_vain(office, staff_id, LANDLINE, "completed")
     assert office.entry(entry).state == "lost"
     assert texts(office.house) == []
-
-
-def test_a_line_that_was_cut_is_rung_once(office: Office):
-    entry = office.promises(MOBILE, "cut")
-    rings_in_vain(office, office.agent(), MOBILE, "busy")
-    assert office.entry(entry).state == "lost"
 
 
 @pytest.mark.parametrize("text", ["callback_missed", "callback_lost", "callback_late"])
@@ -576,13 +557,6 @@ def test_who_spoke_with_a_person_meanwhile_is_not_rung(office: Office):
     assert (office.entry(entry).state, office.entry(entry).outcome) == ("left", "served")
 
 
-def test_a_booking_of_before_withdraws_nothing(office: Office):
-    books_on(office.house, MOBILE)
-    office.passes(MINUTE)
-    office.promises(MOBILE, "cut")
-    assert end_where_needless(office.store) == 0
-
-
 def test_a_booking_that_comes_while_the_agent_picks_up_is_seen(office: Office):
     entry = office.promises(MOBILE, "cut")
     staff_id = office.agent()
@@ -662,27 +636,6 @@ def test_a_crash_between_the_commit_and_the_ring_loses_no_call(office: Office):
     assert len(office.control.to(MOBILE)) == 1
 
 
-def test_an_answer_of_the_provider_that_is_lost_rings_nobody_twice(office: Office):
-    office.promises(MOBILE)
-    staff_id = office.agent()
-    office.reserves()
-    office.agent_picks_up(staff_id)
-    lost = iter([True])
-
-    def loses(to: str) -> None:
-        if to == MOBILE and next(lost, False):
-            raise NoAnswer
-
-    office.control.after_ring = loses
-    office.sweeps()
-    assert len(office.control.to(MOBILE)) == 1
-    office.passes(timedelta(seconds=10))
-    office.sweeps()
-    assert len(office.control.to(MOBILE)) == 1
-    (tried,) = office.tries(office.entry_of(MOBILE))
-    assert tried.provider_sid == office.control.to(MOBILE)[0].sid
-
-
 def test_of_two_calls_for_one_try_the_second_is_nobodys(office: Office):
     office.promises(MOBILE)
     staff_id = office.agent()
@@ -694,26 +647,6 @@ def test_of_two_calls_for_one_try_the_second_is_nobodys(office: Office):
         assert office.call_back.rung(connection, office.store, ring.leg, second.sid) is None
     assert office.ends(second, "completed") == ""
     assert office.state(staff_id) == "reserved"
-
-
-def test_a_provider_that_is_busy_is_asked_again(office: Office):
-    entry = office.promises(MOBILE)
-    staff_id = office.agent()
-    office.reserves()
-    office.agent_picks_up(staff_id)
-    busy = iter([True])
-
-    def refuses(_to: str) -> None:
-        if next(busy, False):
-            raise Busy("20429")
-
-    office.control.before_ring = refuses
-    office.sweeps()
-    assert office.control.to(MOBILE) == []
-    office.passes(timedelta(seconds=2))
-    office.sweeps()
-    assert len(office.control.to(MOBILE)) == 1
-    assert office.entry(entry).tries == 1
 
 
 def test_a_number_that_the_provider_refuses_frees_the_agent(office: Office):

@@ -5,9 +5,6 @@ A place is told by the moment it was joined at: whatever happens to a line, that
 
 from __future__ import annotations
 
-import threading
-
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,8 +20,9 @@ from services.campaign.opening_hours import USUAL
 from services.queue import entries
 from services.queue.entries import QueueCaller
 from services.queue.wait_estimate import Throughput
-from tests.support.floor import Floor, a_call
+from tests.support.floor import Floor
 from tests.support.house import LANDLINE, MOBILE, NOON, House, a_mobile
+from tests.support.race import at_once
 from tests.support.rows import on_the_wire
 
 LIVE = ("waiting", "kept", "reserved", "talking")
@@ -401,18 +399,6 @@ def test_why_nobody_is_let_in(door: QueueStatus, at: datetime, why: NoPerson | N
 # ------------------------------------------------------------------ races
 
 
-def at_once(*acts: Any) -> list[Any]:
-    """Do these in as many threads, all of which begin together."""
-    ready = threading.Barrier(len(acts), timeout=20)
-
-    def one(act: Any) -> Any:
-        ready.wait()
-        return act()
-
-    with ThreadPoolExecutor(len(acts)) as threads:
-        return list(threads.map(one, acts))
-
-
 @pytest.mark.parametrize("attempt", range(5))
 def test_a_line_that_is_cut_while_an_agent_takes_it_is_one_or_the_other(line: Line, attempt: int):
     entry_id = line.joins("CA1")
@@ -436,28 +422,6 @@ def test_two_calls_of_one_number_never_have_one_place(line: Line, attempt: int):
     assert entry_id in found
     assert len({*found}) == 2
     assert sorted(entry.call_id or "" for entry in line.live()) == ["CA1", "CA2"]
-
-
-@pytest.mark.parametrize("attempt", range(5))
-def test_all_lines_of_a_number_cut_at_once_are_one_promise(line: Line, attempt: int):
-    calls = [f"CA{number}" for number in range(4)]
-    for call_id in calls:
-        line.joins(call_id)
-    at_once(*[lambda call_id=call_id: try_again(line.hangs_up, call_id) for call_id in calls])
-    (kept,) = line.live()
-    assert (kept.kind, kept.joined_at) == ("callback", NOON)
-
-
-def try_again(act: Any, *arguments: Any) -> None:
-    """What meets another in its way is asked for again by the provider."""
-    for tries in range(5):
-        try:
-            act(*arguments)
-        except Exception:
-            if tries == 4:
-                raise
-        else:
-            return
 
 
 def test_without_the_condition_on_the_state_a_race_would_lose_a_caller(
@@ -499,15 +463,6 @@ def test_the_end_of_a_call_in_the_line_is_one_transaction_with_its_promise(servi
     (entry,) = line.live()
     assert (entry.kind, entry.reason, entry.number) == ("callback", "cut", MOBILE)
     assert entry.known["step"] == "welcome"
-
-
-def test_places_outlive_everything_but_the_database(service: House):
-    """A flushed Redis and a restarted service have no part in it: nothing of it lies there."""
-    line = Line(service)
-    entry_id = line.joins(a_call())
-    service.app = service.application()
-    assert line.entry(entry_id).state == "waiting"
-    assert service.woken.messages == []
 
 
 def test_what_was_said_is_erased_with_the_entry(line: Line):

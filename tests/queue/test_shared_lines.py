@@ -5,11 +5,10 @@ And whoever could not be reached finds their place again when they ring themselv
 
 from __future__ import annotations
 
-import threading
-
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -28,6 +27,7 @@ from tests.queue.test_queue_line import Line
 from tests.support.floor import Floor
 from tests.support.house import LANDLINE, MOBILE, House
 from tests.support.locks import WAITING
+from tests.support.race import at_once
 from tests.support.rows import change, clock_of, on_the_wire, rows_of
 
 MINUTE = timedelta(minutes=1)
@@ -191,14 +191,7 @@ def test_all_lines_of_a_number_that_end_at_once_are_one_promise(line: Line):
     calls = [f"CA{number}" for number in range(6)]
     for call_id in calls:
         line.joins(call_id)
-    ready = threading.Barrier(len(calls), timeout=20)
-
-    def end(call_id: str) -> None:
-        ready.wait()
-        ends(line.house, call_id)
-
-    with ThreadPoolExecutor(len(calls)) as threads:
-        list(threads.map(end, calls))
+    at_once(*[partial(ends, line.house, call_id) for call_id in calls])
     assert [one.kind for one in line.live()] == ["callback"]
 
 

@@ -193,11 +193,3 @@ def test_of_forty_typed_numbers_no_more_are_rung_than_agreed(office: Office):
     assert found == agreed == 5
     # Nothing is lost: each of the others is an agent's.
     assert len(open_cases(made)) == 35
-
-
-@pytest.mark.long
-def test_of_a_thousand_typed_numbers_no_more_are_rung_than_agreed(office: Office):
-    made = office.house
-    found, agreed = many(made, office, 1000, 20)
-    assert found <= agreed == 50
-    assert len(open_cases(made)) == 950

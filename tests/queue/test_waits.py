@@ -22,11 +22,10 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from statistics import median, quantiles
-from typing import Any
 
 import pytest
 
-from sqlalchemy import event, func, select
+from sqlalchemy import func, select
 
 from models.agents import agents
 from models.agents.tables import leg
@@ -53,6 +52,7 @@ from tests.agents.rings import Office, Ring
 from tests.campaign.open_minutes import open_minutes_between
 from tests.support.house import CAMPAIGN, NOON, House, a_mobile
 from tests.support.rows import clock_of, rows_of
+from tests.support.statements import plan_of
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 HOURS = CAMPAIGN.hours
@@ -164,8 +164,9 @@ def error_of(told: float, happened: float) -> float:
 
 
 @pytest.mark.long
-def test_a_thousand_callbacks_are_made_when_they_were_told(service: House):
-    day = Day(service, seed=5)
+def test_hundreds_of_callbacks_are_made_when_they_were_told(service: House):
+    """Two agents, and more people than they can ring until tomorrow evening."""
+    day = Day(service, seed=5, agents_there=2)
     clock, store = day.clock, day.store
     # Wednesday, one in the afternoon in Paris; then until tomorrow evening.
     clock.moment = begins = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -192,9 +193,9 @@ def test_a_thousand_callbacks_are_made_when_they_were_told(service: House):
         told[kept.entry_id] = at
 
     # Half an hour as usual, then everybody at once, then as they come.
-    for number in range(40):
-        day.at(begins + number * 45 * SECOND, partial(asks, number))
-    for number in range(40, 1000):
+    for number in range(16):
+        day.at(begins + number * 112 * SECOND, partial(asks, number))
+    for number in range(16, 400):
         after = timedelta(minutes=30 + 90 * day.draw.random())
         day.at(begins + after, partial(asks, number))
     day.runs(last)
@@ -454,24 +455,6 @@ def answered_before(house: House, count: int) -> None:
         connection.exec_driver_sql("ANALYZE queue_entry")
 
 
-def plan_of(house: House) -> str:
-    """How the database finds whom a language's agents owe an answer."""
-    seen: list[tuple[str, Any]] = []
-
-    def note(*told: object) -> None:
-        seen.append((str(told[2]), told[3]))
-
-    for engine in house.database.engines:
-        event.listen(engine, "before_cursor_execute", note)
-    with house.database.statement() as connection:
-        handling.owed(connection, house.clock, "fr")
-        for engine in house.database.engines:
-            event.remove(engine, "before_cursor_execute", note)
-        ((asked, given),) = seen
-        explain = "EXPLAIN "
-        return "\n".join(str(row) for row in connection.exec_driver_sql(explain + asked, given))
-
-
 def test_whom_we_owe_an_answer_is_found_by_an_index_and_counted_where_they_are(service: House):
     """Asked each second: those of days ago, of another language or of no agent are not read."""
     now = service.clock.now()
@@ -483,7 +466,9 @@ def test_whom_we_owe_an_answer_is_found_by_an_index_and_counted_where_they_are(s
         owed = handling.owed(connection, service.clock, "fr")
         assert (owed.due, [due for due, _ in owed.later]) == (4, [now + HOUR] * 2)
         assert handling.owed(connection, service.clock, "en").due == 2000
-    plan = plan_of(service)
+        plan = "\n".join(
+            plan_of(connection, lambda: handling.owed(connection, service.clock, "fr"))
+        )
     assert plan.count("ix_queue_entry_owed") == 2
     assert "SCAN queue_entry" not in plan
     assert "Seq Scan" not in plan

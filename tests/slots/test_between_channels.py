@@ -20,7 +20,6 @@ from services.desk.booking import BookingRefused
 from services.online import partner, web_sessions
 from services.work import Work
 from tests.centre_day.test_centre_day import NONCE, at_centre
-from tests.online.test_web_sessions import serving
 from tests.support.house import MOBILE, CountingChance, House, house, mornings
 
 
@@ -79,7 +78,7 @@ def test_what_is_being_asked_for_at_a_partner_is_nobody_elses_to_go_on_with(serv
         world.turn.transaction()
         return replace(one.at(one.session), page=partner.WAITS)
 
-    waits = web_sessions.answer(service.store, serving(service), known, known.number, asks)
+    waits = web_sessions.answer(service.store, service.service(), known, known.number, asks)
     assert waits.acted
     assert taken_up(service, visit_id) is None
     assert code_for_visit(service, visit_id) == ""
@@ -87,7 +86,7 @@ def test_what_is_being_asked_for_at_a_partner_is_nobody_elses_to_go_on_with(serv
     assert now is not None
     assert (now.page, now.outcome) == (partner.WAITS, "")
     # The partner said no: whoever has the code goes on.
-    web_sessions.answer(service.store, serving(service), now, now.number, partner.settle)
+    web_sessions.answer(service.store, service.service(), now, now.number, partner.settle)
     assert taken_up(service, visit_id) is not None
 
 

@@ -15,7 +15,7 @@ import pytest
 from jobs.alert_listener import FIRST_PAUSE, HttpListener, TellAlerts
 from models.supervision import alerts
 from services.supervision.alerts import NEWS_FOR, apply, tell_alerts
-from tests.support.house import House, house
+from tests.support.house import House
 from tests.support.rows import clock_of
 
 BOARD = "https://allo.example/supervision"
@@ -37,12 +37,6 @@ class Ears:
 
     def states(self) -> list[str]:
         return [news["state"] for news in self.heard]
-
-
-@pytest.fixture
-def made(database_url: str) -> Iterator[House]:
-    with house(database_url) as one:
-        yield one
 
 
 def begins(made: House, alert_id: str = "a1", name: str = "longest_wait") -> None:

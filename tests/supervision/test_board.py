@@ -14,9 +14,8 @@ from typing import Any
 
 import pytest
 
-from sqlalchemy import event, select
+from sqlalchemy import select
 
-from app.web import make_app
 from models.accounts.tables import staff_act
 from models.agents import agents as agent_rows
 from models.agents.tables import agent
@@ -28,10 +27,6 @@ from models.supervision.tables import alert, board_setting
 from prompts.screens import LANGUAGES, screen
 from services.accounts import staff as accounts
 from services.accounts.staff import record_act
-from services.campaign.campaigns import Campaigns
-from services.centres.directory import Directory
-from services.parts import Parts
-from services.service import Service
 from services.slots.allocate import Channel
 from services.supervision.alerts import DEFAULTS, RANGES
 from services.supervision.board_queues import served
@@ -41,8 +36,9 @@ from services.supervision.write_board import WriteBoard
 from tests.supervision.board_day import works
 from tests.support.control import FakeControl
 from tests.support.forms import PASSWORD
-from tests.support.house import CAMPAIGN, MOBILE, House, StaffClient, a_mobile, mornings
+from tests.support.house import MOBILE, House, StaffClient, a_mobile, mornings
 from tests.support.rows import clock_of, holds, rows_of
+from tests.support.statements import statements
 from web.marks import SIGNED, who_may
 from web.supervision.tiles import tiles
 
@@ -54,10 +50,8 @@ class Board:
 
     def __init__(self, made: House) -> None:
         self.made, self.control = made, FakeControl()
-        directory = Directory(made.database, centres_fresh_seconds=0)
-        service = Service(directory, made.campaign, made.settings.national_number)
-        self.app = make_app(Parts(made.settings, made.store, service, made.woken, self.control))
-        self.writes = WriteBoard(made.store, Campaigns.fixed(CAMPAIGN, now=made.clock.now))
+        self.app = made.application(self.control)
+        self.writes = WriteBoard(made.store, made.known_campaigns())
         self.client: StaffClient = made.signs_in("supervisor", app=self.app)
 
     def does(self, path: str, status: int = 200, **form: Any) -> dict[str, Any]:
@@ -126,19 +120,9 @@ def test_before_anything_was_written_a_screen_is_told_so(board: Board):
 def test_seventy_screens_cost_a_worker_one_statement_for_the_figures(board: Board):
     board.writes()
     board.sees()
-    asked: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        asked.append(statement)
-
-    for engine in board.made.database.engines:
-        event.listen(engine, "before_cursor_execute", note)
-    try:
+    with statements(board.made.database) as asked:
         for _ in range(70):
             assert board.sees().status_code == 200
-    finally:
-        for engine in board.made.database.engines:
-            event.remove(engine, "before_cursor_execute", note)
     # However slow this machine is: twice a second at most, not once a screen.
     assert len([one for one in asked if "FROM snapshot" in one]) < 10
 
@@ -449,15 +433,6 @@ def test_an_alert_is_looked_after_by_the_first_who_says_so(board: Board):
     assert rows_of(board.made.database, select(alert))[0].seen_by == board.who
     board.writes()
     assert board.acts() == [("alert_seen", raised["id"], None, None)]
-
-
-def test_without_the_token_of_the_form_nothing_is_done(board: Board):
-    form = {"what": "state", "queue": "fr", "state": "closed"}
-    answer = board.client.post("/supervision/files", data=form, headers={"X-CSRFToken": "stolen"})
-    assert answer.status_code == 400
-    answer = board.client.post("/supervision/files", data=form, headers={"Origin": "https://evil"})
-    assert answer.status_code == 403
-    assert state_of(board, "fr").state == "hours"
 
 
 def test_acts_are_listed_with_names_and_can_be_taken_back_there_without_a_script(board: Board):

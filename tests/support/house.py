@@ -214,12 +214,14 @@ class House:
         """The web application; many a test asks nothing of it, and it costs as much as the rest."""
         return self.application()
 
-    def application(self) -> Flask:
-        """The web application, made anew: as after a restart of the web server."""
-        directory = Directory(self.database, centres_fresh_seconds=0)
-        service = Service(
-            directory,
-            self.known_campaigns(),
+    def service(self, campaigns: Campaigns | None = None) -> Service:
+        """The service as this house has it now, or with other campaigns.
+
+        It reads its centres anew each time.
+        """
+        return Service(
+            Directory(self.database, centres_fresh_seconds=0),
+            campaigns or self.known_campaigns(),
             self.settings.national_number,
             platforms=lambda: NAMES,
             reply_number=self.settings.sms_reply_number,
@@ -227,7 +229,17 @@ class House:
             numbers=self.numbers,
             mails=self.mails,
         )
-        made = make_app(Parts(self.settings, self.store, service, self.woken))
+
+    def application(
+        self, control: Any = None, service: Service | None = None, **changed: Any
+    ) -> Flask:
+        """The web application, made anew: as after a restart of the web server.
+
+        `control` stands for the provider, `service` for the house's own; `changed` are settings
+        that are this application's alone.
+        """
+        settings = self.settings.model_copy(update=changed) if changed else self.settings
+        made = make_app(Parts(settings, self.store, service or self.service(), self.woken, control))
         made.jinja_env.undefined = NoSuchAttribute
         return made
 
