@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 
 import pytest
 
@@ -15,7 +14,6 @@ from services.accounts.four_eyes import NotYours, SecondNeeded
 from services.accounts.lost_factor import take_factor_away
 from tests.support.approvals import confirms_all
 from tests.support.house import House, house
-from tests.support.rows import clock_of
 
 
 @pytest.fixture
@@ -77,16 +75,6 @@ def test_somebody_else_than_was_named_has_not_confirmed_it(made: House):
     assert has_factor(made, "camille")
     asks(made, second="dominique")
     assert not has_factor(made, "camille")
-
-
-def test_an_hour_later_it_is_confirmed_anew(made: House):
-    with pytest.raises(SecondNeeded):
-        asks(made)
-    confirms_all(made, "maxence")
-    clock_of(made).advance(timedelta(hours=1))
-    with pytest.raises(SecondNeeded):
-        asks(made)
-    assert has_factor(made, "camille")
 
 
 def test_the_page_says_whose_it_is(made: House):

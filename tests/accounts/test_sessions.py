@@ -287,17 +287,6 @@ def test_nor_when_only_the_browser_says_so(made: House, site: str):
     assert phone(made, browser) is None
 
 
-@pytest.mark.parametrize("token", ["", "invented", "other"])
-def test_a_form_with_the_token_of_another_session_does_nothing(made: House, token: str):
-    browser, other = made.signs_in("agent"), made.signs_in("agent")
-    given = other.csrf() if token == "other" else token
-    answer = browser.post(
-        "/compte/telephone", data={"phone": "0612345678"}, headers={"X-CSRFToken": given}
-    )
-    assert answer.status_code == 400
-    assert phone(made, browser) is None
-
-
 def page_token(browser: StaffClient) -> str:
     """The token in the form of a page."""
     found = re.search(r'name="csrf_token" value="([^"]+)"', browser.get("/compte").text)

@@ -322,16 +322,6 @@ def test_a_busy_moment_is_told_and_is_no_wrong_password(
 # ---------------------------------------------------------------- demonstration
 
 
-def test_in_development_accounts_to_try_with_are_there_and_the_code_is_shown(made: House):
-    accounts.make_demonstration(made.store)
-    agent, supervisor = Browser(made.app), Browser(made.app)
-    for browser, login in ((agent, "agent1"), (supervisor, "supervisor")):
-        browser.signs_in(login, accounts.DEMONSTRATION_PASSWORD)
-        code = browser.page.text.split('id="demonstration-code">')[1].split("<")[0]
-        browser.sends("/connexion/code", code=code)
-        assert browser.is_in()
-
-
 def test_many_try_one_account_within_one_code(made: House):
     accounts.make_demonstration(made.store)
     for _ in range(4):

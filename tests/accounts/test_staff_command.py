@@ -13,7 +13,7 @@ from click.testing import Result
 
 from models.accounts import staff as rows
 from models.queue.tables import agent_queue
-from services.accounts import passwords, second_factor
+from services.accounts import passwords
 from services.accounts import staff as accounts
 from tests.support.approvals import confirms_all
 from tests.support.cameras import read_in_letters
@@ -230,14 +230,6 @@ def test_accounts_to_try_with_are_made_once_and_not_in_production(made: House):
     refused = flask(made, "demo")
     assert refused.exit_code == 1
     assert "production" in refused.output
-
-
-def test_the_demonstrations_secret_makes_codes(made: House):
-    accounts.make_demonstration(made.store)
-    secret = account(made, "supervisor").totp_secret
-    assert secret == accounts.DEMONSTRATION_SECRET
-    now = made.clock.now()
-    assert second_factor.step_of(secret, second_factor.code_at(secret, now), now)
 
 
 def test_every_command_shows_an_example(made: House):

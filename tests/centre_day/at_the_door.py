@@ -11,8 +11,6 @@ from models.centres.centres import centre_state
 from services.centre_day import secretary
 from services.centre_day.find_people import FoundPeople, find_people
 from services.centre_day.secretary import AtCentre
-from services.centres.directory import Directory
-from services.service import Service
 from tests.support.house import House, a_mobile
 
 MORNING, LATER = (datetime(2026, 11, 26, hour, tzinfo=UTC) for hour in (8, 9))
@@ -40,10 +38,8 @@ def at_centre(made: House, centre_id: str = "1") -> AtCentre:
     with made.database.statement() as connection:
         centre = centre_state(connection, centre_id)
     assert centre is not None
-    directory = Directory(made.database, centres_fresh_seconds=0)
-    service = Service(directory, made.campaign, made.settings.national_number)
     who = made.employs("secretary", centre_id=centre_id)
-    return AtCentre(made.store, service, who, secretary.day_of(centre, MORNING.date()))
+    return AtCentre(made.store, made.service(), who, secretary.day_of(centre, MORNING.date()))
 
 
 def on_day(at: AtCentre, day: date) -> AtCentre:

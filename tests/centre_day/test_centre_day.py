@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,14 +25,13 @@ from services.booking.confirm_booking import Booked
 from services.centre_day import secretary, secretary_hours
 from services.centre_day.secretary import AtCentre, AttendanceState, RingAnswer, WalkIn
 from services.centre_day.secretary_hours import DayHours, HoursRefused
-from services.centres.directory import Directory
 from services.desk.booking import BookingRefused, Made, Refusal
 from services.privacy.erase_data import erase_data
-from services.service import Service
 from services.slots.allocate import Allocate, Channel, Holder
 from services.waiting_list import entries as waiting_list
 from services.work import Work
 from tests.support.house import CAMPAIGN, MOBILE, House, a_mobile
+from tests.support.race import at_once
 
 # Half past six in Paris, of a day whose slots were at nine, at ten and at a quarter to seven.
 EVENING = datetime(2026, 11, 26, 17, 30, tzinfo=UTC)
@@ -44,18 +42,13 @@ BORN = date(1942, 3, 12)
 NONCE = "a" * 24
 
 
-def service_of(made: House) -> Service:
-    directory = Directory(made.database, centres_fresh_seconds=0)
-    return Service(directory, made.campaign, made.settings.national_number)
-
-
 def at_centre(made: House, centre_id: str = "1", **who: Any) -> AtCentre:
     with made.database.statement() as connection:
         centre = centre_state(connection, centre_id)
     assert centre is not None
     day = secretary.day_of(centre, secretary.today_of(centre, made.clock.now()))
     return AtCentre(
-        made.store, service_of(made), made.employs("secretary", centre_id=centre_id, **who), day
+        made.store, made.service(), made.employs("secretary", centre_id=centre_id, **who), day
     )
 
 
@@ -152,19 +145,12 @@ def test_the_last_places_of_the_evening_are_given_once(evening: House):
         book(other, nonce="short")
     assert count(one).free_ahead == 1
     # Two at a time take the last ones of today: nobody gets one twice, nobody is refused.
-    got: list[Made | BookingRefused] = []
-
-    def takes(at: AtCentre, number: int) -> None:
-        got.append(book(at, date(1943, 1, number), nonce=f"{number:024d}"))
-
-    threads = [
-        threading.Thread(target=takes, args=((one, other)[number % 2], number))
-        for number in range(1, 5)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    got = at_once(
+        *[
+            partial(book, (one, other)[number % 2], date(1943, 1, number), nonce=f"{number:024d}")
+            for number in range(1, 5)
+        ]
+    )
     assert sum(isinstance(each, Made) for each in got) == 3
     assert [each.why for each in got if isinstance(each, BookingRefused)] == [Refusal.GONE]
     with evening.database.statement() as connection:

@@ -17,7 +17,7 @@ import click
 import pytest
 
 from click.testing import CliRunner, Result
-from sqlalchemy import event, func, select, update
+from sqlalchemy import func, select, update
 
 from commands import centres as centres_commands
 from commands import operations as operations_commands
@@ -48,6 +48,7 @@ from services.work import Work
 from tests.support.approvals import for_two
 from tests.support.house import NOON, House, campaign_with, mornings
 from tests.support.imports import centre_row, write_centres
+from tests.support.race import at_once
 from tests.support.rows import (
     booked_places,
     change,
@@ -59,6 +60,7 @@ from tests.support.rows import (
     opens_centre_at,
     rows_of,
 )
+from tests.support.statements import plan_of
 
 PARIS_ZONE = ZoneInfo("Europe/Paris")
 WHY = OperationRequest("la salle est inondée")
@@ -401,19 +403,6 @@ def test_a_campaign_that_is_gone_makes_cases(service: House):
 # ---------------------------------------------------------------- the door
 
 
-def test_a_hold_on_a_blocked_place_cannot_be_confirmed(service: House):
-    service.opens_centre("1", starts=mornings(1), capacity=2)
-    held = holds(service, "CA-1")[0]
-    change(service.database, update(place).values(blocked=True))
-    with service.database.transaction() as connection:
-        allocator = Allocate(
-            Work(connection, service.store, service.campaign), Holder(Channel.PHONE, "CA-1")
-        )
-        chosen = Chosen(held.place.place_id, held.place.slot_id, held.place.start_at)
-        assert allocator.book([chosen], "nobody") is None
-    assert booked_places(service.database) == 0
-
-
 def test_a_caller_who_holds_a_place_hears_that_it_is_gone(service: House):
     service.opens_centre("1", starts=mornings(2), capacity=2)
     phone = service.phone().goes_to("confirm")
@@ -499,17 +488,14 @@ def test_two_operators_close_the_same_centre(service: House):
     service.opens_centre("1", starts=starts, capacity=2)
     service.opens_centre("2", kilometres=3, starts=starts)
     booked = [books(service, "1", start) for start in starts for _ in range(2)]
-    together = threading.Barrier(2, timeout=20)
 
-    def closes(_number: int) -> LifeReport | None:
-        together.wait()
+    def closes() -> LifeReport | None:
         try:
             return life(service).close_centre("1", WHY)
         except LifeRefused:
             return None
 
-    with ThreadPoolExecutor(2) as threads:
-        reports = [one for one in threads.map(closes, range(2)) if one]
+    reports = [one for one in at_once(closes, closes) if one]
     assert len({report.operation_id for report in reports}) == 1
     nobody_is_lost(service, "1", reports[0], booked)
 
@@ -1119,19 +1105,15 @@ def test_bad_input_is_one_sentence(service: House, run: Any):
 
 def plan_of_the_last_look(house: House, gid: str) -> str:
     """How the database looks whether a centre has any place left to block."""
-    sent: list[tuple[str, Any]] = []
-
-    def note(*told: Any) -> None:
-        sent.append((told[2], told[3]))
-
-    for engine in house.database.engines:
-        event.listen(engine, "before_cursor_execute", note)
+    until = at(date(2027, 11, 30), 0)
     with house.database.transaction() as connection:
-        operations.lock_open(connection, gid, NOON, at(date(2027, 11, 30), 0), limit=1, wait=True)
-        for engine in house.database.engines:
-            event.remove(engine, "before_cursor_execute", note)
-        ((asked, given),) = [one for one in sent if "place" in one[0]]
-        return "\n".join(map(str, connection.exec_driver_sql("EXPLAIN " + asked, given)))
+        return "\n".join(
+            plan_of(
+                connection,
+                lambda: operations.lock_open(connection, gid, NOON, until, limit=1, wait=True),
+                "place",
+            )
+        )
 
 
 def test_what_is_left_at_a_centre_is_found_without_a_look_at_others(service: House):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-
 from collections.abc import Iterator
 from datetime import date, timedelta
+from functools import partial
 
 import pytest
 
@@ -34,6 +33,7 @@ from tests.centre_day.at_the_door import (
     opens_two_centres,
 )
 from tests.support.house import House, a_mobile, house
+from tests.support.race import at_once
 from tests.support.rows import clock_of
 
 # As scanned at a French computer by a scanner that is set to an American keyboard.
@@ -139,16 +139,9 @@ def test_a_code_notes_its_person_as_present_once_and_for_all(made: House):
 def test_two_secretaries_who_read_the_same_code_note_one_arrival(made: House):
     _, link = books(made, 78, "12031942")
     clock_of(made).moment = MORNING
-    told: list[str] = []
     doors = [at_centre(made) for _ in range(2)]
-    threads = [
-        threading.Thread(target=lambda at=at: told.append(finds(at, link).word)) for at in doors
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(told) == ["already", "present"]
+    told = at_once(*[partial(finds, at, link) for at in doors])
+    assert sorted(found.word for found in told) == ["already", "present"]
     assert [one.act.what for one in read_acts(made.store)].count("attendance") == 1
 
 

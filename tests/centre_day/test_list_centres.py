@@ -5,29 +5,23 @@ from __future__ import annotations
 import csv
 import io
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from click.testing import Result
 
-from tests.support.house import House, house
+from tests.support.house import House
 from tests.support.imports import centre_row, write_centres
 
 Flask = Callable[..., Result]
 
 
 @pytest.fixture
-def town(database_url: str) -> Iterator[House]:
-    with house(database_url) as made:
-        yield made
-
-
-@pytest.fixture
-def flask(town: House, tmp_path: Path) -> Flask:
+def flask(service: House, tmp_path: Path) -> Flask:
     """A command line, beside a directory of five centres in two towns; one of them is ours."""
-    runner = town.app.test_cli_runner()
+    runner = service.app.test_cli_runner()
 
     def invoke(*arguments: object) -> Result:
         return runner.invoke(args=[str(one) for one in arguments], catch_exceptions=False)

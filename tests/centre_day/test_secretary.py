@@ -17,8 +17,6 @@ from models.centres.tables import centre
 from services.accounts import four_eyes
 from services.accounts import staff as accounts
 from services.accounts.staff import read_acts
-from services.centres.directory import Directory
-from services.service import Service
 from services.setup.demonstration_people import add_people
 from tests.support.house import BASE, House, StaffClient, a_mobile, house
 
@@ -227,8 +225,7 @@ def test_the_account_to_try_with_is_of_a_centre_that_can_be_filled(made: House):
     with made.database.transaction() as connection:
         hours = '{"0": [["09:00", "12:00"]]}'
         connection.execute(update(centre).where(centre.c.id == "1").values(hours=hours))
-    directory = Directory(made.database, centres_fresh_seconds=0)
-    service = Service(directory, made.campaign, made.settings.national_number)
+    service = made.service()
     made.opens_slots("1", [MORNING + timedelta(days=one) for one in (1, 2, 3)], capacity=6)
     # Without the account that everybody knows, nobody is made up: this may be production.
     assert add_people(made.store, service, 4) == 0

@@ -10,13 +10,9 @@ import pytest
 
 from sqlalchemy import select
 
-from app.web import make_app
 from models.booking.tables import appointment_for
 from services.campaign.campaigns import Campaigns
 from services.centre_day.secretary import ring_next
-from services.centres.directory import Directory
-from services.parts import Parts
-from services.service import Service
 from services.supervision.write_board import CampaignFigures
 from tests.booking.test_services import APART, BOTH, COVID, GRIPPE, books, opens
 from tests.centre_day.test_centre_day import EVENING, LAST, at_centre
@@ -35,10 +31,8 @@ def autumn(database_url: str) -> Iterator[House]:
 
 
 def test_the_list_and_the_paper_say_what_each_comes_for(autumn: House):
-    directory = Directory(autumn.database, centres_fresh_seconds=0)
     known = Campaigns.fixed(*BOTH, now=autumn.clock.now)
-    service = Service(directory, known, autumn.settings.national_number)
-    app = make_app(Parts(autumn.settings, autumn.store, service, autumn.woken))
+    app = autumn.application(service=autumn.service(known))
     secretary = autumn.signs_in("secretary", app=app, centre_id="1")
     day = mornings(1, first=3)[0].date().isoformat()
     page = secretary.get(f"/centre?jour={day}").text
@@ -129,10 +123,8 @@ def rings(made: House, *serves: str) -> str | None:
     grippe = waits(made, GRIPPE, a_mobile(7))
     clock_of(made).advance(timedelta(seconds=1))
     covid = waits(made, COVID, a_mobile(8))
-    directory = Directory(made.database, centres_fresh_seconds=0)
     known = Campaigns.fixed(*BOTH, now=made.clock.now)
-    service = Service(directory, known, made.settings.national_number)
-    at = replace(at_centre(made), service=service)
+    at = replace(at_centre(made), service=made.service(known))
     with made.database.transaction() as connection:
         rung = ring_next(connection, at)
     return {grippe: "grippe", covid: "covid"}.get(rung.entry_id) if rung else None

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
 from models.accounts.tables import staff_act
 from models.centres import takes
@@ -46,10 +45,9 @@ WALK_IN = {"rdv_modalites": "Sans rendez-vous", "rdv_tel": ""}
 
 
 @pytest.fixture
-def town(database_url: str) -> Iterator[House]:
+def town(service: House) -> House:
     """A service whose directory is still to come."""
-    with house(database_url) as made:
-        yield made
+    return service
 
 
 @pytest.fixture
@@ -148,16 +146,6 @@ def test_what_cannot_be_taken_is_named_and_the_rest_is_taken(
     assert [gid for gid, mode in modes(town).items() if mode == "ours"] == ["1"]
     alone = flask("centres", "take", "99", "4")
     assert alone.exit_code == 3
-
-
-def test_a_closed_centre_is_not_taken(town: House, flask: Flask, directory: Path):
-    with town.database.transaction() as connection:
-        connection.execute(
-            update(centre).where(centre.c.id == "1").values(closed_at=town.clock.at())
-        )
-    result = flask("centres", "take", "1")
-    assert result.exit_code == 3
-    assert "centre 1 (Centre 1, Paris 11e) is closed" in result.stderr
 
 
 WRONG_TERMS = (
@@ -371,14 +359,6 @@ def test_a_booking_that_is_over_keeps_no_centre(ours: House, flask: Flask):
     assert isinstance(ours.clock, FixedClock)
     ours.clock.advance(booked.start_at - ours.clock.now() + timedelta(minutes=1))
     assert flask("centres", "give", "2").exit_code == 0
-
-
-def test_who_was_choosing_a_place_there_is_told_that_it_is_gone(ours: House, flask: Flask):
-    caller = ours.phone().goes_to("confirm")
-    assert flask("centres", "give", "2").exit_code == 0
-    caller.presses("1")
-    assert not caller.ended
-    assert ours.bookings() == []
 
 
 def test_who_books_in_that_very_moment_keeps_it_and_is_a_case(database_url: str):

@@ -13,7 +13,7 @@ from flask import Flask
 
 import web.operations.recordings
 
-from flows.speech import Line, Listen, Speech, TurnOutcome
+from flows.speech import Line, Speech, TurnOutcome
 from ivr.addresses import Addresses
 from ivr.agent_documents import on_hold
 from ivr.twiml import apology, crowded, elsewhere, render, told_and_over
@@ -38,19 +38,6 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def recorded(folder: Path) -> Catalogue:
     return read(folder / "fr.toml")
-
-
-def said(catalogue: Catalogue, *keys: str, listen: Listen | None = None) -> list[str]:
-    speech = Speech(tuple(Line(key) for key in keys), listen, TurnOutcome.ENDED)
-    document = read_document(render(speech, catalogue, Addresses(BASE), 3).encode())
-    verbs = document.gather.children if document.gather else document.verbs
-    return [verb.name for verb in verbs]
-
-
-def test_a_sentence_with_a_recording_is_played_and_the_others_are_said(recorded: Catalogue):
-    assert said(recorded, "goodbye") == ["Play", "Hangup"]
-    assert said(recorded, "slower", "goodbye") == ["Say", "Play", "Hangup"]
-    assert said(load("fr"), "goodbye") == ["Say", "Hangup"]
 
 
 def heard(catalogue: Catalogue, *lines: Line, slow: bool = False) -> list[str | float]:
