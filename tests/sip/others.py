@@ -16,8 +16,8 @@ from typing import Any, Self
 
 from exchange.sip.parts import FRAME, RATE, Sound, pcm_of
 from exchange.testing.ports import free_port
+from tests.sip.tones import tone
 from tests.sip.town import PATIENCE_S, eventually
-from tools.simulator.ring.tones import tone
 
 MODULES = ("/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules")
 # Nobody listens to the tones that a baresip makes for who holds it. Its player of sound files ends

@@ -5,26 +5,23 @@ Everybody says a tone of their own all the time.
 
 from __future__ import annotations
 
-import asyncio
-import threading
-
-from collections.abc import Coroutine, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
-from exchange.sip.parts import RATE, Sound, coded, pcm_of
+from exchange.sip.parts import RATE, Sound, coded
 from models.accounts.staff import Staff
 from models.desk import desk as rows
 from models.queue import order, queues
-from tests.sip.loudness import loudness
-from tests.sip.town import NATIONAL, PASSWORD, PATIENCE_S, Town, eventually, speaks, town
+from tests.sip.others import Baresip
+from tests.sip.tones import loudness
+from tests.sip.town import NATIONAL, PASSWORD, Town, eventually, speaks, town
+from tests.support import parts
 from tests.support.house import MOBILE, StaffClient
-from tools.simulator.ring.handset import Handset, HandsetCall
-from tools.simulator.ring.rtp import Stream, Ticker
-from tools.simulator.ring.tones import tone
 
 SECOND = "+33612345679"
 CALLER, CAMILLE, DOMINIQUE, SOLENE = 600.0, 1000.0, 1400.0, 2200.0
@@ -33,111 +30,42 @@ HEARD = 3000.0
 LISTENS_S = 0.5
 # When a telephone that sends nothing any more is given up, and then some.
 GONE_S = 60.0
-T = TypeVar("T")
-
-
-class TelephoneExchange:
-    """A loop of its own, in a thread, on which telephones are; a test says what they do."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.ticker = Ticker()
-        self._thread = threading.Thread(target=self.loop.run_forever)
-        self._thread.start()
-        self.telephones: list[Telephone] = []
-
-    def does(self, what: Coroutine[Any, Any, T]) -> T:
-        doing = asyncio.run_coroutine_threadsafe(asyncio.wait_for(what, PATIENCE_S), self.loop)
-        return doing.result()
-
-    def telephone(self, server: tuple[str, int], user: str, hertz: float) -> Telephone:
-        async def made() -> Handset:
-            password = PASSWORD if not user.startswith("+") else ""
-            handset = Handset(server, user, password=password, ticker=self.ticker)
-            return await handset.__aenter__()
-
-        telephone = Telephone(self, self.does(made()), hertz)
-        self.telephones.append(telephone)
-        return telephone
-
-    def close(self) -> None:
-        for telephone in self.telephones:
-            self.does(telephone.handset.__aexit__(None, None, None))
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join()
-        self.loop.close()
-
-
-class Tone:
-    """A sound without an end, for a stream that asks for what it is to say."""
-
-    def __init__(self, hertz: float) -> None:
-        self.second = tone((hertz,), 1)
-
-    def keeps(self, stream: Stream) -> None:
-        """Say it, and once more before it has ended."""
-        if not stream.closed:
-            stream.say(self.second)
-            asyncio.get_running_loop().call_later(0.9, self.keeps, stream)
 
 
 @dataclass(eq=False)
 class Telephone:
-    """Somebody's telephone: what it hears is kept, what it says is a tone."""
+    """A baresip: what it hears is kept in a file, what it says is a tone."""
 
-    exchange: TelephoneExchange
-    handset: Handset
+    baresip: Baresip
     hertz: float
-    call: HandsetCall | None = None
-    pcm: bytearray = field(default_factory=bytearray)
 
     def heard(self) -> bytes:
-        return bytes(self.pcm)
+        return self.baresip.heard()
 
-    def _begins(self, call: HandsetCall) -> None:
-        self.call = call
-        call.stream.heard = lambda frame, _: self.pcm.extend(pcm_of(frame, call.stream.law))
-
-    def rings(self) -> None:
-        async def ring() -> None:
-            call = await self.handset.call(NATIONAL, began=self._begins)
-            Tone(self.hertz).keeps(call.stream)
-
-        self.exchange.does(ring())
-
-    def registers(self) -> None:
-        assert self.exchange.does(self.handset.register()) == 200
+    def rings(self, server: tuple[str, int]) -> None:
+        self.baresip.does("dial", f"sip:{NATIONAL}@{server[0]}:{server[1]}")
+        self.baresip.waits_for("CALL_ESTABLISHED")
 
     def is_rung(self) -> None:
-        async def rung() -> None:
-            call = await self.handset.is_rung()
-            self._begins(call)
-            call.rings()
-
-        self.exchange.does(rung())
+        self.baresip.waits_for("CALL_INCOMING")
 
     def answers(self) -> None:
-        async def answer() -> None:
-            assert self.call is not None
-            await self.call.answer()
-            Tone(self.hertz).keeps(self.call.stream)
-
-        self.exchange.does(answer())
+        self.baresip.does("accept")
+        self.baresip.waits_for("CALL_ESTABLISHED")
 
     def presses(self, keys: str) -> None:
-        assert self.call is not None
-        self.exchange.loop.call_soon_threadsafe(self.call.stream.press, keys)
+        self.baresip.presses(keys)
 
     def hangs_up(self) -> None:
-        assert self.call is not None
-        self.exchange.does(self.call.hang_up())
+        self.baresip.does("hangup")
 
     def dies(self) -> None:
         """Its plug is pulled."""
-        self.exchange.loop.call_soon_threadsafe(self.handset.dies)
+        self.baresip.dies()
 
-    def is_over(self) -> bool:
-        return self.call is not None and self.call.ended.is_set()
+    def is_over(self) -> None:
+        """Wait until the other side has hung up."""
+        self.baresip.waits_for("CALL_CLOSED")
 
     def tones(self, *tones: float) -> set[float]:
         """Which of these tones are in what it heard last."""
@@ -203,14 +131,8 @@ class Supervisor:
 
 
 @pytest.fixture
-def exchange() -> Iterator[TelephoneExchange]:
-    made = TelephoneExchange()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def place(database_url: str, tmp_path: Path) -> Iterator[Town]:
+    parts.require(parts.SIP_CLIENTS)
     with town(database_url, tmp_path, agents=True) as made:
         yield made
 
@@ -220,17 +142,17 @@ class Hall:
     """A town with two agents and a supervisor, whose SIP telephones are registered."""
 
     place: Town
-    exchange: TelephoneExchange
     camille: Agent
     dominique: Agent
     solene: Supervisor
+    telephone: Callable[[str, float], Telephone]
 
     def caller(self, number: str = MOBILE, hertz: float = CALLER) -> Telephone:
-        return self.exchange.telephone(self.place.sip, number, hertz)
+        return self.telephone(number, hertz)
 
     def goes_to_the_queue(self, caller: Telephone) -> None:
         """Ring, and ask for a person."""
-        caller.rings()
+        caller.rings(self.place.sip)
         self.place.asks("welcome", caller.heard)
         caller.presses("0")
         eventually(lambda: self.place.step == "queue", "one more waits")
@@ -255,7 +177,7 @@ class Hall:
 
 
 @pytest.fixture
-def hall(place: Town, exchange: TelephoneExchange) -> Hall:
+def hall(place: Town, tmp_path: Path) -> Iterator[Hall]:
     staff = {
         name: place.house.employs(role, name=name.title())
         for name, role in (("camille", "agent"), ("dominique", "agent"), ("solene", "supervisor"))
@@ -268,20 +190,26 @@ def hall(place: Town, exchange: TelephoneExchange) -> Hall:
         assert cookie is not None
         return LoopbackClient(place.app, one, cookie.value)
 
-    def telephone(name: str, hertz: float) -> Telephone:
-        made = exchange.telephone(place.sip, name, hertz)
-        made.registers()
-        known = place.simulator.boxes.named
-        eventually(lambda: known(f"client:{staff[name].id}"), "it can be rung")
-        return made
+    with ExitStack() as stack:
 
-    agents = [
-        Agent(place, staff[name], browser(staff[name]), telephone(name, hertz))
-        for name, hertz in (("camille", CAMILLE), ("dominique", DOMINIQUE))
-    ]
-    solene = Supervisor(place, browser(staff["solene"]), telephone("solene", SOLENE))
-    camille, dominique = agents
-    return Hall(place, exchange, camille, dominique, solene)
+        def telephone(user: str, hertz: float) -> Telephone:
+            host, port = place.sip
+            own = {} if user.startswith("+") else {"password": PASSWORD}
+            made = Baresip(tmp_path / user, user, server=f"{host}:{port}", hertz=hertz, **own)
+            return Telephone(stack.enter_context(made), hertz)
+
+        def registered(name: str, hertz: float) -> Telephone:
+            made = telephone(name, hertz)
+            known = place.simulator.boxes.named
+            eventually(lambda: known(f"client:{staff[name].id}"), "it can be rung")
+            return made
+
+        camille, dominique = (
+            Agent(place, staff[name], browser(staff[name]), registered(name, hertz))
+            for name, hertz in (("camille", CAMILLE), ("dominique", DOMINIQUE))
+        )
+        solene = Supervisor(place, browser(staff["solene"]), registered("solene", SOLENE))
+        yield Hall(place, camille, dominique, solene, telephone)
 
 
 def hear(telephone: Telephone, *tones: float) -> None:
@@ -304,7 +232,7 @@ def test_the_queue_has_music_and_an_agent_s_telephone_rings(hall: Hall):
     hear(camille, CALLER)
     hear(caller, CAMILLE)
     caller.hangs_up()
-    eventually(camille.is_over, "the agent's telephone is hung up")
+    camille.is_over()
 
 
 def test_a_warm_transfer_lets_colleagues_talk_before_the_caller_is_with_the_second(hall: Hall):
@@ -323,10 +251,10 @@ def test_a_warm_transfer_lets_colleagues_talk_before_the_caller_is_with_the_seco
     eventually(lambda: hall.camille.posts("/transfert/terminer").get("done"), "it is handed on")
     hear(caller, DOMINIQUE)
     hear(dominique, CALLER)
-    eventually(camille.is_over, "the first agent's telephone is hung up")
+    camille.is_over()
     hall.dominique.talks()
     caller.hangs_up()
-    eventually(dominique.is_over, "the second agent's telephone is hung up")
+    dominique.is_over()
 
 
 @pytest.mark.parametrize(("first", "then"), [("listen", "whisper"), ("whisper", "join")])

@@ -1,5 +1,5 @@
 """The telephone of `make ring`: a SIP handset that presses keys, and keeps the sound of its call.
 
-It reads and writes SIP by itself, apart from `exchange.sip`, so that a mistake of one is not made
-by both. All that it takes from there are the sound's format (`parts`), accounts and settings.
+Of `exchange.sip` it takes the sound's format (`parts`), the tones of keys (`music`) and settings.
+Its SIP is aiosipua's client and its RTP its own, apart from what the exchange answers with.
 """

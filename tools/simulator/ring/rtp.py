@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from exchange.sip.parts import FRAME, FRAME_S, SILENCE, Law, Sound
+from exchange.sip.parts import FRAME, FRAME_S, SILENCE, Law
 
 KEYS: Final = "0123456789*#"
 # Packets of 20 ms in which a key is down, then told to be up, and until the next one.
@@ -36,8 +36,6 @@ STAMP: Final = struct.Struct("@qq")
 MOST_BYTES: Final = 2048
 # Packets read at one go, that a flood does not hold the loop.
 AT_ONE_GO: Final = 64
-# Of what is still to be said; a minute.
-MOST_TO_SAY: Final = 3000
 
 
 class Ticker:
@@ -113,7 +111,6 @@ class Stream:
     ticker: Ticker
     heard: Callable[[bytes, int], None] | None = None
     pressed: Callable[[str], None] | None = None
-    spoke: Callable[[bytes], None] | None = None
     law: Law = "PCMU"
     keys_type: int = 101
     traffic: Traffic = field(default_factory=Traffic)
@@ -133,7 +130,6 @@ class Stream:
         self._timestamp = secrets.randbits(32)
         self._to_press: deque[str] = deque()
         self._key: _Key | None = None
-        self._to_say: deque[bytes] = deque()
         self._begins = True
         self._theirs: int | None = None
         self._open = True
@@ -143,21 +139,8 @@ class Stream:
         """The UDP port of the SDP."""
         return int(self._socket.getsockname()[1])
 
-    @property
-    def pressing(self) -> bool:
-        """Whether a key is down, or is to be pressed."""
-        return bool(self._to_press or self._key)
-
-    @property
-    def closed(self) -> bool:
-        return not self._open
-
-    @property
-    def saying(self) -> bool:
-        return bool(self._to_say)
-
     def connect(self, host: str, port: int, law: Law, keys_type: int) -> None:
-        """Send there from now on: each 20 ms what is to be said, else silence."""
+        """Send there from now on: a key that is pressed, or silence, each 20 ms."""
         self._to, self.law, self.keys_type = (host, port), law, keys_type
         self.ticker.add(self)
 
@@ -166,13 +149,6 @@ class Stream:
         if set(keys) - set(KEYS):
             raise ValueError(f"{keys!r} holds something that is no key")
         self._to_press.extend(keys)
-
-    def say(self, sound: Sound) -> None:
-        """Say this after what is to be said already; what is beyond a minute is left out."""
-        coded = sound.coded(self.law)
-        for at in range(0, len(coded), FRAME):
-            if len(self._to_say) < MOST_TO_SAY:
-                self._to_say.append(coded[at : at + FRAME].ljust(FRAME, SILENCE[self.law][:1]))
 
     def close(self) -> None:
         """Let go of the port; once is enough."""
@@ -193,12 +169,9 @@ class Stream:
         if self._key is not None:
             self._send_key(self._key)
         else:
-            frame = self._to_say.popleft() if self._to_say else SILENCE[self.law]
-            if self.spoke is not None:
-                self.spoke(frame)
             marker = MARKER if self._begins else 0
             self._begins = False
-            self._send(PAYLOAD[self.law] | marker, self._timestamp, frame)
+            self._send(PAYLOAD[self.law] | marker, self._timestamp, SILENCE[self.law])
         self._timestamp = (self._timestamp + FRAME) & 0xFFFFFFFF
 
     def _send_key(self, key: _Key) -> None:

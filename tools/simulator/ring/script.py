@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from exchange.sip import music
 from exchange.sip.parts import FRAME, FRAME_S, RATE, WIDTH, Law, Sound, pcm_of
 from exchange.sip.samples import audioop
 from tools.simulator.ring.handset import Handset, HandsetCall
 from tools.simulator.ring.rtp import Traffic
-from tools.simulator.ring.tones import key_tone
 
 # Seconds of sound before anything counts as speech, that a click is no prompt.
 SPEECH_S: Final = 0.2
@@ -179,11 +179,11 @@ class Caller:
         self._call: HandsetCall | None = None
         self._rung = Rung(Recording(longest_s), Traffic())
 
-    async def rings(self, handset: Handset, to: str, *, sender: str = "") -> Rung:
+    async def rings(self, handset: Handset, to: str) -> Rung:
         """Make the call, to its end. Raises NotAnswered."""
         loop = asyncio.get_running_loop()
         asked = loop.time()
-        call = await handset.call(to, sender=sender, began=self._begins)
+        call = await handset.call(to, began=self._begins)
         answered = call.answered_at or loop.time()
         self._rung.answered_after_s = answered - asked
         self._says(f"answered after {1000 * self._rung.answered_after_s:.0f} ms")
@@ -267,7 +267,7 @@ class Caller:
         self._listening.begins_anew()
         at = self._now_s
         self._rung.keys.append((at, digit))
-        self._rung.recording.says(at, key_tone(digit))
+        self._rung.recording.says(at, music.keys(digit))
 
     def _says(self, line: str) -> None:
         if self._told is not None:
