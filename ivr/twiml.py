@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import lru_cache
 from itertools import groupby
 from typing import Any
 from xml.sax.saxutils import escape
@@ -38,10 +37,9 @@ from prompts.values import Part
 ELSEWHERE_PAUSE = 8
 # Seconds between two checks whether there is capacity for a call now.
 CROWDED_SECONDS = 8
-# Marks a blank while a document is made; nothing that is said has a letter of the private area.
+# Marks a value while a document is made; nothing that is said has a letter of the private area.
 _MARK = "\ue000{}\ue001"
 _MARKS = re.compile("\ue000([0-9]+)\ue001")
-_NEXT, _NAME = 999, 998
 # What is said in one go: in which language, its recording where there is one, and its words.
 Take = tuple[Catalogue, str | None, str]
 
@@ -88,156 +86,50 @@ def render(
 
     `day`: as of `number_of_day`.
     """
-    aloud = speech.listen is not None and speech.listen.invites
-    shape = tuple(
-        _Shape(line.key, line.wording, line.language, _joined(line, catalogue, speech, aloud=aloud))
-        for line in speech.lines
-    )
-    to = _Elsewhere(speech.dial, speech.queue, bool(speech.conference), speech.keeps)
-    form = _form(shape, speech.listen, speech.slow, to, catalogue, addresses)
-    pace = (SLOW if speech.slow else NORMAL).voice
-    number = escape(number_of_day(next_number, day))
-    base = addresses.recording("")
-    return _filled(form, speech.lines, catalogue, base, pace, number, speech.conference, speech.now)
-
-
-# Of each take that recordings say with its values: the parts whose value is heard.
-Joined = tuple[tuple[int, ...] | None, ...]
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """What of a line decides its form; `joined` is empty where the voice says each value."""
-
-    key: str
-    wording: int
-    language: str
-    joined: Joined = ()
-
-
-def _joined(line: Line, catalogue: Catalogue, speech: Speech, *, aloud: bool) -> Joined:
-    said_in = load(line.language) if line.language else catalogue
-    if not said_in.joins or not line.values:
-        return ()
-    key = said_in.short(line.key) if speech.slow else line.key
-    takes = said_in.takes(key, line.wording, aloud=aloud and not line.language)
-    return tuple(said_in.joined(take, line.values, speech.now) for take in takes)
-
-
-def _filled(  # noqa: PLR0917
-    form: Iterable[str | _Blank],
-    lines: Sequence[Line],
-    catalogue: Catalogue,
-    base: str,
-    pace: VoicePauses,
-    number: str = "",
-    conference: str = "",
-    now: datetime | None = None,
-) -> str:
-    """A form with the values of one caller in its blanks; `now`: as `Speech` has it.
-
-    `base`: what stands before the file in the address of a recording.
-    """
-    filled = []
-    for piece in form:
-        if isinstance(piece, str):
-            filled.append(piece)
-        elif piece is _NUMBER:
-            filled.append(number)
-        elif piece is _CONFERENCE:
-            filled.append(escape(conference))
-        else:
-            line = lines[piece.line]
-            said_in = load(line.language) if line.language else catalogue
-            if piece.joined:
-                files = said_in.clips(piece.part, line.values, now) or ()
-                filled.append(f"</Play><Play>{escape(base)}".join(files))
-            elif piece.part.format in said_in.marked_formats:
-                said = said_in.marked(piece.part, line.values, now)
-                filled.append(marked_up(said, said_in.speaker, pace))
-            else:
-                filled.append(escape(said_in.spoken(piece.part, line.values, now)))
-    return "".join(filled)
-
-
-@dataclass(frozen=True)
-class _Blank:
-    """A place in a document for the value of one part of one line; `joined`: for its recordings."""
-
-    line: int
-    part: Part
-    joined: bool = False
-
-
-_NUMBER = _Blank(-1, Part(""))
-_CONFERENCE = _Blank(-2, Part(""))
-_OURS = {_NEXT: _NUMBER, _NAME: _CONFERENCE}
-
-
-@dataclass(frozen=True)
-class _Elsewhere:
-    """Where a call is connected behind the last words, if it is."""
-
-    dial: str = ""
-    queue: str = ""
-    conference: bool = False
-    keeps: bool = False
-
-
-@lru_cache(1024)
-def _form(  # noqa: PLR0917 (the key of the cache)
-    shape: tuple[_Shape, ...],
-    listen: Listen | None,
-    slow: bool,  # noqa: FBT001
-    to: _Elsewhere,
-    catalogue: Catalogue,
-    addresses: Addresses,
-) -> tuple[str | _Blank, ...]:
-    """A document as a form: text, and blanks for what differs from caller to caller.
-
-    Made by the provider's library once for each sentence or combination of sentences.
-    """
-    blanks = _Blanks()
+    listen, slow, number = speech.listen, speech.slow, number_of_day(next_number, day)
     aloud = listen is not None and listen.invites
-    says = _says(shape, catalogue, addresses, blanks.mark, slow=slow, aloud=aloud)
+    values = _Values(slow=slow, now=speech.now)
+    says = _says(speech.lines, catalogue, addresses, values, aloud=aloud)
     if listen is None:
-        made = document(*says, *_connected(to, catalogue, addresses, slow=slow))
-    else:
-        silence = Redirect(addresses.turn(_MARK.format(_NEXT), "silent"), method="POST")
-        made = document(_question(says, listen, catalogue, addresses, slow=slow), silence)
-    return blanks.form(made)
+        return values.filled(document(*says, *_connected(speech, catalogue, addresses, number)))
+    asked = _question(says, listen, catalogue, addresses.turn(number), slow=slow)
+    silence = Redirect(addresses.turn(number, "silent"), method="POST")
+    return values.filled(document(asked, silence))
 
 
-class _Blanks:
-    """The blanks of a document that is being made, each with a mark in its text."""
+class _Values:
+    """The values of one caller: as marks while a document is made, then as they are spoken.
 
-    def __init__(self) -> None:
-        self._blanks: list[_Blank] = []
+    A value is said as its format has it, and never read again for digits or pauses as the words
+    around it are. `now`: as `Speech` has it; None: the moment is not known. `recorded`: recordings
+    may say values, too.
+    """
 
-    def mark(self, number: int, part: Part, *, joined: bool = False) -> str:
-        """What stands in the text for the value of a part of the line of this number."""
-        self._blanks.append(_Blank(number, part, joined))
-        return _MARK.format(len(self._blanks) - 1)
+    def __init__(self, *, slow: bool, now: datetime | None = None, recorded: bool = True) -> None:
+        self.slow, self.now, self.recorded = slow, now, recorded
+        self._spoken: list[str] = []
 
-    def form(self, made: str) -> tuple[str | _Blank, ...]:
-        """The document as text and blanks."""
-        found: list[str | _Blank] = []
-        # The marks of blanks and of the number of the next turn are all that is split off.
-        for position, piece in enumerate(_MARKS.split(made)):
-            if position % 2 == 0:
-                found.append(piece)
-            else:
-                number = int(piece)
-                found.append(_OURS[number] if number in _OURS else self._blanks[number])
-        return tuple(found)
+    def mark(self, said_in: Catalogue, part: Part, line: Line) -> str:
+        """What stands in the text for the value of a part of a line."""
+        if part.format in said_in.marked_formats:
+            said = said_in.marked(part, line.values, self.now)
+            pace = (SLOW if self.slow else NORMAL).voice
+            self._spoken.append(marked_up(said, said_in.speaker, pace))
+        else:
+            self._spoken.append(escape(said_in.spoken(part, line.values, self.now)))
+        return _MARK.format(len(self._spoken) - 1)
+
+    def filled(self, made: str) -> str:
+        """The document with the values in their places."""
+        return _MARKS.sub(lambda mark: self._spoken[int(mark[1])], made)
 
 
 def _question(
-    says: Iterable[TwiML], listen: Listen, catalogue: Catalogue, addresses: Addresses, *, slow: bool
+    says: Iterable[TwiML], listen: Listen, catalogue: Catalogue, action: str, *, slow: bool
 ) -> Gather:
     pace = SLOW if slow else NORMAL
     gather = Gather(
-        action=addresses.turn(_MARK.format(_NEXT)),
+        action=action,
         method="POST",
         language=catalogue.voice_language,
         num_digits=listen.digits,
@@ -253,18 +145,17 @@ def _question(
 
 
 def _connected(
-    to: _Elsewhere, catalogue: Catalogue, addresses: Addresses, *, slow: bool
+    speech: Speech, catalogue: Catalogue, addresses: Addresses, number: str
 ) -> list[TwiML]:
     """To another line, to the queue or to an agent; else the call is over."""
-    number = _MARK.format(_NEXT)
     returned = addresses.turn(number, "returned")
-    if to.dial:
-        return [Dial(to.dial, timeout=RING_SECONDS, action=returned)]
-    if to.queue:
+    if speech.dial:
+        return [Dial(speech.dial, timeout=RING_SECONDS, action=returned)]
+    if speech.queue:
         queued = addresses.turn(number, "queued")
-        waiting = QueueListener(catalogue.language, slow=slow, keeps=to.keeps)
+        waiting = QueueListener(catalogue.language, slow=speech.slow, keeps=speech.keeps)
         enqueue = Enqueue(
-            to.queue,
+            speech.queue,
             action=queued,
             method="POST",
             wait_url=addresses.at(f"/voice/wait?{waiting.query}"),
@@ -272,10 +163,10 @@ def _connected(
         )
         # Should the provider not know what to do with a queue, the caller is not left in silence.
         return [enqueue, Redirect(queued, method="POST")]
-    if to.conference:
+    if speech.conference:
         dial = Dial(action=returned, method="POST")
         dial.conference(
-            _MARK.format(_NAME),
+            speech.conference,
             start_conference_on_enter=True,
             end_conference_on_exit=False,
             beep="false",
@@ -283,7 +174,7 @@ def _connected(
             wait_method="GET",
             # A caller who comes after the agent has gone opens a conference of their own: report
             # that, too.
-            status_callback=addresses.at(f"/voice/conference?entry={_MARK.format(_NAME)}"),
+            status_callback=addresses.at(f"/voice/conference?entry={speech.conference}"),
             status_callback_method="POST",
             status_callback_event="join leave",
         )
@@ -331,12 +222,9 @@ def _said_to(
 
     `verbs` gives what the provider does, of what is said.
     """
-    catalogue, blanks = load(now.language), _Blanks()
-    shape = [_Shape(line.key, line.wording, line.language) for line in lines]
-    heard = _says(shape, catalogue, addresses, blanks.mark, slow=now.slow)
-    form = blanks.form(document(*verbs(heard)))
-    base = addresses.recording("")
-    return _filled(form, lines, catalogue, base, (SLOW if now.slow else NORMAL).voice)
+    catalogue, values = load(now.language), _Values(slow=now.slow, recorded=False)
+    heard = _says(lines, catalogue, addresses, values)
+    return values.filled(document(*verbs(heard)))
 
 
 def _ears(listen: Listen, pace: SpeechRate) -> dict[str, Any]:
@@ -454,40 +342,43 @@ def sentence(
 
 
 def _says(
-    lines: Sequence[_Shape],
+    lines: Sequence[Line],
     catalogue: Catalogue,
     addresses: Addresses,
-    value: Callable[..., str],
+    values: _Values,
     *,
-    slow: bool,
     aloud: bool = False,
 ) -> list[Say | Play]:
     """One <Say> for each run of sentences in one language, and a <Play> for each recording.
 
-    `value` gives what stands in a part of the line of this number. `aloud`: what is said in the
-    language of the call tells a caller who speaks that the answer may be said.
+    `aloud`: what is said in the language of the call tells a caller who speaks that the answer may
+    be said.
     """
     said: list[Take] = []
-    for number, line in enumerate(lines):
+    for line in lines:
         said_in = load(line.language) if line.language else catalogue
-        key = said_in.short(line.key) if slow else line.key
-        named = aloud and not line.language
+        key = said_in.short(line.key) if values.slow else line.key
         takes: list[Take] = []
-        pieces_of = said_in.takes(key, line.wording, aloud=named)
-        for take, heard in zip(pieces_of, line.joined or (None,) * len(pieces_of), strict=True):
+        for take in said_in.takes(key, line.wording, aloud=aloud and not line.language):
+            heard = None
+            if line.values and values.recorded and said_in.joins:
+                heard = said_in.joined(take, line.values, values.now)
             if heard is not None:
                 files: list[str] = []
                 for place, part in enumerate(take.parts):
                     if file := take.files[place]:
                         files.append(file)
                     if place in heard:
-                        files.append(value(number, part, joined=True))
+                        files += said_in.clips(part, line.values, values.now) or ()
                 takes += [(said_in, file, "" if n else take.text) for n, file in enumerate(files)]
                 continue
-            filled = (part.text + (value(number, part) if part.name else "") for part in take.parts)
+            filled = (
+                part.text + (values.mark(said_in, part, line) if part.name else "")
+                for part in take.parts
+            )
             takes.append((said_in, take.recording, "".join(filled)))
         said = before_options(takes, said) if line.key == PERSON_LINE else [*said, *takes]
-    runs = [(one, [text for *_, text in run]) for one, run in groupby(said, lambda one: one[:2])]
+    runs = [(of, [text for *_, text in run]) for of, run in groupby(said, lambda take: take[:2])]
     spoken: list[Say | Play] = []
     for place, ((said_in, recording), texts) in enumerate(runs):
         if recording:
@@ -496,7 +387,7 @@ def _says(
         # Between a voice and a recording there is the pause that stands between two pieces.
         after = place > 0 and runs[place - 1][0][1] is not None
         before = place + 1 < len(runs) and runs[place + 1][0][1] is not None
-        spoken.append(_say(said_in, texts, slow=slow, after=after, before=before))
+        spoken.append(_say(said_in, texts, slow=values.slow, after=after, before=before))
     return spoken
 
 
