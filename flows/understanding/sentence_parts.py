@@ -157,24 +157,24 @@ class CutSentence:
     """The words of a sentence, and the phrases that the language's file knows of it."""
 
     def __init__(self, text: str, vocabulary: Vocabulary) -> None:
-        self._vocabulary = vocabulary
-        self._text = unicodedata.normalize("NFKC", text).lower()
+        self.vocabulary = vocabulary
+        self.text = unicodedata.normalize("NFKC", text).lower()
         self.words = list(self._cut_words())
         # Where "je suis à …" begins: what follows is a town only if it is one to the letter.
-        self._weak: set[int] = set()
-        self._parts = self._cut_parts() if len(self.words) <= MOST_WORDS else []
+        self.weak: set[int] = set()
+        self.parts = self._cut_parts() if len(self.words) <= MOST_WORDS else []
         # For each word, the phrase that it is in.
-        self._part_at = [part for part in self._parts for _ in range(part.start, part.end)]
+        self.part_at = [part for part in self.parts for _ in range(part.start, part.end)]
 
     def _cut_words(self) -> Iterator[SentenceWord]:
         end = -1
-        for match in _WORD.finditer(self._text):
+        for match in _WORD.finditer(self.text):
             bare = plain(match[0])
             if not bare:
                 continue
-            kind = kind_of(match[0], self._vocabulary)
-            joined = match.start() == end and self._text[end - 1].isdecimal()
-            if joined and bare in self._vocabulary.ordinal_endings:
+            kind = kind_of(match[0], self.vocabulary)
+            joined = match.start() == end and self.text[end - 1].isdecimal()
+            if joined and bare in self.vocabulary.ordinal_endings:
                 kind = NumberKind.NUMBER  # 1er, 12th
             end = match.end()
             yield SentenceWord(bare, match.start(), end, kind)
@@ -182,7 +182,7 @@ class CutSentence:
     def _cut_parts(self) -> list[Part]:
         parts: list[Part] = []
         at = 0
-        for piece in _lexicon(self._vocabulary)([word.text for word in self.words]):
+        for piece in _lexicon(self.vocabulary)([word.text for word in self.words]):
             end = at + len(piece.words)
             parts.append(_part(piece, at, end))
             at = end
@@ -192,7 +192,7 @@ class CutSentence:
         """With "né" and "ne", which are one word without accents, told apart by the accent."""
         if not part.is_(Cue.BORN) or not part.is_(Cue.NOT):
             return part
-        wrong = Cue.BORN if self._slice(part.start, part.end).isascii() else Cue.NOT
+        wrong = Cue.BORN if self.words_from(part.start, part.end).isascii() else Cue.NOT
         return Part(part.start, part.end, part.tags - {wrong}, part.person)
 
     def _settled(self, part: Part) -> Part:
@@ -203,7 +203,7 @@ class CutSentence:
             after = self.words[part.end : part.end + 1]
             following = self.words[part.end + 1 : part.end + 2]
             if after and self._is_towards(after[0].text):
-                self._weak.add(part.start)
+                self.weak.add(part.start)
                 number = following and following[0].kind in NUMBERS
                 made = _IS_BORN.get(cue) if number else _IS[cue]
                 return Part(part.start, part.end, frozenset({made} if made else ()), part.person)
@@ -211,31 +211,34 @@ class CutSentence:
         return part
 
     def _is_towards(self, word: str) -> bool:
-        words = self._vocabulary
+        words = self.vocabulary
         first = {phrase[0] for phrase in words.sentence["towards"] | words.near_towns}
         return word in words.at_towns or word in words.contractions or word in first
 
-    def _has(self, *cues: Cue) -> bool:
-        return any(part.is_(*cues) for part in self._parts)
+    def has(self, *cues: Cue) -> bool:
+        """Whether a phrase is one of these."""
+        return any(part.is_(*cues) for part in self.parts)
 
-    def _head_before(self, at: int) -> Part | None:
+    def head_before(self, at: int) -> Part | None:
         """The phrase that announces what stands at this word."""
         return next(
-            (part for part in reversed(self._parts) if part.end <= at and part.is_(*HEADS)), None
+            (part for part in reversed(self.parts) if part.end <= at and part.is_(*HEADS)), None
         )
 
-    def _slice(self, start: int, end: int) -> str:
-        return self._text[self.words[start].start : self.words[end - 1].end] if start < end else ""
+    def words_from(self, start: int, end: int) -> str:
+        """The text from one word to before another."""
+        return self.text[self.words[start].start : self.words[end - 1].end] if start < end else ""
 
-    def _unknown(self, start: int, end: int) -> int:
+    def unknown(self, start: int, end: int) -> int:
+        """How many words between these are in no phrase."""
         return sum(
-            not self._part_at[at].tags and self.words[at].kind is NumberKind.OTHER
+            not self.part_at[at].tags and self.words[at].kind is NumberKind.OTHER
             for at in range(start, end)
         )
 
-    def _before(self, part: Part) -> Part | None:
+    def before(self, part: Part) -> Part | None:
         """The phrase before it that is more than a small word."""
-        for other in reversed(self._parts[: self._parts.index(part)]):
+        for other in reversed(self.parts[: self.parts.index(part)]):
             if other.tags != {Cue.FILLER}:
                 return other
         return None

@@ -34,9 +34,16 @@ from flows.understanding.sentence_parts import (
     SELF,
     TWO,
     Cue,
+    CutSentence,
     Part,
 )
-from flows.understanding.sentence_people import SentenceForWhom, SentenceIntent
+from flows.understanding.sentence_people import (
+    SentenceIntent,
+    intent_of,
+    may_be_of,
+    person_after,
+    who_comes,
+)
 from flows.understanding.sounds import in_full
 from flows.understanding.town_table import words_of
 from flows.understanding.vocabulary import Vocabulary, plain
@@ -104,8 +111,10 @@ def request_of(
     """What a caller asks for in one sentence; raises nothing, whatever the text is."""
     if len(text) > MOST_LETTERS:
         return Request()
-    sentence = _Sentence(text, vocabulary, today, gazetteer)
-    return sentence.request() if 0 < len(sentence.words) <= MOST_WORDS else Request()
+    sentence = CutSentence(text, vocabulary)
+    if not 0 < len(sentence.words) <= MOST_WORDS:
+        return Request()
+    return _Reader(sentence, today, gazetteer).request()
 
 
 @dataclass(frozen=True)
@@ -131,33 +140,32 @@ class _Home(Generic[P_co]):
     sure: bool = True
 
 
-class _Sentence(SentenceForWhom, Generic[P_co]):
-    def __init__(
-        self, text: str, vocabulary: Vocabulary, today: date, gazetteer: Gazetteer[P_co]
-    ) -> None:
-        super().__init__(text, vocabulary)
-        self._today = today
+class _Reader(Generic[P_co]):
+    """Reads the numbers, the birth date and the town of one sentence."""
+
+    def __init__(self, sentence: CutSentence, today: date, gazetteer: Gazetteer[P_co]) -> None:
+        self._said, self._today = sentence, today
         self._gazetteer = gazetteer
 
     def request(self) -> Request[P_co]:
         frame = any(
             part.is_(*BIRTH, *HOME, Cue.BOOK, Cue.MINE, Cue.CODE, Cue.WANTS_SELF, Cue.TWO)
-            or (part.is_(Cue.FOR) and self._person_after(part))
-            for part in self._parts
+            or (part.is_(Cue.FOR) and person_after(self._said, part))
+            for part in self._said.parts
         )
         islands = self._islands()
         # Without such words, a date and a place together are a request.
         if not frame and not any(island.dates for island in islands):
-            return Request(self._intent())
+            return Request(intent_of(self._said))
         homes, explained = self._homes(islands)
         homes = self._standing(homes)
         if not frame and not (homes or any(self._is_code(island) for island in islands)):
-            return Request(self._intent())
-        who, two = self._who()
+            return Request(intent_of(self._said))
+        who, two = who_comes(self._said)
         born = None if who == TWO or two else self._born(islands, explained, who)
         place, postcode = self._place(homes, islands, who)
-        intent = self._intent()
-        if intent is None and (who or born or place) and not self._has(Cue.MINE):
+        intent = intent_of(self._said)
+        if intent is None and (who or born or place) and not self._said.has(Cue.MINE):
             intent = SentenceIntent.BOOK
         return Request(intent, who, born, place, postcode)
 
@@ -166,13 +174,13 @@ class _Sentence(SentenceForWhom, Generic[P_co]):
     def _islands(self) -> list[_Island]:
         found = []
         at = 0
-        while at < len(self.words):
+        while at < len(self._said.words):
             if not self._is_number(at):
                 at += 1
                 continue
             end = at + 1
             last = end
-            while end < len(self.words) and self._goes_on(end):
+            while end < len(self._said.words) and self._goes_on(end):
                 end += 1
                 if self._is_number(end - 1):
                     last = end
@@ -181,22 +189,24 @@ class _Sentence(SentenceForWhom, Generic[P_co]):
         return found
 
     def _is_number(self, at: int) -> bool:
-        part = self._part_at[at]
+        part = self._said.part_at[at]
         covered = part.end - part.start > 1 and bool(part.tags - {Cue.FILLER})
-        return self.words[at].kind in NUMBERS and not covered
+        return self._said.words[at].kind in NUMBERS and not covered
 
     def _goes_on(self, at: int) -> bool:
-        part = self._part_at[at]
-        if part.start == at and part.is_(*HEADS) and self.words[at].kind not in NUMBERS:
+        part = self._said.part_at[at]
+        if part.start == at and part.is_(*HEADS) and self._said.words[at].kind not in NUMBERS:
             return False
         if part.end - part.start > 1 and part.is_(*HEADS):
             return False
-        return self.words[at].kind in _WITHIN
+        return self._said.words[at].kind in _WITHIN
 
     def _read(self, start: int, end: int) -> list[_Island]:
         """What these words mean: one thing, or a date and a postcode side by side."""
-        unit = end < len(self.words) and is_unit(self.words[end].text, self._vocabulary)
-        text = self._slice(start, end + unit)
+        unit = end < len(self._said.words) and is_unit(
+            self._said.words[end].text, self._said.vocabulary
+        )
+        text = self._said.words_from(start, end + unit)
         found, codes = self._dates(text), self._codes(text)
         if not found and not codes and (pair := self._in_two(start, end)):
             return pair
@@ -212,18 +222,18 @@ class _Sentence(SentenceForWhom, Generic[P_co]):
         ]
 
     def _dates(self, text: str) -> tuple[date, ...]:
-        return dates(text, self._vocabulary, self._today)
+        return dates(text, self._said.vocabulary, self._today)
 
     def _codes(self, text: str) -> tuple[str, ...]:
         return postcodes(
-            text, self._vocabulary, lambda code: self._gazetteer.town(code) is not None
+            text, self._said.vocabulary, lambda code: self._gazetteer.town(code) is not None
         )
 
     def _in_two(self, start: int, end: int) -> list[_Island]:
         """A date and a postcode with nothing between, where there is only one way to part them."""
         ways = []
         for middle in range(start + 1, end):
-            left, right = self._slice(start, middle), self._slice(middle, end)
+            left, right = self._said.words_from(start, middle), self._said.words_from(middle, end)
             for read, other in ((self._dates, self._codes), (self._codes, self._dates)):
                 first, second = read(left), other(right)
                 if len(first) == 1 and len(second) == 1 and not other(left) and not read(right):
@@ -237,32 +247,34 @@ class _Sentence(SentenceForWhom, Generic[P_co]):
         ]
 
     def _is_explained(self, start: int, end: int, text: str) -> bool:
-        after = self._part_at[end] if end < len(self.words) else None
+        after = self._said.part_at[end] if end < len(self._said.words) else None
         if after is not None and after.start == end and after.is_(Cue.COUNTED, Cue.STREET):
             return True
-        head = self._head_before(start)
+        head = self._said.head_before(start)
         if head is not None and head.is_(Cue.CODE):
             # A postcode that there is not.
             return True
-        if self._is_in_street(start) or phones(text, self._vocabulary):
+        if self._is_in_street(start) or phones(text, self._said.vocabulary):
             return True
-        row = heard_words(text, self._vocabulary)
+        row = heard_words(text, self._said.vocabulary)
         return says_little([word for word in row if word.kind in NUMBERS])
 
     def _kind_before(self, start: int) -> NumberKind | None:
         at = start - 1
-        while at >= 0 and self.words[at].kind is NumberKind.LINK:
+        while at >= 0 and self._said.words[at].kind is NumberKind.LINK:
             at -= 1
-        return self.words[at].kind if at >= 0 else None
+        return self._said.words[at].kind if at >= 0 else None
 
     def _is_in_street(self, start: int) -> bool:
         """Whether it is the name of a street: "rue du 8 mai 1945"."""
         at = start - 1
         while (
-            at >= 0 and self.words[at].kind is NumberKind.LINK and not self._part_at[at].is_(*HEADS)
+            at >= 0
+            and self._said.words[at].kind is NumberKind.LINK
+            and not self._said.part_at[at].is_(*HEADS)
         ):
             at -= 1
-        return at >= 0 and self._part_at[at].is_(Cue.STREET)
+        return at >= 0 and self._said.part_at[at].is_(Cue.STREET)
 
     # ------------------------------------------------ the birth date
 
@@ -281,7 +293,11 @@ class _Sentence(SentenceForWhom, Generic[P_co]):
                 told.append((island, island.dates[0]))
             elif not island.codes and not island.explained and island.start not in explained:
                 # A number that belongs to nothing may be a part of the date, or take one back.
-                whole = self._dates(self._slice(told[-1][0].start, island.end)) if told else ()
+                whole = (
+                    self._dates(self._said.words_from(told[-1][0].start, island.end))
+                    if told
+                    else ()
+                )
                 if len(whole) != 1:
                     return None
                 told = [(told[-1][0], whole[0])]
@@ -290,9 +306,9 @@ class _Sentence(SentenceForWhom, Generic[P_co]):
         island, born = told[-1]
         if len({one for _, one in told}) > 1 and not self._is_repair(told):
             return None
-        head = self._head_before(island.start)
+        head = self._said.head_before(island.start)
         birth = head if head is not None and head.is_(*BIRTH) else None
-        if birthday(born, ADULT) > self._today or not self._is_of(who, birth):
+        if birthday(born, ADULT) > self._today or not may_be_of(self._said, who, birth):
             # "Pour ma mère, je suis née le …": whose date is it? And a child comes with a grown-up.
             return None
         return born if self._is_birth(island, explained) else None
@@ -301,30 +317,36 @@ class _Sentence(SentenceForWhom, Generic[P_co]):
         """Whether digits that may be both are a postcode, by what announces them."""
         if not island.codes:
             return False
-        head = self._head_before(island.start)
+        head = self._said.head_before(island.start)
         return not island.dates or (head is not None and head.is_(Cue.CODE, *HOME))
 
     def _is_repair(self, told: Sequence[tuple[_Island, date]]) -> bool:
         """Whether the last date takes the one before back: "pardon, le treize mars"."""
         before, last = told[-2][0], told[-1][0]
-        between = [word.kind for word in self.words[before.end : last.start]]
-        nothing_else = self._unknown(before.end, last.start) == 0
+        between = [word.kind for word in self._said.words[before.end : last.start]]
+        nothing_else = self._said.unknown(before.end, last.start) == 0
         return len(told) == 2 and NumberKind.CORRECTION in between and nothing_else  # noqa: PLR2004
 
     def _is_birth(self, island: _Island, explained: set[int]) -> bool:
         """Whether a date is that of a birth: announced as one, or with nothing else around it."""
-        head = self._head_before(island.start)
+        head = self._said.head_before(island.start)
         start = head.end if head is not None else 0
-        if any(part.is_(Cue.NOT, Cue.NO_BIRTH) for part in self._part_at[start : island.start]):
+        if any(
+            part.is_(Cue.NOT, Cue.NO_BIRTH) for part in self._said.part_at[start : island.start]
+        ):
             return False
         if head is not None and head.is_(*BIRTH):
-            return self._unknown(start, island.start) <= _MOST_BETWEEN
+            return self._said.unknown(start, island.start) <= _MOST_BETWEEN
         end = next(
-            (part.start for part in self._parts if part.start >= island.end and part.is_(*HEADS)),
-            len(self.words),
+            (
+                part.start
+                for part in self._said.parts
+                if part.start >= island.end and part.is_(*HEADS)
+            ),
+            len(self._said.words),
         )
         around = (*range(start, island.start), *range(island.end, end))
-        return not any(self._unknown(at, at + 1) for at in around if at not in explained)
+        return not any(self._said.unknown(at, at + 1) for at in around if at not in explained)
 
     # ------------------------------------------------ the town
 
@@ -333,11 +355,11 @@ class _Sentence(SentenceForWhom, Generic[P_co]):
         homes: list[_Home[P_co]] = []
         explained: set[int] = set()
         taken: set[int] = set()
-        for number, part in enumerate(self._parts):
+        for number, part in enumerate(self._said.parts):
             if part.start in taken:
                 continue
             weak = part.is_(Cue.TOWARDS) and not part.is_(*HOME)
-            head = self._head_before(part.start)
+            head = self._said.head_before(part.start)
             if weak and head is not None and head.is_(*BIRTH):
                 # A place of birth.
                 continue
@@ -347,15 +369,15 @@ class _Sentence(SentenceForWhom, Generic[P_co]):
             end = self._end_of_place(number + 1, islands)
             taken |= set(range(part.start, end))
             cue = part.is_(*HOME)
-            exact = weak or part.start in self._weak
+            exact = weak or part.start in self._said.weak
             places = self._towns(start, end, islands, exact=exact)
             if places:
-                sure = not weak or not self._unknown(head.end if head else 0, part.start)
+                sure = not weak or not self._said.unknown(head.end if head else 0, part.start)
                 homes.append(_Home(part if cue else None, places, sure=sure))
                 explained |= set(range(start, end))
         if first := self._first(islands):
             homes.append(_Home(None, first))
-            explained |= set(range(self._parts[0].end))
+            explained |= set(range(self._said.parts[0].end))
         for island in islands:
             if island.start not in taken and (island.codes or island.dates):
                 places = self._bare(island, islands)
@@ -368,38 +390,38 @@ class _Sentence(SentenceForWhom, Generic[P_co]):
         """The homes that no later one takes back: "j'étais à Paris mais j'habite à Chartres"."""
         for at in reversed(range(1, len(homes))):
             cue = homes[at].cue
-            if cue is None or cue.start in self._weak:
+            if cue is None or cue.start in self._said.weak:
                 continue
             # Right before it, or with one word between: "mais maintenant j'habite".
-            before = self.words[max(0, cue.start - 2) : cue.start]
+            before = self._said.words[max(0, cue.start - 2) : cue.start]
             if any(word.kind is NumberKind.CORRECTION for word in before):
                 return homes[at:]
         return homes
 
     def _first(self, islands: Sequence[_Island]) -> tuple[P_co, ...]:
         """A town that the sentence begins with, by itself: "Saint-Malo, née le …"."""
-        end = min((part.start for part in self._parts if part.tags - {Cue.FILLER}), default=0)
-        end = min([end or len(self.words), *(island.start for island in islands)])
-        if not self._unknown(0, end):
+        end = min((part.start for part in self._said.parts if part.tags - {Cue.FILLER}), default=0)
+        end = min([end or len(self._said.words), *(island.start for island in islands)])
+        if not self._said.unknown(0, end):
             return ()
-        places = self._gazetteer.towns(self._slice(0, end))
-        said = words_of(self._slice(0, end))
+        places = self._gazetteer.towns(self._said.words_from(0, end))
+        said = words_of(self._said.words_from(0, end))
         return places if len(places) == 1 and words_of(places[0].name) == said else ()
 
     def _end_of_place_after(self, island: _Island, islands: Sequence[_Island]) -> int:
-        number = next(at for at, part in enumerate(self._parts) if part.start >= island.end)
+        number = next(at for at, part in enumerate(self._said.parts) if part.start >= island.end)
         return self._end_of_place(number, islands)
 
     def _end_of_place(self, number: int, islands: Sequence[_Island]) -> int:
         """Where a name that begins at this phrase is over."""
         days = {island.start for island in islands if island.dates and not self._is_code(island)}
-        for at in range(number, len(self._parts)):
-            part = self._parts[at]
+        for at in range(number, len(self._said.parts)):
+            part = self._said.parts[at]
             if part.start in days or (part.is_(*HEADS) and not part.is_(Cue.CODE)):
                 return part.start
             if at > number and (part.person or part.is_(Cue.ENDS_PLACE)):
                 return part.start
-        return len(self.words)
+        return len(self._said.words)
 
     def _towns(
         self, start: int, end: int, islands: Sequence[_Island], *, exact: bool
@@ -409,15 +431,17 @@ class _Sentence(SentenceForWhom, Generic[P_co]):
             island for island in islands if start <= island.start < end and self._is_code(island)
         ]
         taken_back = [
-            at for at in range(start, end) if self.words[at].kind is NumberKind.CORRECTION
+            at for at in range(start, end) if self._said.words[at].kind is NumberKind.CORRECTION
         ]
-        if taken_back and self._unknown(taken_back[0], end):
+        if taken_back and self._said.unknown(taken_back[0], end):
             # "À Vitré, enfin à côté": two towns, or none.
-            last = self._gazetteer.towns(self._slice(taken_back[-1] + 1, end))
-            before = self._gazetteer.towns(self._slice(start, taken_back[0]))
+            last = self._gazetteer.towns(self._said.words_from(taken_back[-1] + 1, end))
+            before = self._gazetteer.towns(self._said.words_from(start, taken_back[0]))
             return last if len(last) == 1 else before * 2
         text = " ".join(
-            self._slice(*piece) for piece in _without(start, end, codes) if piece[0] < piece[1]
+            self._said.words_from(*piece)
+            for piece in _without(start, end, codes)
+            if piece[0] < piece[1]
         )
         said = {code for island in codes for code in island.codes}
         places = self._gazetteer.towns(text) if plain(text) else ()
@@ -426,24 +450,27 @@ class _Sentence(SentenceForWhom, Generic[P_co]):
             both = self._gazetteer.towns(f"{text} {next(iter(said))}")
             return both if len(both) == 1 else places
         if exact:
-            return tuple(place for place in places if _names(text, place.name, self._vocabulary))
+            return tuple(
+                place for place in places if _names(text, place.name, self._said.vocabulary)
+            )
         return places
 
     def _bare(self, island: _Island, islands: Sequence[_Island]) -> tuple[P_co, ...]:
         """A town that stands by itself behind a date or a postcode."""
         at = next(
-            (number for number, part in enumerate(self._parts) if part.start >= island.end), None
+            (number for number, part in enumerate(self._said.parts) if part.start >= island.end),
+            None,
         )
-        if at is None or self._parts[at].is_(Cue.TOWARDS, *HEADS, Cue.ENDS_PLACE):
+        if at is None or self._said.parts[at].is_(Cue.TOWARDS, *HEADS, Cue.ENDS_PLACE):
             return ()
-        start, end = self._parts[at].start, self._end_of_place(at, islands)
-        if start != island.end or not self._unknown(start, end):
+        start, end = self._said.parts[at].start, self._end_of_place(at, islands)
+        if start != island.end or not self._said.unknown(start, end):
             return ()
         if any(start <= other.start < end for other in islands):
             return ()
-        text = self._slice(start, end)
+        text = self._said.words_from(start, end)
         places = self._gazetteer.towns(text) if text else ()
-        return tuple(place for place in places if _names(text, place.name, self._vocabulary))
+        return tuple(place for place in places if _names(text, place.name, self._said.vocabulary))
 
     def _place(
         self, homes: Sequence[_Home[P_co]], islands: Sequence[_Island], who: str
@@ -486,7 +513,7 @@ class _Sentence(SentenceForWhom, Generic[P_co]):
         """Whether it is the home of the person who comes."""
         if home.cue is not None and home.cue.is_(Cue.LIVES_SELF):
             return who in _AT_HOME
-        return who == TWO or self._is_of(who, home.cue)
+        return who == TWO or may_be_of(self._said, who, home.cue)
 
 
 def _island(
