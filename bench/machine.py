@@ -59,10 +59,8 @@ class OthersShare:
 
 def look(proc: Path = PROC) -> tuple[int, int, float]:
     """Return the ticks since the machine began, of all processors and of ours, and the moment."""
-    fields = [
-        int(field) for field in (proc / "stat").read_text("ascii").splitlines()[0].split()[1:]
-    ]
-    every = sum(fields[place] for place in (_USER, _NICE, _SYSTEM, _STEAL))
+    fields = (proc / "stat").read_text("ascii").splitlines()[0].split()[1:]
+    every = sum(int(fields[place]) for place in (_USER, _NICE, _SYSTEM, _STEAL))
     return every, _own_ticks(proc), time.monotonic()
 
 
