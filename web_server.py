@@ -33,16 +33,10 @@ from typing import Any, Final
 import click
 import structlog
 
+from services.admission.load_shedder import UnderWay
 from services.telemetry import UNREAD
 from web import alone
-from web.admission.parts import (
-    Environ,
-    Headers,
-    UnderWay,
-    Wsgi,
-    is_for_a_person,
-    language_for,
-)
+from web.environ import Environ, Headers, Wsgi, is_for_a_person, language_for
 
 # Of granian. Milliseconds that a client has for the head of a request.
 HEAD_MILLISECONDS: Final = 5000
@@ -195,7 +189,7 @@ class WholeRequests:
     neither a thread nor the store, or returns None; the event loop calls it, so it may not wait.
 
     `number` (E.164) is what pages of errors say to ring. `begins` is called once, in the worker's
-    own process, before any request. `under_way` counts requests that were read and not answered.
+    own process, before any request. `under_way` counts requests that were read, and answers.
     """
 
     def __init__(
@@ -247,6 +241,7 @@ class WholeRequests:
             named = await loop.run_in_executor(threads, self._serve, environ, protocol)
         finally:
             self._under_way.requests -= 1
+            self._under_way.answers += 1
         if named is not None:
             loop.call_later(NAMED_SECONDS, _remove, named)
 
@@ -282,6 +277,7 @@ class WholeRequests:
             return False
         if chunks is None:
             return False
+        self._under_way.answers += 1
         protocol.response_bytes(answer.status, self._closing(answer.headers), b"".join(chunks))
         return True
 

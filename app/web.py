@@ -23,7 +23,6 @@ from sqlalchemy import Engine, event
 import commands.assets
 import ivr.routes
 import web.admission.gate
-import web.admission.parts
 import web.marks
 import web.operations.assets
 import web.operations.metrics
@@ -40,7 +39,6 @@ from prompts.catalogue import COUNTRY_LANGUAGE
 from services import logs
 from services.accounts.staff import demonstration_accounts
 from services.admission.load_shedder import LoadShedder
-from services.admission.store_answers import StoreAnswers
 from services.agents.call_back import CallBack
 from services.campaign.campaign import BadCampaign
 from services.delivery import make_call_back
@@ -48,6 +46,7 @@ from services.health.watch_processes import KINDS as PROCESSES
 from services.keys.check_keys import WrongKeys
 from services.numbers.numbers import BadNumbers
 from services.parts import Parts, let_go_of_connections, refuse_wrong_keys
+from services.public.store_answers import StoreAnswers
 from services.store import Store
 from services.vocabulary import vocabulary
 from web_server import Draining, WholeRequests
@@ -124,34 +123,12 @@ def make_app(parts: Parts) -> Flask:
     web.operations.metrics.register(app)
     answers = StoreAnswers(store.database)
     web.public.unanswered.register(app, answers)
-    _put_gate_in_front(app, parts, load_shedder, answers)
-    app.extensions["allo_draining"] = draining
-    return app
-
-
-def _put_gate_in_front(
-    app: Flask, parts: Parts, load_shedder: LoadShedder, answers: StoreAnswers
-) -> None:
-    """It lets everything pass until `begin`, which `create_app` calls for a server's workers."""
-    settings = parts.settings
-    gate = web.admission.gate.Gate(
-        app.wsgi_app,
-        web.admission.parts.GateParts(
-            parts.store,
-            parts.service.campaigns,
-            settings.secret_key,
-            settings.public_base_url,
-            threads=settings.web_threads,
-            hops=settings.proxy_hops,
-            mode=settings.web_room,
-            national_number=settings.national_number,
-            store_hangs=answers.hangs,
-            one_host=settings.environment == "production",
-        ),
-        load_shedder,
-    )
+    # It lets everything pass until `begin`, which `create_app` calls for a server's workers.
+    gate = web.admission.gate.Gate(app.wsgi_app, parts, load_shedder, answers)
     app.wsgi_app = gate  # type: ignore[method-assign]
     app.extensions["allo_gate"] = gate
+    app.extensions["allo_draining"] = draining
+    return app
 
 
 def prepare_workers() -> None:
@@ -182,9 +159,9 @@ def served_whole(app: Flask) -> WholeRequests:
         gate.at_once,
         steps=gate.load_shedder.threads,
         draining=app.extensions["allo_draining"],
-        number=gate.parts.national_number,
+        number=gate.number,
         begins=gate.start,
-        under_way=gate.under_way,
+        under_way=gate.load_shedder.under_way,
     )
 
 
@@ -253,7 +230,6 @@ def _begin_traces(settings: config.Settings, store: Store) -> None:
 def _served(app: Flask) -> Flask:
     """With its gate shut, where a server runs it and no command."""
     if not _is_command():
-        app.extensions["allo_store_answers"].begin()
         app.extensions["allo_gate"].begin()
     return app
 

@@ -16,14 +16,13 @@ from zoneinfo import ZoneInfo
 
 from flask import Flask, Response, current_app, g, request, session
 from flask_login import current_user
-from werkzeug.datastructures import LanguageAccept
 from werkzeug.exceptions import HTTPException
-from werkzeug.http import parse_accept_header
 from werkzeug.routing import RequestRedirect
 
 from prompts.screens import LANGUAGES, Screen, named_languages, screen
 from prompts.values import written_number
 from services.accounts.staff import Staff
+from web.environ import language_of_browser
 from web.marks import LANGUAGE_COOKIE, SIGNED, who_may
 
 _COUNTRY = ZoneInfo("Europe/Paris")
@@ -216,11 +215,6 @@ def _asked_language() -> str:
         if told in LANGUAGES:
             return told
     return language_of_browser(request.headers.get("Accept-Language", ""))
-
-
-def language_of_browser(told: str) -> str:
-    """The language that suits a browser best, by its header (Accept-Language)."""
-    return parse_accept_header(told, LanguageAccept).best_match(LANGUAGES) or LANGUAGES[0]
 
 
 def words() -> Screen:

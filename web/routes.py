@@ -20,7 +20,7 @@ from services.public.feed_copy import FeedCopy
 from services.public.state import Latest
 from web import error_pages, pages, staff_only
 from web.accounts import sign_in as sign_in_pages
-from web.admission import waiting_room
+from web.admission import room_pages
 from web.browser_session import Cookies
 from web.centre_day import secretary
 from web.desk import pages as desk_pages
@@ -104,7 +104,7 @@ def _add_public(app: Flask, parts: Parts) -> None:
         my_appointment.blueprint(
             my_appointment.MyAppointmentPages(store, service, parts.wake_up, own, cookie)
         ),
-        waiting_room.blueprint(),
+        room_pages.blueprint(),
     ):
         app.register_blueprint(blueprint)
 

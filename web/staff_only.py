@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from flask import (
     Flask,
@@ -37,6 +36,7 @@ from models.database import Connection
 from services.accounts.sign_in import SignIn, needs
 from services.accounts.staff import Staff, StaffSession
 from web.browser_session import Cookies
+from web.environ import address_of, is_ours
 from web.marks import SIGNED, Who, who_may
 from web.pages import setting, signed_in_user
 
@@ -94,7 +94,8 @@ def _look() -> ResponseReturnValue | None:
 
 
 def _look_at_form(who: Who) -> ResponseReturnValue | None:
-    if not _is_ours():
+    given = setting()
+    if not is_ours(request.environ, given.public_base_url, development=given.development):
         return refuse(403, "origin")
     if who.free_form:
         return None
@@ -194,11 +195,7 @@ def is_proved() -> bool:
 
 def address() -> str:
     """Where the request comes from, as the outermost proxy of ours saw it."""
-    hops = parts().hops
-    told = request.headers.get("X-Forwarded-For", "").replace(" ", "").split(",")
-    if hops and len(told) >= hops and told[-hops]:
-        return told[-hops]
-    return request.remote_addr or ""
+    return address_of(request.environ, parts().hops)
 
 
 # ---------------------------------------------------------------- answers
@@ -235,19 +232,3 @@ def to_proof(wanted: str) -> ResponseReturnValue:
     """To where the password is asked for again, and from there to `wanted`, a path of ours."""
     status = 302 if request.method in _SAFE else 303
     return redirect(url_for("sign_in.proof_form", next=wanted), status)
-
-
-def _is_ours() -> bool:
-    """Whether a page of ours asks, as far as the browser says."""
-    headers = request.headers
-    if headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
-        return False
-    origin = headers.get("Origin")
-    if origin is None:
-        return True
-    given = setting()
-    ours = {urlsplit(given.public_base_url)[:2]}
-    if given.development:
-        # A developer may write localhost, or come by a tunnel.
-        ours |= {("http", request.host), ("https", request.host)}
-    return urlsplit(origin)[:2] in ours

@@ -17,9 +17,10 @@ from __future__ import annotations
 import threading
 import time
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import IntEnum
 from queue import Empty, SimpleQueue
 from typing import Any, Final
@@ -72,17 +73,35 @@ class Level(IntEnum):
     CALLS = 3
 
 
-class _Line:
-    """Requests that wait for the same reason, in their order. Of one lock, that of its LoadShedder.
+@dataclass
+class UnderWay:
+    """What a worker's event loop counts; others read.
 
-    Two lines are a pair, for whose requests there are `places` in all. Those `behind` the other
-    line of the pair begin after it, and have half of the places.
+    Requests that were read whole and are not answered yet, and answers since the last look.
     """
 
-    def __init__(self, places: int, behind: _Line | None = None, *, of_web: bool = False) -> None:
-        self.places, self.behind, self.of_web = places, behind, of_web
-        # A thread holds each, and hears here that it begins.
-        self.requests: deque[SimpleQueue[bool]] = deque()
+    requests: int = 0
+    answers: int = 0
+
+
+class _Lines:
+    """Two lines of requests that wait for a thread; `places` are for both together.
+
+    Those of the second line begin after the first, and have half of the places. All is counted
+    under the lock of the LoadShedder.
+    """
+
+    def __init__(self, places: int) -> None:
+        self.places = places
+        # Requests that have begun and were not answered yet.
+        self.begun = 0
+        # A thread holds each request, and hears here that it begins.
+        self.first: deque[SimpleQueue[bool]] = deque()
+        self.second: deque[SimpleQueue[bool]] = deque()
+
+    @property
+    def waiting(self) -> int:
+        return len(self.first) + len(self.second)
 
 
 class LoadShedder:
@@ -101,55 +120,45 @@ class LoadShedder:
         So may as many of those who work here, their screens included, and no more than
         `STAFF_PLACES`.
         """
-        self._threads = threads
+        self.threads = threads
         self._patience = patience
         self.ticks = ticks
         self.level = Level.NONE
+        self.under_way = UnderWay()
         # Requests of running web sessions at once, by level; the others have one less.
         self._most = (max(threads - 2, 1), max(threads // 3, 1), 1, 1)
-        self._web = 0
-        self._others = 0
         self._spare = max(threads - 2, 1)
         self._counting = threading.Lock()
         # Running web sessions, and visitors who begin; people who work here, and their screens.
-        self._going_on = _Line(queue, of_web=True)
-        self._new = _Line(queue, self._going_on, of_web=True)
-        self._staff = _Line(min(queue, STAFF_PLACES))
-        self._screens = _Line(min(queue, STAFF_PLACES), self._staff)
-        # Those of a pair do not pass each other; each time the other pair is asked first.
-        self._lines = deque((self._staff, self._screens, self._going_on, self._new))
+        self._web, self._staff = _Lines(queue), _Lines(min(queue, STAFF_PLACES))
+        # Each time the other one is asked first.
+        self._turns = deque((self._staff, self._web))
+        # How many threads a worker has at the most; some of them wait for a turn.
+        self.all_threads = threads + self._web.places + self._staff.places
         # So many work at once, however many of the server's threads others have.
         self.turn = threading.Semaphore(threads)
         # Of each step: when it ended, how long it took.
         self._steps: deque[tuple[float, float]] = deque(maxlen=STEPS)
+        # Of each request since the last look: how long it took, whether it was the telephone's.
         self._work: deque[tuple[float, bool]] = deque()
         self._looked = ticks()
         self._lower_at = 0.0
-        self._late = 0.0
-        self._full = 0.0
-        self._of_phone = 0.0
+        # Averages: how late a thread wakes up, shares of the threads' time, answers a second.
+        self._late = self._full = self._of_phone = self._rate = 0.0
         # Share of new calls that get the short answer, and the remainder carried to the next call.
-        self._refused = 0.0
-        self._owed = 0.0
-        self._p95 = 0.0
-        self._rate = self._behind = 0.0
+        self._refused = self._owed = 0.0
+        # Requests that were turned away, of visitors who begin ("start") and of running web
+        # sessions ("lost"). Threads add without a lock: one that is lost changes nothing.
+        self.turned_away: Counter[str] = Counter()
+        # Since the last `measured`: steps, requests of the web, and their seconds of a processor.
         self._sums = [0, 0, 0.0]
+        self._measured_at: float | None = None
         # Seconds of a processor that a web request takes, and web sessions that may begin now.
         self._web_cpu = ASSUMED_CPU
         self._may_begin = float(BEGIN_AT_ONCE)
         self._began_at = ticks()
 
-    # What threads report
-
-    def step_done(self, seconds: float, waited: float = 0.0) -> None:
-        """A webhook of the telephone was answered, after it had `waited` for its turn."""
-        self._steps.append((self.ticks(), seconds + waited))
-        self._work.append((seconds, True))
-        self._sums[0] += 1
-
-    def refused(self, seconds: float) -> None:
-        """A webhook was answered that the provider had not signed."""
-        self._work.append((seconds, False))
+    # ------------------------------------------------------------ turns
 
     def web_begins(self, *, goes_on: bool) -> bool:
         """Whether a request of the web may go to the application now; then `web_done` follows.
@@ -159,64 +168,91 @@ class LoadShedder:
         people who begin in the same moment are no crowd. Where screens give way to the telephone
         they are refused at once.
         """
-        return self._begins(self._going_on if goes_on else self._new)
+        return self._begins(self._web, is_second=not goes_on)
 
-    def _begins(self, line: _Line, *, may_wait: bool = True) -> bool:
-        """Begin now, or wait in this line where it has a place; whether the request's turn came."""
+    def other_begins(self, *, waits: bool = False) -> bool:
+        """As `web_begins`, for what is neither the telephone nor the public web; then `other_done`.
+
+        `waits`: a member of staff clicked. They wait for their turn as running web sessions do, in
+        places of their own.
+        """
+        return self._begins(self._staff, is_second=False, may_wait=waits)
+
+    def screen_begins(self) -> bool:
+        """As `other_begins`, for a screen that asks by itself; then `other_done`.
+
+        Before it gives way to the telephone (`slows_screens`) it waits for its turn too, for 70
+        screens meet by chance in a moment in which few of a worker's threads are free. It does not
+        pass a member of staff who clicked.
+        """
+        return self._begins(self._staff, is_second=True)
+
+    def _begins(self, lines: _Lines, *, is_second: bool, may_wait: bool = True) -> bool:
+        """Begin now, or wait where there is a place; whether the request's turn came."""
+        line = lines.second if is_second else lines.first
         with self._counting:
-            if not line.requests and self._may(line):
-                self._count(line)
+            if not line and self._may(lines, is_second=is_second):
+                lines.begun += 1
                 return True
-            if not (may_wait and self._has_place(line)):
+            if is_second and (self.slows_screens or len(line) >= lines.places // 2):
+                may_wait = False
+            if not may_wait or lines.waiting >= lines.places:
                 return False
             turn: SimpleQueue[bool] = SimpleQueue()
-            line.requests.append(turn)
+            line.append(turn)
         with suppress(Empty):
             return turn.get(timeout=self._patience)
         with self._counting:
-            if turn not in line.requests:
+            if turn not in line:
                 # It was their turn in this moment.
                 return True
-            line.requests.remove(turn)
+            line.remove(turn)
             # Others may have waited for this one alone.
             self._let_in()
         return False
 
-    def _let_in(self) -> None:
-        """A thread is free: those whose turn it is begin."""
-        for line in self._lines:
-            while line.requests and self._may(line):
-                self._count(line)
-                line.requests.popleft().put(True)  # noqa: FBT003 (the one thing that is told)
-        self._lines.rotate(2)
-
-    def _count(self, line: _Line) -> None:
-        if line.of_web:
-            self._web += 1
-        else:
-            self._others += 1
-
-    def _has_place(self, line: _Line) -> bool:
-        """Whether one more request may wait in a line."""
-        if line.behind is None:
-            other = self._new if line.of_web else self._screens
-            return len(line.requests) + len(other.requests) < line.places
-        if self.slows_screens or len(line.requests) >= line.places // 2:
-            return False
-        return self._has_place(line.behind)
-
-    def _may(self, line: _Line) -> bool:
+    def _may(self, lines: _Lines, *, is_second: bool) -> bool:
         """Whether the first of a line may begin: two threads are always left to the telephone."""
-        if self._web + self._others >= self._spare or (line.behind and line.behind.requests):
+        if self._web.begun + self._staff.begun >= self._spare or (is_second and lines.first):
             return False
-        if not line.of_web:
+        if lines is self._staff:
             return True
         most = self._most[self.level]
-        if line.behind and self.level in {Level.NONE, Level.CALLS}:
+        if is_second and self.level in {Level.NONE, Level.CALLS}:
             # One less of visitors who begin than of running web sessions; where there are few
             # threads, at least one.
             most = max(most - 1, 1 if self.level is Level.NONE else 0)
-        return self._web < most
+        return self._web.begun < most
+
+    def _let_in(self) -> None:
+        """A thread is free: those whose turn it is begin."""
+        for lines in self._turns:
+            for line, is_second in ((lines.first, False), (lines.second, True)):
+                while line and self._may(lines, is_second=is_second):
+                    lines.begun += 1
+                    line.popleft().put(True)  # noqa: FBT003 (the one thing that is told)
+        self._turns.rotate()
+
+    def _done(self, lines: _Lines, seconds: float) -> None:
+        with self._counting:
+            lines.begun -= 1
+            self._let_in()
+        self._work.append((seconds, False))
+
+    def other_done(self, seconds: float) -> None:
+        """It was answered, in so many seconds."""
+        self._done(self._staff, seconds)
+
+    def web_done(self, seconds: float, cpu: float, *, requests: int = 1) -> None:
+        """A web request was answered: after so many seconds, `cpu` of them on a processor.
+
+        `requests`: how many of REQUESTS it stands for. An answer that has the next page with it
+        stands for two.
+        """
+        self._done(self._web, seconds)
+        self._web_cpu += requests * _LEARNT * (max(cpu / requests, 1e-4) - self._web_cpu)
+        self._sums[1] += requests
+        self._sums[2] += cpu
 
     def visit_begins(self) -> bool:
         """Whether another web session may begin, by the requests that those begun will still send.
@@ -235,77 +271,17 @@ class LoadShedder:
             self._may_begin -= 1
         return True
 
-    def other_begins(self, *, waits: bool = False) -> bool:
-        """As `web_begins`, for what is neither the telephone nor the public web; then `other_done`.
+    # ------------------------------------------------------------ the telephone
 
-        `waits`: a member of staff clicked. They wait for their turn as running web sessions do, in
-        places of their own. Two threads are always left to the telephone.
-        """
-        return self._begins(self._staff, may_wait=waits)
+    def step_done(self, seconds: float, waited: float = 0.0) -> None:
+        """A webhook of the telephone was answered, after it had `waited` for its turn."""
+        self._steps.append((self.ticks(), seconds + waited))
+        self._work.append((seconds, True))
+        self._sums[0] += 1
 
-    def screen_begins(self) -> bool:
-        """As `other_begins`, for a screen that asks by itself; then `other_done`.
-
-        Before it gives way to the telephone (`slows_screens`) it waits for its turn too, for 70
-        screens meet by chance in a moment in which few of a worker's threads are free. It does not
-        pass a member of staff who clicked.
-        """
-        return self._begins(self._screens)
-
-    def other_done(self, seconds: float) -> None:
-        with self._counting:
-            self._others -= 1
-            self._let_in()
+    def refused(self, seconds: float) -> None:
+        """A webhook was answered that the provider had not signed."""
         self._work.append((seconds, False))
-
-    def web_done(self, seconds: float, cpu: float, *, requests: int = 1) -> None:
-        """A web request was answered: after so many seconds, `cpu` of them on a processor.
-
-        `requests`: how many of REQUESTS it stands for. An answer that has the next page with it
-        stands for two.
-        """
-        with self._counting:
-            self._web -= 1
-            self._let_in()
-        self._work.append((seconds, False))
-        self._web_cpu += requests * _LEARNT * (max(cpu / requests, 1e-4) - self._web_cpu)
-        self._sums[1] += requests
-        self._sums[2] += cpu
-
-    def woke(self, late: float) -> None:
-        """A thread that slept woke up `late` seconds later than it should have."""
-        self._late += 0.1 * (min(late, 1.0) - self._late)
-
-    # What other code asks
-
-    @property
-    def threads(self) -> int:
-        """How many work at once."""
-        return self._threads
-
-    @property
-    def all_threads(self) -> int:
-        """How many threads a worker has at the most; some of them wait for a turn."""
-        return self._threads + self._going_on.places + self._staff.places
-
-    @property
-    def waiting(self) -> int:
-        """How many requests of running web sessions wait for their turn."""
-        return len(self._going_on.requests)
-
-    @property
-    def new_waiting(self) -> int:
-        """How many requests of visitors who begin wait for their turn."""
-        return len(self._new.requests)
-
-    @property
-    def staff_waiting(self) -> int:
-        """How many requests of people who work here do, those of their screens included."""
-        return len(self._staff.requests) + len(self._screens.requests)
-
-    @property
-    def slows_screens(self) -> bool:
-        return self.level >= Level.SCREENS
 
     def refuses_call(self) -> bool:
         """Whether this new call gets the short answer, as the share needed at this load does."""
@@ -317,34 +293,36 @@ class LoadShedder:
         self._owed -= 1
         return True
 
-    def look(self, under_way: int = 0, answers: int = 0) -> None:
-        """Judge anew; to be called every `LOOK_EVERY` seconds.
+    # ------------------------------------------------------------ how hard-pressed it is
 
-        So many requests are `under_way` at the moment, and `answers` were given since the last
-        look, whatever they cost.
-        """
+    @property
+    def slows_screens(self) -> bool:
+        return self.level >= Level.SCREENS
+
+    def woke(self, late: float) -> None:
+        """A thread that slept woke up `late` seconds later than it should have."""
+        self._late += 0.1 * (min(late, 1.0) - self._late)
+
+    def look(self) -> None:
+        """Judge anew; to be called every `LOOK_EVERY` seconds."""
         now = self.ticks()
         since = max(now - self._looked, 1e-3)
         self._looked = now
-        taken = of_phone = 0.0
-        for _ in range(len(self._work)):
-            seconds, is_phone = self._work.popleft()
-            taken += seconds
-            of_phone += seconds if is_phone else 0.0
-        whole = since * self._threads
-        self._full += _CALM * (taken / whole - self._full)
-        self._of_phone += _CALM * (of_phone / whole - self._of_phone)
-        self._p95 = self._step_p95(now)
+        work = [self._work.popleft() for _ in range(len(self._work))]
+        taken = sum(seconds for seconds, _ in work)
+        of_phone = sum(seconds for seconds, is_phone in work if is_phone)
+        self._full += _CALM * (taken / (since * self.threads) - self._full)
+        self._of_phone += _CALM * (of_phone / (since * self.threads) - self._of_phone)
+        answers, self.under_way.answers = self.under_way.answers, 0
         self._rate += _CALM * (answers / since - self._rate)
-        self._behind = under_way / self._rate if self._rate > 1 else 0.0
-        self._judge(now)
-
-    def _judge(self, now: float) -> None:
+        queue = self.under_way.requests / self._rate if self._rate > 1 else 0.0
         # Busy threads alone are no overload: it is one where requests wait for them.
-        waits = self._full > FULL and self._behind > LONGEST_QUEUE
-        if (waits and self._of_phone > OF_THE_PHONE * self._full) or self._p95 > VERY_SLOW_STEP:
+        self._judge(now, self._step_p95(now), waits=self._full > FULL and queue > LONGEST_QUEUE)
+
+    def _judge(self, now: float, p95: float, *, waits: bool) -> None:
+        if (waits and self._of_phone > OF_THE_PHONE * self._full) or p95 > VERY_SLOW_STEP:
             wanted = Level.CALLS
-        elif waits or self._p95 > SLOW_STEP:
+        elif waits or p95 > SLOW_STEP:
             wanted = Level.SCREENS
         else:
             wanted = Level.WEB if self._full > FULL or self._late > LATE else Level.NONE
@@ -367,24 +345,27 @@ class LoadShedder:
         while self._steps and self._steps[0][0] < now - STEPS_SECONDS:
             self._steps.popleft()
         # A copy, because other threads append meanwhile.
-        seconds = sorted(one for _, one in self._steps.copy())
+        seconds = sorted(took for _, took in self._steps.copy())
         return seconds[int(len(seconds) * _P95)] if seconds else 0.0
 
     def measured(self) -> dict[str, Any]:
-        """What was measured since the last call of this: seconds, and shares of one.
+        """What was measured since the last call, for the process that lets visitors in.
 
-        `queue` is how long it takes to answer the requests that are under way; `web` and `web_cpu`
-        are of web requests that reached the application: how many they stand for, and the time of
-        a processor for each of those.
+        A second: steps of calls, requests of the web that reached the application (how many they
+        stand for), and those that were turned away. `web_cpu`: seconds of a processor that one
+        takes. `full`: the share of the threads' time that is taken.
         """
+        now = self.ticks()
+        since = 1.0 if self._measured_at is None else max(now - self._measured_at, 1e-3)
+        self._measured_at = now
         (steps, web, cpu), self._sums = self._sums, [0, 0, 0.0]
+        away, self.turned_away = self.turned_away, Counter()
         return {
             "level": int(self.level),
-            "p95": self._p95,
-            "full": self._full,
-            "late": self._late,
-            "queue": self._behind,
-            "steps": steps,
-            "web": web,
-            "web_cpu": cpu / web if web else 0.0,
+            "full": round(self._full, 5),
+            "steps": round(steps / since, 5),
+            "web": round(web / since, 5),
+            "web_cpu": round(cpu / web, 5) if web else 0.0,
+            "away": round(away["start"] / since, 5),
+            "lost": round(away["lost"] / since, 5),
         }

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from flask import Response, request
+from prometheus_client import REGISTRY
 from sqlalchemy import event, select
 from werkzeug.test import create_environ
 
@@ -26,6 +27,7 @@ from services.admission.load_shedder import Level
 from services.admission.visitors import Ticket
 from services.health.watch_processes import WEB, all_kinds
 from services.online import web_sessions
+from tests.admission.lines import new_waiting, staff_waiting, visits_waiting
 from tests.admission.test_whole_requests import Client, Headers, Scope
 from tests.support.house import BASE, NOON, House, campaign_with, house
 from tests.support.until import comes, wait_for
@@ -44,7 +46,7 @@ CROWDED = "Beaucoup de monde nous appelle"
 def stood(database_url: str) -> Iterator[House]:
     """A service ten minutes before an opening, with its gate shut and no thread of its own."""
     with house(database_url, campaign=campaign_with(opens_at=OPENING)) as made:
-        gate_of(made).begin(threads=False)
+        gate_of(made).begin()
         yield made
 
 
@@ -53,7 +55,7 @@ def patient(database_url: str) -> Iterator[House]:
     """An open one with places in which requests wait for their turn."""
     with house(database_url) as made:
         made.settings = made.settings.model_copy(update={"web_queue": 26})
-        gate_of(made).begin(threads=False)
+        gate_of(made).begin()
         yield made
 
 
@@ -61,8 +63,13 @@ def patient(database_url: str) -> Iterator[House]:
 def open_house(database_url: str) -> Iterator[House]:
     """The same with a campaign that has long been open."""
     with house(database_url) as made:
-        gate_of(made).begin(threads=False)
+        gate_of(made).begin()
         yield made
+
+
+def given_way(kind: str) -> float:
+    """How many requests of a kind were turned away so far in this process."""
+    return REGISTRY.get_sample_value("allo_given_way_total", {"kind": kind}) or 0.0
 
 
 def gate_of(made: House, app: Any = None) -> Gate:
@@ -71,7 +78,7 @@ def gate_of(made: House, app: Any = None) -> Gate:
 
 
 def inlet_of(made: House, app: Any = None) -> AdmissionController:
-    return AdmissionController(made.store, gate_of(made, app).parts.campaigns)
+    return AdmissionController(made.store, made.known_campaigns())
 
 
 def statements(made: House) -> list[str]:
@@ -139,7 +146,7 @@ def test_nobody_begins_before_the_opening_and_one_after_another_then(stood: Hous
     """Two workers and one process that lets people in: what each shows is what all agree on."""
     second = stood.application()
     gates = gate_of(stood), gate_of(stood, second)
-    gates[1].begin(threads=False)
+    gates[1].begin()
     controller = inlet_of(stood)
     browsers = [come(stood, f"192.0.2.{n}", (stood.app, second)[n % 2]) for n in range(60)]
     a_second(stood, controller, *gates)
@@ -178,7 +185,7 @@ def test_a_position_is_told_and_a_ticket_lets_one_visit_in_on_either_worker(stoo
     controller = inlet_of(stood)
     second = stood.application()
     gates = gate_of(stood), gate_of(stood, second)
-    gates[1].begin(threads=False)
+    gates[1].begin()
     early = come(stood, "192.0.2.1")
     stood.clock.moment = OPENING + timedelta(seconds=2)  # type: ignore[attr-defined]
     room, start = gates[0].room, int(OPENING.timestamp())
@@ -255,7 +262,7 @@ def test_a_sudden_crowd_goes_on_beginning_while_it_is_counted(
 ):
     """As many as the worker carries; whoever it does not carry has a ticket, and waits for it."""
     gate, controller = gate_of(open_house), inlet_of(open_house)
-    gate.tally.counts["away", "start"] = 400
+    gate.load_shedder.turned_away["start"] = 400
     a_second(open_house, controller, gate)
     a_second(open_house, controller, gate)
     assert gate.room.is_there
@@ -358,7 +365,6 @@ def test_whoever_cannot_begin_is_told_so_without_a_thread_and_asked_for_once(
 
     gate = gate_of(open_house)
     monkeypatch.setattr(gate.load_shedder, "visit_begins", visit_begins)
-    gate.start = lambda: None  # type: ignore[method-assign]
     form: Any = {"data": {"whom": "self"}, "headers": FORM}
     assert answered_at_once(open_house, "/rendez-vous", "POST", **form) is None
     environ = create_environ("/rendez-vous", BASE, method="POST", **form)
@@ -372,7 +378,7 @@ def test_whoever_cannot_begin_is_told_so_without_a_thread_and_asked_for_once(
     assert told is not None
     assert told[0].startswith("503")
     assert b'name="whom" value="self"' in told[2]
-    assert gate.tally.counts["away", "start"] == 1
+    assert gate.load_shedder.turned_away["start"] == 1
 
 
 def test_the_telephone_is_never_asked_for_a_ticket(stood: House):
@@ -622,7 +628,7 @@ def test_more_than_there_is_room_for_at_a_time_is_turned_away_and_counted(stood:
         return [b"done"]
 
     gate.crowd.page("crowded", "fr")
-    gate.app = slow
+    gate.app, before = slow, given_way("visit")
     statuses: list[str] = []
 
     def one() -> None:
@@ -639,9 +645,9 @@ def test_more_than_there_is_room_for_at_a_time_is_turned_away_and_counted(stood:
         thread.join()
     assert most == [3]
     assert sorted(statuses) == ["200 OK"] * 3 + ["503 Service Unavailable"] * 17
-    load = gate.ledger.load(gate.tally.counts, 1.0)
+    load = gate.load_shedder.measured()
     assert load["away"] == load["lost"] == 0
-    assert gate.tally.counts["given_way", "visit"] == 17
+    assert given_way("visit") - before == 17
 
 
 def test_a_dozen_requests_that_wait_for_their_turn_are_all_answered(patient: House):
@@ -657,8 +663,8 @@ def test_a_dozen_requests_that_wait_for_their_turn_are_all_answered(patient: Hou
             assert inside[0] <= 4
             is_fourth = inside[0] == 4
         if is_fourth and not waiting:
-            assert comes(lambda: load_shedder.staff_waiting == 12)
-            waiting.append(load_shedder.staff_waiting)
+            assert comes(lambda: staff_waiting(load_shedder) == 12)
+            waiting.append(staff_waiting(load_shedder))
             leave.set()
         leave.wait(30)
         with counting:
@@ -679,7 +685,7 @@ def test_a_dozen_requests_that_wait_for_their_turn_are_all_answered(patient: Hou
 
     load_shedder._patience = 60.0
     assert asyncio.run(serve()) == [200] * 16
-    assert (waiting, load_shedder.staff_waiting) == ([12], 0)
+    assert (waiting, staff_waiting(load_shedder)) == ([12], 0)
     # All turns were given back.
     assert [bool(load_shedder.other_begins()) for _ in range(5)] == [True] * 4 + [False]
 
@@ -714,7 +720,7 @@ def test_a_form_that_waited_in_vain_comes_back_and_its_session_may_send_again(pa
         # Of one session one request at a time goes before others: a copy stands behind those.
         sends.start()
         assert comes(
-            lambda: (gate.load_shedder.waiting, gate.load_shedder.new_waiting) == waits  # noqa: B023 (asked at once)
+            lambda: (visits_waiting(gate.load_shedder), new_waiting(gate.load_shedder)) == waits  # noqa: B023 (asked at once)
         )
     for sends in (first, copy):
         gate.load_shedder.web_done(0.0, 0.0)
@@ -728,7 +734,7 @@ def test_a_form_that_waited_in_vain_comes_back_and_its_session_may_send_again(pa
     assert statuses[2:] == ["503 Service Unavailable"]
     assert b'value="Jeanne"' in answer
     assert (gate.inside, asked) == (set(), [])
-    assert gate.tally.counts["away", "lost"] == 1
+    assert gate.load_shedder.turned_away["lost"] == 1
     gate.load_shedder.web_done(0.0, 0.0)
     assert posts() == b"taken"
     assert (gate.inside, asked) == (set(), ["who=Jeanne"])
@@ -766,7 +772,7 @@ def test_what_is_measured_reaches_the_process_that_lets_people_in(stood: House):
     gate, controller = gate_of(stood), inlet_of(stood)
     gate.load_shedder.web_begins(goes_on=True)
     gate.load_shedder.web_done(0.2, 0.1)
-    gate.tally.counts["away", "start"] = 50
+    gate.load_shedder.turned_away["start"] = 50
     a_second(stood, controller, gate)
     assert gate.room.told.details["workers"] == 1
     assert gate.room.told.details["away"] > 10
@@ -811,15 +817,18 @@ def test_what_waits_is_counted_by_what_drives_the_worker_and_not_by_connections(
     """A screen has a connection all day, and asks nothing on it most of the time."""
     gate = gate_of(open_house)
     looked: list[tuple[int, int]] = []
+    flow = gate.load_shedder.under_way
     now, more = iter(range(100)), iter((False, True))
-    monkeypatch.setattr(gate.load_shedder, "look", lambda *given: looked.append(given))
+    monkeypatch.setattr(
+        gate.load_shedder, "look", lambda: looked.append((flow.requests, flow.answers))
+    )
     monkeypatch.setattr(gate.ledger, "_ticks", lambda: float(next(now)))
     monkeypatch.setattr(gate.ledger, "_ended", Pulses(more))
-    gate.tally.answers = 40
 
     async def drives() -> None:
         served = served_whole(open_house.app)
         served._under_way.requests += 3
+        served._under_way.answers += 40
         gate.ledger._pulse()
 
     asyncio.run(drives())

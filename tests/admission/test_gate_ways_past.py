@@ -33,7 +33,7 @@ from tests.admission.test_gate import (
 )
 from tests.online.visitors import BORN, Visitor
 from tests.support.house import BASE, NOON, House, campaign_with, house, mornings
-from web.admission.kept_answers import KeptAnswers
+from web.admission.kept_pages import KeptAnswers
 
 ROOM = "/salle"
 
@@ -42,7 +42,7 @@ ROOM = "/salle"
 def stood(database_url: str) -> Iterator[House]:
     """A service ten minutes before an opening, with its gate shut and no thread of its own."""
     with house(database_url, campaign=campaign_with(opens_at=OPENING)) as made:
-        gate_of(made).begin(threads=False)
+        gate_of(made).begin()
         yield made
 
 
@@ -99,7 +99,7 @@ def test_no_way_to_write_the_address_leads_past_the_room(stood: House):
 def test_a_visit_that_began_before_the_room_waits_like_everybody_once_it_opens(database_url: str):
     opens_at = NOON + timedelta(hours=1)
     with house(database_url, campaign=campaign_with(opens_at=opens_at)) as made:
-        gate_of(made).begin(threads=False)
+        gate_of(made).begin()
         early = {path: Visitor(made) for path in ("ouverture", "pour-qui", "naissance")}
         for one in early.values():
             one.sends("/rendez-vous", whom="self")

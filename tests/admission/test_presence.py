@@ -166,7 +166,7 @@ def test_who_comes_back_after_their_turn_is_let_in_at_once(database_url: str):
         second = made.application()
         gates = gate_of(made), gate_of(made, second)
         for gate in gates:
-            gate.begin(threads=False)
+            gate.begin()
         controller, start = inlet_of(made), int(opening.timestamp())
         # Whoever is there will have been seen by them once.
         made.clock.advance(timedelta(seconds=SEES_ALL))  # type: ignore[attr-defined]

@@ -31,6 +31,7 @@ from services.admission.load_shedder import (
     ROOM_LEFT,
     Level,
     LoadShedder,
+    UnderWay,
 )
 from services.admission.visitors import (
     DRAW,
@@ -46,6 +47,7 @@ from services.admission.visitors import (
 )
 from services.admission.waiting_room import ABANDONED, OpeningCrowd, Room
 from services.campaign.campaigns import Campaigns
+from tests.admission.lines import new_waiting, staff_waiting, visits_waiting
 from tests.support.house import CAMPAIGN
 from tests.support.until import comes
 
@@ -392,14 +394,14 @@ def test_a_visit_that_has_begun_waits_for_its_turn():
     waits.start()
     # Whoever only begins is told at once, and so is one more visit than there are places.
     assert not load_shedder.web_begins(goes_on=False)
-    while load_shedder.waiting == 0:
+    while visits_waiting(load_shedder) == 0:
         waits.join(0.001)
     assert not load_shedder.web_begins(goes_on=True)
     load_shedder.web_done(0.0, 0.0)
     waits.join(30)
     assert taken == [True]
     # The one who waited has it now, and nobody waits any more.
-    assert load_shedder.waiting == 0
+    assert visits_waiting(load_shedder) == 0
     assert not load_shedder.web_begins(goes_on=False)
 
 
@@ -411,7 +413,7 @@ def test_an_agent_who_clicks_waits_for_their_turn_and_a_machine_that_asks_does_n
         target=lambda: taken.append(bool(load_shedder.other_begins(waits=True)))
     )
     click.start()
-    while load_shedder.staff_waiting == 0:
+    while staff_waiting(load_shedder) == 0:
         click.join(0.001)
     # There is one place to wait in, which no screen takes from a click, and no machine waits.
     assert not load_shedder.other_begins(waits=True)
@@ -420,7 +422,7 @@ def test_an_agent_who_clicks_waits_for_their_turn_and_a_machine_that_asks_does_n
     load_shedder.other_done(0.0)
     click.join(30)
     assert taken == [True]
-    assert load_shedder.staff_waiting == 0
+    assert staff_waiting(load_shedder) == 0
     # Two of the three threads are left to the telephone.
     assert not load_shedder.other_begins()
 
@@ -432,9 +434,9 @@ def test_a_screen_waits_for_its_turn_until_screens_give_way_to_the_telephone():
 
     def begins(what: str, begin: Callable[[], bool | None]) -> threading.Thread:
         thread = threading.Thread(target=lambda: taken.append(what if begin() else f"no {what}"))
-        before = load_shedder.staff_waiting
+        before = staff_waiting(load_shedder)
         thread.start()
-        while load_shedder.staff_waiting == before:
+        while staff_waiting(load_shedder) == before:
             thread.join(0.001)
         return thread
 
@@ -453,7 +455,7 @@ def test_a_screen_waits_for_its_turn_until_screens_give_way_to_the_telephone():
     assert taken == ["click", "screen", "screen"]
     for screen in screens:
         screen.join(30)
-    assert load_shedder.staff_waiting == 0
+    assert staff_waiting(load_shedder) == 0
     # From their level on screens do not wait, and take what is free.
     load_shedder.level = Level.SCREENS
     assert not load_shedder.screen_begins()
@@ -465,7 +467,7 @@ def test_a_screen_that_waited_in_vain_leaves_its_place_to_others():
     load_shedder = LoadShedder(3, queue=2, patience=0.0)
     assert load_shedder.screen_begins()
     assert not load_shedder.screen_begins()
-    assert load_shedder.staff_waiting == 0
+    assert staff_waiting(load_shedder) == 0
     load_shedder.other_done(0.0)
     assert load_shedder.screen_begins()
 
@@ -478,7 +480,7 @@ def test_an_agent_waits_for_the_thread_of_a_visit_too():
         target=lambda: taken.append(bool(load_shedder.other_begins(waits=True)))
     )
     click.start()
-    while load_shedder.staff_waiting == 0:
+    while staff_waiting(load_shedder) == 0:
         click.join(0.001)
     load_shedder.web_done(0.0, 0.0)
     click.join(30)
@@ -489,7 +491,7 @@ def test_an_agent_who_waited_in_vain_leaves_the_place_to_others():
     load_shedder = LoadShedder(3, queue=1, patience=0.0)
     assert load_shedder.other_begins()
     assert not load_shedder.other_begins(waits=True)
-    assert load_shedder.staff_waiting == 0
+    assert staff_waiting(load_shedder) == 0
     load_shedder.other_done(0.0)
     assert load_shedder.other_begins(waits=True)
 
@@ -501,7 +503,7 @@ def test_whoever_waits_for_their_turn_in_vain_is_told_so_and_leaves_the_place_to
     load_shedder = LoadShedder(threads, queue=queue, patience=0.0)
     assert load_shedder.web_begins(goes_on=goes_on)
     assert not load_shedder.web_begins(goes_on=goes_on)
-    assert (load_shedder.waiting, load_shedder.new_waiting) == (0, 0)
+    assert (visits_waiting(load_shedder), new_waiting(load_shedder)) == (0, 0)
     load_shedder.web_done(0.0, 0.0)
     assert load_shedder.web_begins(goes_on=goes_on)
 
@@ -522,10 +524,10 @@ def test_visitors_and_those_who_work_here_begin_in_turns():
             taken.append(what)
 
     for what in ["click"] * 3 + ["visit"] * 3:
-        before = load_shedder.staff_waiting + load_shedder.waiting
+        before = staff_waiting(load_shedder) + visits_waiting(load_shedder)
         waiting.append(threading.Thread(target=stand, args=(what,)))
         waiting[-1].start()
-        while load_shedder.staff_waiting + load_shedder.waiting == before:
+        while staff_waiting(load_shedder) + visits_waiting(load_shedder) == before:
             waiting[-1].join(0.001)
     for count in range(1, 7):
         if taken and taken[-1] == "click":
@@ -565,7 +567,7 @@ def test_whoever_waited_behind_one_that_gives_up_begins():
     assert load_shedder.web_begins(goes_on=True)
     goes_on = threading.Thread(target=lambda: told.append(load_shedder.web_begins(goes_on=True)))
     goes_on.start()
-    while load_shedder.waiting == 0 and not told:
+    while visits_waiting(load_shedder) == 0 and not told:
         goes_on.join(0.001)
     load_shedder.level, load_shedder._patience = Level.NONE, 60.0
     answered: list[bool] = []
@@ -589,7 +591,7 @@ def test_nobody_who_came_later_passes_a_visit_that_waits():
     threads = [threading.Thread(target=wait, args=(number,)) for number in range(3)]
     for number, thread in enumerate(threads, 1):
         thread.start()
-        while load_shedder.waiting < number:
+        while visits_waiting(load_shedder) < number:
             thread.join(0.001)
     load_shedder.web_done(0.0, 0.0)
     for thread in threads:
@@ -602,9 +604,9 @@ def begins(load_shedder: LoadShedder, answered: list[bool]) -> threading.Thread:
     thread = threading.Thread(
         target=lambda: answered.append(bool(load_shedder.web_begins(goes_on=False))), daemon=True
     )
-    before = load_shedder.new_waiting
+    before = new_waiting(load_shedder)
     thread.start()
-    while thread.is_alive() and load_shedder.new_waiting == before:
+    while thread.is_alive() and new_waiting(load_shedder) == before:
         thread.join(0.001)
     return thread
 
@@ -620,7 +622,7 @@ def test_a_dozen_who_begin_in_one_moment_are_no_crowd():
         assert load_shedder.web_begins(goes_on=False)
     answered: list[bool] = []
     waiting = [begins(load_shedder, answered) for _ in range(13)]
-    assert load_shedder.new_waiting == 13
+    assert new_waiting(load_shedder) == 13
     # Half of the places are for those who have begun.
     assert not load_shedder.web_begins(goes_on=False)
     for number in range(1, 14):
@@ -629,7 +631,7 @@ def test_a_dozen_who_begin_in_one_moment_are_no_crowd():
     for one in waiting:
         one.join(30)
     assert answered == [True] * 13
-    assert load_shedder.new_waiting == 0
+    assert new_waiting(load_shedder) == 0
 
 
 def test_nobody_who_begins_passes_a_visit_that_waits():
@@ -648,7 +650,7 @@ def test_nobody_who_begins_passes_a_visit_that_waits():
     new = begins(load_shedder, answered)
     old = threading.Thread(target=goes_on, daemon=True)
     old.start()
-    while load_shedder.waiting == 0:
+    while visits_waiting(load_shedder) == 0:
         old.join(0.001)
     load_shedder.web_done(0.0, 0.0)
     old.join(30)
@@ -663,7 +665,7 @@ def test_whoever_begins_is_told_at_once_where_screens_give_way_to_the_telephone(
     assert load_shedder.web_begins(goes_on=False)
     load_shedder.level = Level.SCREENS
     assert not load_shedder.web_begins(goes_on=False)
-    assert load_shedder.new_waiting == 0
+    assert new_waiting(load_shedder) == 0
 
 
 def test_no_more_visits_begin_at_a_stroke_than_will_be_served():
@@ -739,7 +741,8 @@ def test_calls_are_refused_where_a_queue_is_long_and_not_where_threads_are_just_
             worker.now += LOOK_EVERY
             for _ in range(100):
                 worker.load_shedder.step_done(6 * LOOK_EVERY / 100)
-            worker.load_shedder.look(under_way, 100)
+            worker.load_shedder.under_way = UnderWay(under_way, answers=100)
+            worker.load_shedder.look()
         assert (worker.load_shedder.level == Level.CALLS) == refuses
         assert any(worker.load_shedder.refuses_call() for _ in range(100)) == refuses
         assert worker.load_shedder.slows_screens == refuses

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from web.admission.parts import Environ, UnderWay
+from services.admission.load_shedder import UnderWay
+from web.environ import Environ
 from web_server import IN_MEMORY, MOST_BYTES, WholeRequests
 
 FORM = "application/x-www-form-urlencoded"

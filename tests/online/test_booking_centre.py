@@ -187,7 +187,7 @@ def test_beginning_anew_keeps_what_one_came_for(town: House):
 
 def test_pages_at_a_centre_are_kept_apart_and_nobodys_spelling_changes_anothers_page(town: House):
     gate = gate_of(town)
-    gate.begin(threads=False)
+    gate.begin()
     browser = town.app.test_client()
 
     def page(path: str) -> str:
@@ -225,7 +225,7 @@ def test_the_waiting_room_leads_back_to_the_centre(database_url: str):
     opening = NOON + timedelta(minutes=10)
     with house(database_url, campaign=campaign_with(opens_at=opening)) as made:
         _opens(made)
-        gate_of(made).begin(threads=False)
+        gate_of(made).begin()
         browser = made.app.test_client()
         answer = browser.post("/rendez-vous?centre=2&lang=en", base_url=BASE, headers=FORM)
         assert answer.headers["Location"] == "/salle?lang=en&centre=2"

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as NoneLeft
 
 from models.database import Database
-from services.admission.store_answers import AGAIN, STUCK, StoreAnswers
+from services.public.store_answers import AGAIN, STUCK, StoreAnswers
 from tests.online.visitors import BORN, Visitor
 from tests.public.test_state import Stopped, without_store
 from tests.support.house import BASE, House, mornings

@@ -17,7 +17,7 @@ from tests.admission.test_whole_requests import Client, Headers, Scope, sent
 from tests.support.house import BASE, House
 from tests.support.keeper import ROOT
 from web import alone
-from web.admission.parts import is_for_a_person
+from web.environ import is_for_a_person
 from web.marks import public
 
 NUMBER = "tel:+33974750001"
@@ -171,7 +171,7 @@ def test_who_a_page_is_for():
 
 def test_a_person_who_works_here_is_told_that_no_thread_is_free(made: House):
     gate = made.app.extensions["allo_gate"]
-    gate.begin(threads=False)
+    gate.begin()
     gate.load_shedder._staff_places = 0
     while gate.load_shedder.other_begins():
         pass

@@ -7,7 +7,7 @@ Telephone webhooks pass through it untouched, always; new calls that get the sho
 - answers pages that are the same for all visitors from memory (`web.admission.kept_pages`),
 - lets as many requests through at a time as leaves threads to the telephone
   (`services.admission.load_shedder`), those of web sessions that have begun first, and says so to
-  the others (`web.admission.crowd`),
+  the others (`web.admission.room_pages`),
 - lets visitors begin a web session as fast as the web can serve them (`web.admission.room`).
 
 What it measures and hears of beside requests is `web.admission.ledger`'s. Nothing of this happens
@@ -26,22 +26,14 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from services.admission.load_shedder import LoadShedder
-from web.admission.crowd import CrowdAnswers
+from services.parts import Parts
+from services.public.store_answers import StoreAnswers
+from services.telemetry import GIVEN_WAY
 from web.admission.kept_pages import PagesForAll
 from web.admission.ledger import Ledger
-from web.admission.parts import (
-    Environ,
-    GateParts,
-    LedgerTally,
-    UnderWay,
-    Wsgi,
-    briefly,
-    busy,
-    for_one_visitor,
-)
 from web.admission.room import WAITING, RoomEntry, RoomOfWorker
-from web.admission.room_pages import RoomPages
-from web.admission.waiting_room import START
+from web.admission.room_pages import START, RoomPages, briefly
+from web.environ import Environ, Headers, Wsgi
 from web.online.cookies import WebSessionCookie
 from web.tickets import STANDS_FOR, VISIT, WAITED
 
@@ -68,26 +60,38 @@ _ENTRY: Final = "allo.entry"
 _RANGE: Final = "HTTP_RANGE"
 # The methods that only read.
 _READS: Final = frozenset({"GET", "HEAD"})
+# Headers by which another cache or browser could keep an answer.
+_OF_KEEPING: Final = frozenset({"cache-control", "etag", "last-modified", "expires"})
 
 
 class Gate:
     """One for each web worker."""
 
-    def __init__(self, app: Wsgi, parts: GateParts, load_shedder: LoadShedder) -> None:
-        self.app, self.parts = app, parts
-        self.load_shedder = load_shedder
-        self.hops = parts.hops
-        # What a client writes into Host leads no answer elsewhere.
-        self._host = urlsplit(parts.public_base_url).netloc if parts.one_host else ""
+    def __init__(
+        self, app: Wsgi, parts: Parts, load_shedder: LoadShedder, answers: StoreAnswers
+    ) -> None:
+        settings = parts.settings
+        self.app, self.load_shedder = app, load_shedder
+        self.hops, self._mode = settings.proxy_hops, settings.web_room
+        self.number = settings.national_number
+        # In production every request is for `public_base_url`, and what a client writes into Host
+        # leads no answer elsewhere. A developer may write localhost, or come by a tunnel.
+        is_production = settings.environment == "production"
+        self._host = urlsplit(settings.public_base_url).netloc if is_production else ""
         self._ticks = load_shedder.ticks
-        self.tally = LedgerTally()
-        self.crowd = CrowdAnswers(parts, RoomPages(app, parts.public_base_url), self.tally)
-        self.room = RoomOfWorker(parts, self.crowd, self.tally)
-        self.pages = PagesForAll(self._web, load_shedder, self.crowd, self.tally, parts.store_hangs)
-        # What drives this worker counts here (web_server.py).
-        self.under_way = UnderWay()
-        self.ledger = Ledger(parts.store, load_shedder, self.room, self.tally, self.under_way)
-        self.visits = WebSessionCookie(parts.secret_key, https=parts.https)
+        self.crowd = RoomPages(
+            app,
+            settings.public_base_url,
+            number=self.number,
+            development=not is_production,
+            store_hangs=answers.hangs,
+        )
+        self.room = RoomOfWorker(parts, self.crowd)
+        self.pages = PagesForAll(self._web, load_shedder, self.crowd, answers.hangs)
+        self.ledger = Ledger(parts.store, load_shedder, self.room, answers.look)
+        self.visits = WebSessionCookie(
+            settings.secret_key, https=settings.public_base_url.startswith("https://")
+        )
         # Web sessions that have a request under way.
         self.inside: set[str] = set()
         self._polls = 0
@@ -101,28 +105,21 @@ class Gate:
             "salle": self._wait,
         }
         self._is_open = False
-        self._has_threads = True
-        self._starting = threading.Lock()
         self._measuring = threading.Lock()
 
-    def begin(self, *, threads: bool = True) -> None:
-        """Start to filter requests. With `threads` it measures and writes by itself.
-
-        They start by `start`, or with the first request: a server may fork between this and then.
-        """
-        self._is_open, self._has_threads = True, not threads
+    def begin(self) -> None:
+        """Start to filter requests. A server may fork between this and `start`."""
+        self._is_open = True
         self.room.look_at_campaign()
 
     def start(self) -> None:
-        """Measure and write from now on, in the process that answers; again: nothing.
+        """Measure and write from now on, in the process that answers.
 
         What a worker writes is its sign of life. A worker that no client asks gives it as well,
         else a service that was just started, or a spare machine, would be taken for dead.
         """
-        with self._starting:
-            if not self._has_threads:
-                self._has_threads = True
-                self.ledger.start()
+        if self._is_open:
+            self.ledger.start()
 
     # ------------------------------------------------------------ which is which
 
@@ -131,9 +128,6 @@ class Gate:
             environ["HTTP_HOST"] = self._host
         if not self._is_open:
             return self.app(environ, start_response)
-        if not self._has_threads:
-            self.start()
-        self.tally.answers += 1
         path = _path(environ)
         return self._ways.get(_first_part(path), self._page)(path, environ, start_response)
 
@@ -144,20 +138,12 @@ class Gate:
         shown into that room or turned away at its door, and pages that are the same for all and
         fresh in memory.
         """
-        if not self._is_open or not self._has_threads:
+        if not self._is_open:
             return None
         path: str = environ["PATH_INFO"]
         answer = self._stopped(environ, start_response) if path == START else None
-        if answer is None and environ["REQUEST_METHOD"] == "GET":
-            answer = self._remembered(path, environ, start_response)
-        if answer is not None:
-            self.tally.answers += 1
-        return answer
-
-    def _remembered(
-        self, path: str, environ: Environ, start_response: Any
-    ) -> Iterable[bytes] | None:
-        """The answer to a GET from memory; None where it is not there."""
+        if answer is not None or environ["REQUEST_METHOD"] != "GET":
+            return answer
         if path in WAITING:
             return self.room.answer(path, environ, start_response)
         if _RANGE in environ:
@@ -216,7 +202,7 @@ class Gate:
             # Screens ask less often, but go on: each shows the age of its data.
             self._polls += 1
             if self._polls % ONE_IN:
-                self.tally.counts["given_way", "screen"] += 1
+                GIVEN_WAY.labels("screen").inc()
                 return briefly(start_response, SCREEN_SECONDS)
         return self._other(self.load_shedder.screen_begins, environ, start_response)
 
@@ -226,8 +212,8 @@ class Gate:
         """What is neither the telephone nor the public web, once it `begins`."""
         if not begins():
             # It is to be asked again.
-            self.tally.counts["given_way", "staff"] += 1
-            return busy(environ, start_response, 1, self.parts.national_number)
+            GIVEN_WAY.labels("staff").inc()
+            return self.crowd.busy(environ, start_response, 1)
         with self.load_shedder.turn:
             began = self._ticks()
             try:
@@ -248,26 +234,14 @@ class Gate:
 
     def _visit(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes]:
         if path == START:
-            stopped = None
-            if _ENTRY not in environ:
-                stopped = self._stopped(environ, start_response)
-            return self._first(environ, start_response) if stopped is None else stopped
+            answer = None if _ENTRY in environ else self._stopped(environ, start_response)
+            return self._first(environ, start_response) if answer is None else answer
         if path in _FOR_ALL and environ["REQUEST_METHOD"] in _READS:
             return self._page(path, environ, start_response)
         visit_id = self.visits.read_in_front(environ)
         if visit_id:
             environ[WAITED] = self.room.is_there
         return self._limited(environ, start_response, "visit", visit_id)
-
-    def _first(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        """The first question, where `_stopped` let the visitor pass."""
-        entry: RoomEntry = environ.pop(_ENTRY)
-        start_response = _started(entry, start_response)
-        if environ["REQUEST_METHOD"] != "POST":
-            return self.pages.answer(START, environ, start_response)
-        # As many visitors have a turn as can be served, and they have waited long enough.
-        visit_id = environ[VISIT] if entry.has_turn else ""
-        return self._limited(environ, start_response, "start", visit_id)
 
     def _stopped(self, environ: Environ, start_response: Any) -> Iterable[bytes] | None:
         """The answer to a visitor at the first question who does not begin now; None for others.
@@ -279,15 +253,22 @@ class Gate:
         if not entry.may_pass:
             return self.room.shows_in(environ, start_response, entry)
         begins = environ["REQUEST_METHOD"] == "POST" and not entry.has_turn
-        if begins and not self._may_begin():
+        if begins and self._mode != "never" and not self.load_shedder.visit_begins():
             if entry.is_counting:
                 return self.room.stands_in(environ, start_response)
             return self._turn_away(environ, start_response, "start")
         environ[_ENTRY] = entry
         return None
 
-    def _may_begin(self) -> bool:
-        return self.parts.mode == "never" or self.load_shedder.visit_begins()
+    def _first(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """The first question, where `_stopped` let the visitor pass."""
+        entry: RoomEntry = environ.pop(_ENTRY)
+        start_response = _started(entry, start_response)
+        if environ["REQUEST_METHOD"] != "POST":
+            return self.pages.answer(START, environ, start_response)
+        # As many visitors have a turn as can be served, and they have waited long enough.
+        visit_id = environ[VISIT] if entry.has_turn else ""
+        return self._limited(environ, start_response, "start", visit_id)
 
     def _limited(
         self, environ: Environ, start_response: Any, kind: str, visit_id: str = ""
@@ -320,8 +301,9 @@ class Gate:
                 shedder.web_done(seconds, cpu, requests=environ.get(STANDS_FOR, 1))
 
     def _turn_away(self, environ: Environ, start_response: Any, kind: str) -> Iterable[bytes]:
-        self.tally.counts["away", kind] += 1
-        return self.crowd.answer(environ, start_response, "visit" if kind == "lost" else kind)
+        """`kind`: "start" of who may not begin, "lost" of a running web session, or another."""
+        self.load_shedder.turned_away[kind] += 1
+        return self.crowd.turn_away(environ, start_response, "visit" if kind == "lost" else kind)
 
     def _waited(self, environ: Environ) -> float:
         """How long ago (seconds) the proxy in front got this request, where a proxy tells."""
@@ -350,9 +332,19 @@ def _first_part(path: str) -> str:
 
 
 def _started(entry: RoomEntry, start_response: Any) -> Any:
-    """How the first question is answered to a visitor who may begin."""
+    """How the first question is answered to a visitor who may begin.
+
+    Where they have waited, or no visitor stands before them, no cache may keep the page: it would
+    show it to those who are to wait.
+    """
     if not entry.has_turn:
         return start_response
-    # They have waited, or no visitor stands before them. A cache in front that kept this page would
-    # show it to those who are to wait.
-    return for_one_visitor(start_response, entry.cookie)
+
+    def start(status: str, headers: Headers, *error: Any) -> Any:
+        own = [header for header in headers if header[0].lower() not in _OF_KEEPING]
+        own.append(("Cache-Control", "no-store"))
+        if entry.cookie:
+            own.append(("Set-Cookie", entry.cookie))
+        return start_response(status, own, *error)
+
+    return start

@@ -9,26 +9,28 @@ from __future__ import annotations
 import json
 import time
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
+from models.clock import Clock, DatabaseClock
 from models.supervision.snapshots import Snapshot
 from prompts.catalogue import COUNTRY_LANGUAGE
 from services.admission.admission_controller import LEAST
 from services.admission.visitors import Presence, Ranks, Ticket, Tickets, place_of
 from services.admission.waiting_room import BEFORE, Room, look_again
-from web.admission.crowd import CrowdAnswers
-from web.admission.parts import (
+from services.parts import Parts
+from services.telemetry import GATE_ANSWERS, ROOM_TICKETS
+from web.admission.room_pages import (
+    POLL,
     RETRY_SECONDS,
-    Environ,
-    GateParts,
-    LedgerTally,
+    START,
+    RoomPages,
+    about,
     briefly,
-    language_of,
+    words_of,
 )
-from web.admission.room_pages import about, words_of
-from web.admission.waiting_room import POLL, START
+from web.environ import Environ, address_of, language_of
 from web.online.asked_centre import asked_in
 from web.online.cookies import cookie_in
 from web.tickets import ROOM, TICKET, VISIT
@@ -70,21 +72,26 @@ class RoomEntry(NamedTuple):
     ticket: Ticket | None = None
 
 
-_PASSES: Final = RoomEntry(may_pass=True)
-_COUNTING: Final = RoomEntry(may_pass=True, is_counting=True)
+def wall_clock(clock: Clock) -> Callable[[], float]:
+    """Gives the seconds of the epoch, of this machine; of the store's clock in tests."""
+    if isinstance(clock, DatabaseClock):
+        return time.time
+    return lambda: clock.now().timestamp()
 
 
 class RoomOfWorker:
     """One for each web worker, used by all of its threads."""
 
-    def __init__(self, parts: GateParts, crowd: CrowdAnswers, tally: LedgerTally) -> None:
-        self._parts, self._crowd, self._tally = parts, crowd, tally
-        self._hops, self._mode = parts.hops, parts.mode
-        self.now = parts.wall_clock()
-        prefix, secure = ("__Host-", "; Secure") if parts.https else ("", "")
+    def __init__(self, parts: Parts, pages: RoomPages) -> None:
+        settings = parts.settings
+        self._campaigns, self._pages = parts.service.campaigns, pages
+        self._hops, self._mode = settings.proxy_hops, settings.web_room
+        self.now = wall_clock(parts.store.clock)
+        is_https = settings.public_base_url.startswith("https://")
+        prefix, secure = ("__Host-", "; Secure") if is_https else ("", "")
         self._cookie = f"{prefix}allo-ticket"
         self._flags = f"; Max-Age={TICKET_SECONDS}; Path=/; HttpOnly; SameSite=Lax{secure}"
-        self.tickets = Tickets(parts.secret_key)
+        self.tickets = Tickets(settings.secret_key)
         self.ranks = Ranks(self.tickets)
         # By a monotonic clock, which is never set.
         self.presence = Presence(time.monotonic if self.now is time.time else self.now)
@@ -97,7 +104,7 @@ class RoomOfWorker:
     # ------------------------------------------------------------ snapshots
 
     def look_at_campaign(self) -> None:
-        opens_at = self._parts.campaigns.current().opens_at
+        opens_at = self._campaigns.current().opens_at
         self._opens = opens_at.timestamp() // 1 if opens_at else 0.0
 
     def hear(self, found: Snapshot) -> None:
@@ -154,11 +161,11 @@ class RoomOfWorker:
         now = self.now()
         room = self.room(now)
         if room is None:
-            return _PASSES
+            return RoomEntry(may_pass=True)
         ticket, cookie = self._ticket(environ, room), ""
         if ticket is None:
             if room.is_counting(now):
-                return _COUNTING
+                return RoomEntry(may_pass=True, is_counting=True)
             ticket, cookie = self._new_ticket(environ, room, now)
         if not room.lets_in(ticket, now):
             return RoomEntry(may_pass=False, cookie=cookie, ticket=ticket)
@@ -166,9 +173,9 @@ class RoomOfWorker:
         environ[TICKET] = self._cookie
         return RoomEntry(may_pass=True, cookie=cookie, has_turn=True)
 
-    def shows_in(self, environ: Environ, start_response: Any, entry: RoomEntry) -> Iterable[bytes]:
+    def shows_in(self, environ: Environ, start_response: Any, entry: RoomEntry) -> list[bytes]:
         """The waiting room's page where the first question would be; a form leads to it."""
-        self._tally.rooms += 1
+        GATE_ANSWERS.labels("room").inc()
         query = environ.get("QUERY_STRING", "")
         if entry.ticket is not None and environ["REQUEST_METHOD"] == "GET":
             view = self.look(self.now())
@@ -177,7 +184,7 @@ class RoomOfWorker:
                 return self._page(start_response, view, entry.ticket, entry.cookie, language)
         return _see_other(start_response, _with_asked(ROOM, query), entry.cookie)
 
-    def stands_in(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+    def stands_in(self, environ: Environ, start_response: Any) -> list[bytes]:
         """The same with a ticket of now, for a visitor who has none."""
         now = self.now()
         room = self.room(now)
@@ -191,29 +198,21 @@ class RoomOfWorker:
 
     def _new_ticket(self, environ: Environ, room: Room, now: float) -> tuple[Ticket, str]:
         """A new ticket, and the cookie that keeps it."""
-        ticket = self.ranks.take(room.opening, place_of(self._address(environ)), now)
-        self._tally.counts["ticket", ""] += 1
+        place = place_of(address_of(environ, self._hops))
+        ticket = self.ranks.take(room.opening, place, now)
+        ROOM_TICKETS.inc()
         return ticket, f"{self._cookie}={self.tickets.write(ticket)}{self._flags}"
-
-    def _address(self, environ: Environ) -> str:
-        """As `web.staff_only.address`: the address that our outermost proxy saw."""
-        hops = self._hops
-        if hops:
-            seen = environ.get("HTTP_X_FORWARDED_FOR", "").replace(" ", "").split(",")
-            if len(seen) >= hops and seen[-hops]:
-                return str(seen[-hops])
-        return str(environ.get("REMOTE_ADDR", ""))
 
     # ------------------------------------------------------------ pages
 
-    def answer(self, path: str, environ: Environ, start_response: Any) -> Iterable[bytes] | None:
+    def answer(self, path: str, environ: Environ, start_response: Any) -> list[bytes] | None:
         """/salle and what its script asks for; None where that is for the application."""
         now = self.now()
         view, query = self.look(now), environ["QUERY_STRING"]
         language = language_of(query)
         if not view.kind or path not in WAITING:
             return _json(start_response, go=_in(START, language)) if path == POLL else None
-        self._tally.rooms += 1
+        GATE_ANSWERS.labels("room").inc()
         ticket, cookie = self._ticket(environ, view.room), ""
         if path == POLL:
             return self._tell(start_response, view, ticket, language)
@@ -225,51 +224,44 @@ class RoomOfWorker:
 
     def _page(
         self, start_response: Any, view: RoomView, ticket: Ticket, cookie: str, language: str
-    ) -> Iterable[bytes]:
+    ) -> list[bytes]:
         """The page of a visitor who waits."""
-        people, seconds, each = self._place(view, ticket)
-        made = self._crowd.page(view.kind, language, view.room.opening)
-        if made is None:
+        page = self._pages.page(view.kind, language, view.room.opening)
+        ahead, wait, each = self._place(view, ticket, language)
+        if page is None:
             return briefly(start_response, RETRY_SECONDS)
-        ahead, wait = _sentences(view.kind, language, people, seconds)
         cookies = [("Set-Cookie", cookie)] if cookie else []
-        start_response("200 OK", [*made.headers, *cookies])
-        return [made.filled(ahead.encode(), wait.encode(), str(each).encode())]
+        start_response("200 OK", [*page.headers, *cookies])
+        return [page.filled(ahead=ahead, wait=wait, each=each)]
 
     def _tell(
         self, start_response: Any, view: RoomView, ticket: Ticket | None, language: str
-    ) -> Iterable[bytes]:
+    ) -> list[bytes]:
+        """The same for the script of a page that is shown."""
         if ticket is None:
             # A browser that keeps no cookie gets no new rank each time that its script asks.
             return _json(start_response, kind="lost")
         if ticket.rank <= view.frontier:
             return _json(start_response, go=_in(START, language))
-        people, seconds, each = self._place(view, ticket)
-        ahead, wait = _sentences(view.kind, language, people, seconds)
+        ahead, wait, each = self._place(view, ticket, language)
         again = words_of(language).each(each)
         return _json(
             start_response, kind=view.kind, ahead=ahead, wait=wait, each=each, seconds=again
         )
 
-    def _place(self, view: RoomView, ticket: Ticket) -> tuple[int, float, int]:
-        """How many stand before a visitor, how long they take, when to look again (seconds)."""
-        room = view.room
+    def _place(self, view: RoomView, ticket: Ticket, language: str) -> tuple[str, str, int]:
+        """Who stands before a visitor and for how long, in words; when to look again (seconds)."""
+        room, words = view.room, words_of(language)
         if view.kind == "before":
-            people, seconds = about(room.waiting - 1), 0.0
+            ahead, wait = words.others(about(room.waiting - 1)), ""
             each = look_again(room.opening - self.now())
         else:
             people = about(room.ahead(ticket.rank, view.frontier))
             seconds = people / max(room.rate, LEAST)
+            ahead, wait = words.ahead(people), words.wait(seconds)
             each = look_again(seconds)
         self.presence.seen(ticket, each)
-        return people, seconds, each
-
-
-def _sentences(kind: str, language: str, people: int, seconds: float) -> tuple[str, str]:
-    words = words_of(language)
-    if kind == "before":
-        return words.others(people), ""
-    return words.ahead(people), words.wait(seconds)
+        return ahead, wait, each
 
 
 def _with_asked(path: str, query: str) -> str:
@@ -282,7 +274,7 @@ def _in(path: str, language: str) -> str:
     return path if language == COUNTRY_LANGUAGE else f"{path}?lang={language}"
 
 
-def _see_other(start_response: Any, path: str, cookie: str) -> Iterable[bytes]:
+def _see_other(start_response: Any, path: str, cookie: str) -> list[bytes]:
     headers = [("Location", path), ("Cache-Control", "no-store")]
     if cookie:
         headers.append(("Set-Cookie", cookie))
@@ -290,6 +282,6 @@ def _see_other(start_response: Any, path: str, cookie: str) -> Iterable[bytes]:
     return [b""]
 
 
-def _json(start_response: Any, **values: object) -> Iterable[bytes]:
+def _json(start_response: Any, **values: object) -> list[bytes]:
     start_response("200 OK", _JSON)
     return [json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()]

@@ -17,7 +17,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import ServiceUnavailable
 
 from models.database import STORE_ERRORS, does_not_answer
-from services.admission.store_answers import PAGE_SECONDS, StoreAnswers
+from services.public.store_answers import PAGE_SECONDS, StoreAnswers
 from web.error_pages import has_reader
 from web.marks import SIGNED, who_may
 from web.pages import language, speak, speak_by_address

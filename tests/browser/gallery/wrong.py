@@ -84,13 +84,13 @@ def _has_a_room(app: Flask) -> None:
         language = "en" if "lang=en" in environ["QUERY_STRING"] else "fr"
         words = words_of(language)
         page = pages.page(kind, language, opening)
-        ahead = words.others(1240) if kind == "before" else words.ahead(318)
+        assert page is not None
         body = page.filled(
-            ahead.encode(),
-            words.wait(540).encode(),
-            str(SECONDS).encode(),
-            hidden(b"where=75011&n=3"),
-            b"/rendez-vous/commune",
+            ahead=words.others(1240) if kind == "before" else words.ahead(318),
+            wait=words.wait(540),
+            each=SECONDS,
+            form=hidden(b"where=75011&n=3"),
+            address="/rendez-vous/commune",
         )
         start_response("200 OK", page.headers)
         return [body]

@@ -12,19 +12,20 @@ import threading
 import time
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Final, Protocol
+from contextlib import contextmanager, nullcontext
+from typing import Final
 
 import structlog
+
+from models.database import Database
 
 # Seconds between two questions whether it is back.
 AGAIN: Final = 1.0
 # A request that takes longer (seconds) is stuck: a statement may take four, to connect three.
 STUCK: Final = 6.0
 # A page for people has its answer, or the truth, within eight seconds: it may wait a second for its
-# thread, `LOOK_EVERY` passes until a stuck one is seen, and the browser has to be reached.
+# thread, half a second passes until a stuck one is seen, and the browser has to be reached.
 PAGE_SECONDS: Final = 5.5
-LOOK_EVERY: Final = 0.5
 # The store hangs where a request has waited so long (seconds) for it, and for so long after one
 # failed.
 SLOW: Final = 3.0
@@ -33,22 +34,10 @@ LATELY: Final = 10.0
 log = structlog.get_logger()
 
 
-class StoreProbe(Protocol):
-    """The methods of `models.database.Database` that are used here."""
-
-    def ping(self) -> None: ...
-    def renew(self) -> None: ...
-    def set_free(self, thread: int) -> None: ...
-    def within(self, seconds: float) -> AbstractContextManager[None]: ...
-    def is_asked_by(self, thread: int) -> bool: ...
-
-
 class StoreAnswers:
     """Of one worker. May be used by several threads."""
 
-    def __init__(
-        self, database: StoreProbe, *, ticks: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, database: Database, *, ticks: Callable[[], float] = time.monotonic) -> None:
         """`ticks` is a monotonic clock in seconds."""
         self._database = database
         self._ticks = ticks
@@ -58,8 +47,6 @@ class StoreAnswers:
         self._asking = threading.Lock()
         # When the request of each thread began, and how long (seconds) it may take.
         self._watched: dict[int, tuple[float, float]] = {}
-        self._is_watching = True
-        self._starting = threading.Lock()
 
     def failed(self) -> None:
         """The store did not answer a request."""
@@ -104,13 +91,6 @@ class StoreAnswers:
 
     # ------------------------------------------------------------ stuck in it
 
-    def begin(self) -> None:
-        """Set stuck threads free, from now on; the thread for it starts with the first request.
-
-        A server may fork between this and then.
-        """
-        self._is_watching = False
-
     @contextmanager
     def under_watch(self, seconds: float | None = None) -> Iterator[None]:
         """Around a request whose thread must not be stuck.
@@ -118,8 +98,6 @@ class StoreAnswers:
         With `seconds` all its waits for the store together end after that; else it is set free
         after `STUCK`, and nothing else is asked of it.
         """
-        if not self._is_watching:
-            self._start()
         thread = threading.get_ident()
         self._watched[thread] = self._ticks(), seconds or STUCK
         try:
@@ -129,24 +107,12 @@ class StoreAnswers:
             self._watched.pop(thread, None)
 
     def look(self) -> None:
-        """Set stuck threads free; to be called every `LOOK_EVERY` seconds."""
+        """Set stuck threads free; to be called twice a second, or more often."""
         now = self._ticks()
         for thread, (began, seconds) in list(self._watched.items()):
             if now - began > seconds:
                 log.warning("set free from the store")
-                self._database.set_free(thread)
-
-    def _start(self) -> None:
-        with self._starting:
-            if self._is_watching:
-                return
-            self._is_watching = True
-            threading.Thread(target=self._watch, name="store-watch", daemon=True).start()
-
-    def _watch(self) -> None:
-        while True:
-            time.sleep(LOOK_EVERY)
-            try:
-                self.look()
-            except Exception as error:  # noqa: BLE001 (the next look may go better)
-                log.warning("no thread set free", error=type(error).__name__)
+                try:
+                    self._database.set_free(thread)
+                except Exception as error:  # noqa: BLE001 (the next look may go better)
+                    log.warning("no thread set free", error=type(error).__name__)
