@@ -20,7 +20,7 @@ from models.admission import arrivals
 from models.supervision import snapshots
 from services.admission.load_shedder import ASSUMED_CPU, OF_A_WORKER, REQUESTS, ROOM_LEFT, Level
 from services.admission.visitors import DRAWN, EACH, MILLI, all_present
-from services.admission.waiting_room import BEFORE, NAME, OpeningCrowd, Room
+from services.admission.waiting_room import NAME, OpeningCrowd, Room
 from services.campaign.campaigns import Campaigns
 from services.store import Store
 
@@ -66,8 +66,6 @@ KNOWN_AFTER: Final = 3
 COMING_FADES: Final = 0.7
 # So long no visitor waits (seconds) until the room is gone again.
 QUIET: Final = 30.0
-# An opening before which no visitor came is still treated as one so many seconds later.
-LATE_OPENING: Final = 1800.0
 
 log = structlog.get_logger()
 
@@ -177,14 +175,9 @@ class AdmissionController:
         opens_at = self._campaigns.current().opens_at
         if self._mode == "never":
             return Room()
-        if opens_at is not None:
-            opening = int(opens_at.timestamp())
-            since = moment - opening
-            is_near = -BEFORE.total_seconds() <= since < LATE_OPENING
-            # A room opened because of the load goes on until no visitor is left in it.
-            goes_on = before.active and before.crowded and since >= 0
-            if before.opening != opening and is_near and not goes_on:
-                return Room(active=True, opening=opening, rate=FIRST)
+        opening = int(opens_at.timestamp()) if opens_at else 0
+        if opening and before.gives_way_to(opening, moment):
+            return Room(active=True, opening=opening, rate=FIRST)
         if before.active:
             is_over = (
                 self._mode != "always"

@@ -22,6 +22,8 @@ from services.admission.visitors import DRAW, DRAWN, EACH, MILLI, Ticket
 NAME: Final = "room"
 # Visitors may come so long before the opening; earlier ones find the page that tells when it is.
 BEFORE: Final = timedelta(minutes=30)
+# An opening for which no visitor came before is still treated as one so many seconds later.
+LATE_OPENING: Final = 1800.0
 # The frontier goes on by itself when no process has moved it for so long (seconds), at this pace.
 ABANDONED: Final = 10.0
 BY_ITSELF: Final = MILLI
@@ -135,6 +137,15 @@ class Room:
         told = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "at"}
         people = {str(bucket): round(count, 2) for bucket, count in self.crowd.people.items()}
         return told | {"crowd": people}
+
+    def gives_way_to(self, opens: int, now: float) -> bool:
+        """Whether the room of an announced opening (seconds of the epoch) takes this one's place.
+
+        A room that is there because of the load goes on until no visitor is left in it.
+        """
+        goes_on = self.active and self.crowded and now >= opens
+        is_near = -BEFORE.total_seconds() <= now - opens < LATE_OPENING
+        return self.opening != opens and is_near and not goes_on
 
     def frontier_at(self, now: float) -> int:
         """Up to which rank visitors are let in, at `now`; -1 (none) before the opening."""

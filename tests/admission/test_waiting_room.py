@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -47,7 +46,7 @@ from services.admission.visitors import (
 )
 from services.admission.waiting_room import ABANDONED, OpeningCrowd, Room
 from services.campaign.campaigns import Campaigns
-from tests.admission.lines import new_waiting, staff_waiting, visits_waiting
+from tests.admission.lines import Line, new_waiting, staff_waiting, visits_waiting
 from tests.support.house import CAMPAIGN
 from tests.support.until import comes
 
@@ -386,20 +385,15 @@ def test_two_threads_are_always_left_to_the_telephone():
 
 def test_a_visit_that_has_begun_waits_for_its_turn():
     load_shedder = LoadShedder(3, queue=1, patience=60.0)
-    assert load_shedder.web_begins(goes_on=True)
-    taken: list[bool] = []
-    waits = threading.Thread(
-        target=lambda: taken.append(bool(load_shedder.web_begins(goes_on=True)))
-    )
-    waits.start()
+    line, goes_on = Line(load_shedder), partial(load_shedder.web_begins, goes_on=True)
+    assert goes_on()
     # Whoever only begins is told at once, and so is one more visit than there are places.
     assert not load_shedder.web_begins(goes_on=False)
-    while visits_waiting(load_shedder) == 0:
-        waits.join(0.001)
-    assert not load_shedder.web_begins(goes_on=True)
+    line.joined_by("visit", goes_on)
+    assert not load_shedder.web_begins(goes_on=False)
+    assert not goes_on()
     load_shedder.web_done(0.0, 0.0)
-    waits.join(30)
-    assert taken == [True]
+    assert line.ends() == ["visit"]
     # The one who waited has it now, and nobody waits any more.
     assert visits_waiting(load_shedder) == 0
     assert not load_shedder.web_begins(goes_on=False)
@@ -407,21 +401,15 @@ def test_a_visit_that_has_begun_waits_for_its_turn():
 
 def test_an_agent_who_clicks_waits_for_their_turn_and_a_machine_that_asks_does_not():
     load_shedder = LoadShedder(3, queue=1, patience=60.0)
+    line, click = Line(load_shedder), partial(load_shedder.other_begins, waits=True)
     assert load_shedder.other_begins()
-    taken: list[bool] = []
-    click = threading.Thread(
-        target=lambda: taken.append(bool(load_shedder.other_begins(waits=True)))
-    )
-    click.start()
-    while staff_waiting(load_shedder) == 0:
-        click.join(0.001)
+    line.joined_by("click", click)
     # There is one place to wait in, which no screen takes from a click, and no machine waits.
-    assert not load_shedder.other_begins(waits=True)
+    assert not click()
     assert not load_shedder.screen_begins()
     assert not load_shedder.other_begins()
     load_shedder.other_done(0.0)
-    click.join(30)
-    assert taken == [True]
+    assert line.ends() == ["click"]
     assert staff_waiting(load_shedder) == 0
     # Two of the three threads are left to the telephone.
     assert not load_shedder.other_begins()
@@ -429,32 +417,21 @@ def test_an_agent_who_clicks_waits_for_their_turn_and_a_machine_that_asks_does_n
 
 def test_a_screen_waits_for_its_turn_until_screens_give_way_to_the_telephone():
     load_shedder = LoadShedder(3, queue=4, patience=60.0)
+    line = Line(load_shedder)
     assert load_shedder.screen_begins()
-    taken: list[str] = []
-
-    def begins(what: str, begin: Callable[[], bool | None]) -> threading.Thread:
-        thread = threading.Thread(target=lambda: taken.append(what if begin() else f"no {what}"))
-        before = staff_waiting(load_shedder)
-        thread.start()
-        while staff_waiting(load_shedder) == before:
-            thread.join(0.001)
-        return thread
-
     # Of four places two are for screens.
-    screens = [begins("screen", load_shedder.screen_begins) for _ in range(2)]
+    for _ in range(2):
+        line.joined_by("screen", load_shedder.screen_begins)
     assert not load_shedder.screen_begins()
-    click = begins("click", partial(load_shedder.other_begins, waits=True))
+    click = line.joined_by("click", partial(load_shedder.other_begins, waits=True))
     load_shedder.other_done(0.0)
     click.join(30)
     # Whoever clicked later than both screens asked was before them.
-    assert taken == ["click"]
+    assert line.told == ["click"]
     for count in (2, 3):
         load_shedder.other_done(0.0)
-        while len(taken) < count:
-            screens[0].join(0.001)
-    assert taken == ["click", "screen", "screen"]
-    for screen in screens:
-        screen.join(30)
+        assert comes(lambda: len(line.told) == count)  # noqa: B023 (asked at once)
+    assert line.ends() == ["click", "screen", "screen"]
     assert staff_waiting(load_shedder) == 0
     # From their level on screens do not wait, and take what is free.
     load_shedder.level = Level.SCREENS
@@ -463,81 +440,56 @@ def test_a_screen_waits_for_its_turn_until_screens_give_way_to_the_telephone():
     assert load_shedder.screen_begins()
 
 
-def test_a_screen_that_waited_in_vain_leaves_its_place_to_others():
-    load_shedder = LoadShedder(3, queue=2, patience=0.0)
-    assert load_shedder.screen_begins()
-    assert not load_shedder.screen_begins()
-    assert staff_waiting(load_shedder) == 0
-    load_shedder.other_done(0.0)
-    assert load_shedder.screen_begins()
-
-
 def test_an_agent_waits_for_the_thread_of_a_visit_too():
     load_shedder = LoadShedder(3, queue=1, patience=60.0)
+    line = Line(load_shedder)
     assert load_shedder.web_begins(goes_on=True)
-    taken: list[bool] = []
-    click = threading.Thread(
-        target=lambda: taken.append(bool(load_shedder.other_begins(waits=True)))
-    )
-    click.start()
-    while staff_waiting(load_shedder) == 0:
-        click.join(0.001)
+    line.joined_by("click", partial(load_shedder.other_begins, waits=True))
     load_shedder.web_done(0.0, 0.0)
-    click.join(30)
-    assert taken == [True]
+    assert line.ends() == ["click"]
 
 
-def test_an_agent_who_waited_in_vain_leaves_the_place_to_others():
-    load_shedder = LoadShedder(3, queue=1, patience=0.0)
-    assert load_shedder.other_begins()
-    assert not load_shedder.other_begins(waits=True)
-    assert staff_waiting(load_shedder) == 0
-    load_shedder.other_done(0.0)
-    assert load_shedder.other_begins(waits=True)
-
-
-@pytest.mark.parametrize(("threads", "queue", "goes_on"), [(3, 1, True), (4, 2, False)])
+@pytest.mark.parametrize(
+    ("threads", "queue", "begin"),
+    [
+        (3, 1, partial(LoadShedder.web_begins, goes_on=True)),
+        (4, 2, partial(LoadShedder.web_begins, goes_on=False)),
+        (3, 1, partial(LoadShedder.other_begins, waits=True)),
+        (3, 2, LoadShedder.screen_begins),
+    ],
+    ids=["visit", "new", "click", "screen"],
+)
 def test_whoever_waits_for_their_turn_in_vain_is_told_so_and_leaves_the_place_to_others(
-    *, threads: int, queue: int, goes_on: bool
+    threads: int, queue: int, begin: Callable[[LoadShedder], bool]
 ):
     load_shedder = LoadShedder(threads, queue=queue, patience=0.0)
-    assert load_shedder.web_begins(goes_on=goes_on)
-    assert not load_shedder.web_begins(goes_on=goes_on)
+    assert begin(load_shedder)
+    assert not begin(load_shedder)
     assert (visits_waiting(load_shedder), new_waiting(load_shedder)) == (0, 0)
-    load_shedder.web_done(0.0, 0.0)
-    assert load_shedder.web_begins(goes_on=goes_on)
+    assert staff_waiting(load_shedder) == 0
+    if load_shedder._web.begun:
+        load_shedder.web_done(0.0, 0.0)
+    else:
+        load_shedder.other_done(0.0)
+    assert begin(load_shedder)
 
 
 def test_visitors_and_those_who_work_here_begin_in_turns():
     """However many of the one wait, the other has every second thread that is free."""
     load_shedder = LoadShedder(3, queue=6, patience=60.0)
+    line = Line(load_shedder)
     assert load_shedder.web_begins(goes_on=True)
-    taken: list[str] = []
-    waiting = []
-    ways = {
-        "click": partial(load_shedder.other_begins, waits=True),
-        "visit": partial(load_shedder.web_begins, goes_on=True),
-    }
-
-    def stand(what: str) -> None:
-        if ways[what]():
-            taken.append(what)
-
-    for what in ["click"] * 3 + ["visit"] * 3:
-        before = staff_waiting(load_shedder) + visits_waiting(load_shedder)
-        waiting.append(threading.Thread(target=stand, args=(what,)))
-        waiting[-1].start()
-        while staff_waiting(load_shedder) + visits_waiting(load_shedder) == before:
-            waiting[-1].join(0.001)
+    for _ in range(3):
+        line.joined_by("click", partial(load_shedder.other_begins, waits=True))
+    for _ in range(3):
+        line.joined_by("visit", partial(load_shedder.web_begins, goes_on=True))
     for count in range(1, 7):
-        if taken and taken[-1] == "click":
+        if line.told and line.told[-1] == "click":
             load_shedder.other_done(0.0)
         else:
             load_shedder.web_done(0.0, 0.0)
-        assert comes(lambda: len(taken) == count)  # noqa: B023 (asked at once)
-    for one in waiting:
-        one.join(30)
-    assert taken == ["click", "visit"] * 3
+        assert comes(lambda: len(line.told) == count)  # noqa: B023 (asked at once)
+    assert line.ends() == ["click", "visit"] * 3
 
 
 def test_a_turn_that_comes_when_patience_ends_is_not_lost(monkeypatch: pytest.MonkeyPatch):
@@ -562,102 +514,61 @@ def test_a_turn_that_comes_when_patience_ends_is_not_lost(monkeypatch: pytest.Mo
 
 def test_whoever_waited_behind_one_that_gives_up_begins():
     """A visitor who begins does not pass a web session that waits; the thread is free for them."""
-    load_shedder, told = LoadShedder(6, queue=4, patience=0.5), list[bool]()
+    load_shedder = LoadShedder(6, queue=4, patience=0.5)
+    line = Line(load_shedder)
     load_shedder.level = Level.CALLS
     assert load_shedder.web_begins(goes_on=True)
-    goes_on = threading.Thread(target=lambda: told.append(load_shedder.web_begins(goes_on=True)))
-    goes_on.start()
-    while visits_waiting(load_shedder) == 0 and not told:
-        goes_on.join(0.001)
+    line.joined_by("visit", partial(load_shedder.web_begins, goes_on=True))
     load_shedder.level, load_shedder._patience = Level.NONE, 60.0
-    answered: list[bool] = []
-    new = begins(load_shedder, answered)
-    for waits in (goes_on, new):
-        waits.join(30)
-    assert (told, answered) == ([False], [True])
+    line.joined_by("new", partial(load_shedder.web_begins, goes_on=False))
+    assert line.ends() == ["no visit", "new"]
 
 
 def test_nobody_who_came_later_passes_a_visit_that_waits():
     load_shedder = LoadShedder(4, queue=3, patience=60.0)
+    line = Line(load_shedder)
     for _ in range(2):
         assert load_shedder.web_begins(goes_on=True)
-    order: list[int] = []
-
-    def wait(number: int) -> None:
-        if load_shedder.web_begins(goes_on=True):
-            order.append(number)
-            load_shedder.web_done(0.0, 0.0)
-
-    threads = [threading.Thread(target=wait, args=(number,)) for number in range(3)]
-    for number, thread in enumerate(threads, 1):
-        thread.start()
-        while visits_waiting(load_shedder) < number:
-            thread.join(0.001)
-    load_shedder.web_done(0.0, 0.0)
-    for thread in threads:
-        thread.join(30)
-    assert order == [0, 1, 2]
-
-
-def begins(load_shedder: LoadShedder, answered: list[bool]) -> threading.Thread:
-    """Somebody who begins, in a thread that waits for their turn."""
-    thread = threading.Thread(
-        target=lambda: answered.append(bool(load_shedder.web_begins(goes_on=False))), daemon=True
-    )
-    before = new_waiting(load_shedder)
-    thread.start()
-    while thread.is_alive() and new_waiting(load_shedder) == before:
-        thread.join(0.001)
-    return thread
-
-
-def _are(answered: list[bool], count: int) -> bool:
-    return len(answered) == count
+    for name in "abc":
+        line.joined_by(name, partial(load_shedder.web_begins, goes_on=True))
+    for count in range(1, 4):
+        load_shedder.web_done(0.0, 0.0)
+        assert comes(lambda: len(line.told) == count)  # noqa: B023 (asked at once)
+    assert line.ends() == ["a", "b", "c"]
 
 
 def test_a_dozen_who_begin_in_one_moment_are_no_crowd():
     """As many as there are places for; each has a turn when those before them are answered."""
     load_shedder = LoadShedder(6, queue=26, patience=60.0)
+    line, new = Line(load_shedder), partial(load_shedder.web_begins, goes_on=False)
     for _ in range(3):
-        assert load_shedder.web_begins(goes_on=False)
-    answered: list[bool] = []
-    waiting = [begins(load_shedder, answered) for _ in range(13)]
+        assert new()
+    for _ in range(13):
+        line.joined_by("new", new)
     assert new_waiting(load_shedder) == 13
     # Half of the places are for those who have begun.
-    assert not load_shedder.web_begins(goes_on=False)
+    assert not new()
     for number in range(1, 14):
         load_shedder.web_done(0.0, 0.0)
-        assert comes(partial(_are, answered, number))
-    for one in waiting:
-        one.join(30)
-    assert answered == [True] * 13
+        assert comes(lambda: len(line.told) == number)  # noqa: B023 (asked at once)
+    assert line.ends() == ["new"] * 13
     assert new_waiting(load_shedder) == 0
 
 
 def test_nobody_who_begins_passes_a_visit_that_waits():
     load_shedder = LoadShedder(6, queue=4, patience=60.0)
+    line = Line(load_shedder)
     # Both kinds have the same two threads then.
     load_shedder.level = Level.WEB
     for _ in range(2):
         assert load_shedder.web_begins(goes_on=True)
-    order: list[str] = []
-
-    def goes_on() -> None:
-        if load_shedder.web_begins(goes_on=True):
-            order.append("goes on")
-
-    answered: list[bool] = []
-    new = begins(load_shedder, answered)
-    old = threading.Thread(target=goes_on, daemon=True)
-    old.start()
-    while visits_waiting(load_shedder) == 0:
-        old.join(0.001)
+    line.joined_by("new", partial(load_shedder.web_begins, goes_on=False))
+    visit = line.joined_by("visit", partial(load_shedder.web_begins, goes_on=True))
     load_shedder.web_done(0.0, 0.0)
-    old.join(30)
-    assert (order, answered) == (["goes on"], [])
+    visit.join(30)
+    assert line.told == ["visit"]
     load_shedder.web_done(0.0, 0.0)
-    new.join(30)
-    assert answered == [True]
+    assert line.ends() == ["visit", "new"]
 
 
 def test_whoever_begins_is_told_at_once_where_screens_give_way_to_the_telephone():

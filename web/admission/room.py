@@ -18,7 +18,7 @@ from models.supervision.snapshots import Snapshot
 from prompts.catalogue import COUNTRY_LANGUAGE
 from services.admission.admission_controller import LEAST
 from services.admission.visitors import Presence, Ranks, Ticket, Tickets, place_of
-from services.admission.waiting_room import BEFORE, Room, look_again
+from services.admission.waiting_room import Room, look_again
 from services.parts import Parts
 from services.telemetry import GATE_ANSWERS, ROOM_TICKETS
 from web.admission.room_pages import (
@@ -37,8 +37,6 @@ from web.tickets import ROOM, TICKET, VISIT
 
 # How long a browser keeps a ticket.
 TICKET_SECONDS: Final = 4 * 3600
-# A rank that no visitor has moved on to for so long after an opening (seconds) stops no visitor.
-ALONE_FOR: Final = 1800.0
 # A snapshot that has just been written is no older than this (seconds): if it seems to be, or to
 # come from the future, this machine's clock is not the store's.
 WRITTEN: Final = 3.0
@@ -99,13 +97,14 @@ class RoomOfWorker:
         self.told = Room()
         self.tag = ""
         self._told_at = 0.0
-        self._opens = 0.0
+        # The opening that the campaign announces (seconds of the epoch); 0: none.
+        self._opens = 0
 
     # ------------------------------------------------------------ snapshots
 
     def look_at_campaign(self) -> None:
         opens_at = self._campaigns.current().opens_at
-        self._opens = opens_at.timestamp() // 1 if opens_at else 0.0
+        self._opens = int(opens_at.timestamp()) if opens_at else 0
 
     def hear(self, found: Snapshot) -> None:
         """Take the snapshot of the process that lets visitors in."""
@@ -132,9 +131,8 @@ class RoomOfWorker:
         if self._mode == "never":
             return None
         room, opens = self.told, self._opens
-        if opens and room.opening != opens and -BEFORE.total_seconds() <= now - opens < ALONE_FOR:
-            goes_on = room.active and room.crowded and now >= opens
-            return room if goes_on else Room(at=opens, active=True, opening=int(opens), rate=1.0)
+        if opens and room.gives_way_to(opens, now):
+            return Room(at=opens, active=True, opening=opens, rate=LEAST)
         return room if room.active else None
 
     @property
