@@ -43,14 +43,6 @@ CROWDED = "Beaucoup de monde nous appelle"
 
 
 @pytest.fixture
-def stood(database_url: str) -> Iterator[House]:
-    """A service ten minutes before an opening, with its gate shut and no thread of its own."""
-    with house(database_url, campaign=campaign_with(opens_at=OPENING)) as made:
-        gate_of(made).begin()
-        yield made
-
-
-@pytest.fixture
 def patient(database_url: str) -> Iterator[House]:
     """An open one with places in which requests wait for their turn."""
     with house(database_url) as made:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-from collections.abc import Iterator
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -36,14 +35,6 @@ from tests.support.house import BASE, NOON, House, campaign_with, house, morning
 from web.admission.kept_pages import KeptAnswers
 
 ROOM = "/salle"
-
-
-@pytest.fixture
-def stood(database_url: str) -> Iterator[House]:
-    """A service ten minutes before an opening, with its gate shut and no thread of its own."""
-    with house(database_url, campaign=campaign_with(opens_at=OPENING)) as made:
-        gate_of(made).begin()
-        yield made
 
 
 @pytest.fixture

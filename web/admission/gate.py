@@ -250,13 +250,14 @@ class Gate:
         a visitor a second ticket, and count them twice among those who begin.
         """
         entry = self.room.at_the_door(environ)
-        if not entry.may_pass:
-            return self.room.shows_in(environ, start_response, entry)
-        begins = environ["REQUEST_METHOD"] == "POST" and not entry.has_turn
+        waits = entry.ticket is not None and not entry.has_turn
+        begins = environ["REQUEST_METHOD"] == "POST" and entry.ticket is None
         if begins and self._mode != "never" and not self.load_shedder.visit_begins():
-            if entry.is_counting:
-                return self.room.stands_in(environ, start_response)
-            return self._turn_away(environ, start_response, "start")
+            if entry.room is None:
+                return self._turn_away(environ, start_response, "start")
+            waits = True
+        if waits and entry.room is not None:
+            return self.room.shows_in(environ, start_response, entry.room, entry)
         environ[_ENTRY] = entry
         return None
 

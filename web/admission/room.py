@@ -58,16 +58,16 @@ class RoomView(NamedTuple):
 
 
 class RoomEntry(NamedTuple):
-    """A visitor at the entrance: `cookie` keeps a new ticket, `has_turn`: by their ticket.
+    """A visitor at the entrance: `cookie` keeps a new ticket, `has_turn`: it lets in now.
 
-    `is_counting`: they have none, and the room lets in by none yet. `ticket` is of who waits.
+    A visitor without a ticket finds no room, or one that counts a sudden crowd and lets in by no
+    ticket yet.
     """
 
-    may_pass: bool
+    room: Room | None = None
+    ticket: Ticket | None = None
     cookie: str = ""
     has_turn: bool = False
-    is_counting: bool = False
-    ticket: Ticket | None = None
 
 
 def wall_clock(clock: Clock) -> Callable[[], float]:
@@ -143,10 +143,7 @@ class RoomOfWorker:
     def look(self, now: float) -> RoomView:
         """The room as visitors are told of it at `now`."""
         room = self.room(now)
-        if room is None:
-            return RoomView(Room())
-        kind = "before" if now < room.opening else "waiting"
-        return RoomView(room, kind, room.frontier_at(now))
+        return RoomView(Room()) if room is None else _view(room, now)
 
     # ------------------------------------------------------------ tickets
 
@@ -154,40 +151,36 @@ class RoomOfWorker:
         """The visitor who asks for the first question; those who wait pass only at their turn.
 
         As long as a sudden crowd is counted, visitors may pass without a ticket: it is for
-        the worker to say whether they may begin, and else to show them in (`stands_in`).
+        the worker to say whether they may begin, and else to show them in.
         """
         now = self.now()
         room = self.room(now)
         if room is None:
-            return RoomEntry(may_pass=True)
+            return RoomEntry()
         ticket, cookie = self._ticket(environ, room), ""
         if ticket is None:
             if room.is_counting(now):
-                return RoomEntry(may_pass=True, is_counting=True)
+                return RoomEntry(room)
             ticket, cookie = self._new_ticket(environ, room, now)
-        if not room.lets_in(ticket, now):
-            return RoomEntry(may_pass=False, cookie=cookie, ticket=ticket)
-        environ[VISIT] = self.tickets.visit_of(ticket)
-        environ[TICKET] = self._cookie
-        return RoomEntry(may_pass=True, cookie=cookie, has_turn=True)
+        has_turn = room.lets_in(ticket, now)
+        if has_turn:
+            environ[VISIT] = self.tickets.visit_of(ticket)
+            environ[TICKET] = self._cookie
+        return RoomEntry(room, ticket, cookie, has_turn)
 
-    def shows_in(self, environ: Environ, start_response: Any, entry: RoomEntry) -> list[bytes]:
+    def shows_in(
+        self, environ: Environ, start_response: Any, room: Room, entry: RoomEntry
+    ) -> list[bytes]:
         """The waiting room's page where the first question would be; a form leads to it."""
         GATE_ANSWERS.labels("room").inc()
-        query = environ.get("QUERY_STRING", "")
-        if entry.ticket is not None and environ["REQUEST_METHOD"] == "GET":
-            view = self.look(self.now())
-            if view.kind:
-                language = language_of(query)
-                return self._page(start_response, view, entry.ticket, entry.cookie, language)
-        return _see_other(start_response, _with_asked(ROOM, query), entry.cookie)
-
-    def stands_in(self, environ: Environ, start_response: Any) -> list[bytes]:
-        """The same with a ticket of now, for a visitor who has none."""
-        now = self.now()
-        room = self.room(now)
-        cookie = self._new_ticket(environ, room, now)[1] if room is not None else ""
-        return self.shows_in(environ, start_response, RoomEntry(may_pass=False, cookie=cookie))
+        now, query = self.now(), environ.get("QUERY_STRING", "")
+        ticket, cookie = entry.ticket, entry.cookie
+        if ticket is None:
+            ticket, cookie = self._new_ticket(environ, room, now)
+        if environ["REQUEST_METHOD"] == "GET":
+            view = _view(room, now)
+            return self._page(start_response, view, ticket, cookie, language_of(query))
+        return _see_other(start_response, _with_asked(ROOM, query), cookie)
 
     def _ticket(self, environ: Environ, room: Room) -> Ticket | None:
         """The ticket that a browser has for this room."""
@@ -260,6 +253,11 @@ class RoomOfWorker:
             each = look_again(seconds)
         self.presence.seen(ticket, each)
         return ahead, wait, each
+
+
+def _view(room: Room, now: float) -> RoomView:
+    kind = "before" if now < room.opening else "waiting"
+    return RoomView(room, kind, room.frontier_at(now))
 
 
 def _with_asked(path: str, query: str) -> str:
