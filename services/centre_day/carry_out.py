@@ -13,7 +13,7 @@ from models.centre_day import operations
 from models.centre_day.operations import CentreFreeSlot, Operation, Ranges
 from models.centres.centres import CentreState, centre_state
 from models.database import Connection
-from models.operations import feed_store
+from models.operations import shared_files
 from services.campaign.campaigns import Campaigns
 from services.centre_day.move_people import MoveOutcome, MovePeople
 from services.centre_day.operation import (
@@ -67,7 +67,7 @@ class CarryOut:
             done.details["done"] = True
             operations.save_details(connection, done)
             # It may have begun too long ago for the feed to look at what it did last.
-            feed_store.read_again(connection, self.store.clock, begun.centre_id)
+            shared_files.read_again(connection, self.store.clock, begun.centre_id)
         return LifeReport(
             begun.kind,
             begun.centre_id,

@@ -19,7 +19,7 @@ from typing import Final
 import structlog
 
 from models.operations import shared_files
-from models.operations.shared_files import ASSETS
+from models.operations.shared_files import ASSETS, Stored
 from services.store import Store
 
 # A worker asks which versions there are at most so often (seconds): an address may be made up.
@@ -38,7 +38,9 @@ def share(store: Store, files: Mapping[str, Path]) -> int:
     """Put the files of this installation into the store, by their names; gives how many."""
     for name, path in files.items():
         with store.database.transaction() as connection:
-            shared_files.put(connection, store.clock, ASSETS, name, path.read_bytes())
+            body = path.read_bytes()
+            file = Stored(name, shared_files.tag_of(body), body)
+            shared_files.put(connection, store.clock, ASSETS, [file])
     with store.database.transaction() as connection:
         shared_files.forget_unwanted(connection, store.clock, ASSETS, KEPT, but=KEPT_VERSIONS)
     return len(files)
@@ -85,8 +87,8 @@ class OtherVersions:
             log.warning("other versions not listed", error=type(error).__name__)
         else:
             tags: dict[str, list[str]] = {}
-            for one in found:
-                tags.setdefault(one.name, []).append(one.tag)
+            for name, tag in found:
+                tags.setdefault(name, []).append(tag)
             self._tags = tags
         finally:
             self._next = self._ticks() + LISTED_EVERY

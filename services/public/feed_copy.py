@@ -22,7 +22,7 @@ from typing import Final, Protocol, TypeVar
 import structlog
 
 from models.database import Connection
-from models.operations import feed_store, shared_files
+from models.operations import shared_files
 from models.operations.shared_files import FEED
 from services.public.feed_pieces import Edition, Piece, packed, read_edition
 from services.public.feed_resources import NOWHERE
@@ -103,7 +103,7 @@ class FeedCopy:
 
 
 def _tag_there(connection: Connection) -> str | None:
-    return feed_store.tag_there(connection, EDITION)
+    return shared_files.tag_there(connection, EDITION)
 
 
 def tag_here(folder: Path) -> str | None:

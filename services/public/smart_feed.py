@@ -25,8 +25,8 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from models.database import Connection
-from models.operations import feed_store, shared_files
-from models.operations.feed_store import Stored
+from models.operations import shared_files
+from models.operations.shared_files import FEED, Stored
 from models.partners.bookings import MIRROR
 from models.public import feed
 from models.public.centres import PublicCentre, public_centres
@@ -216,7 +216,7 @@ class SmartFeed:
             self._publish(edition, look, tidies=is_new or whole)
         elif look.again:
             with self._store.database.transaction() as connection:
-                feed_store.was_read(connection, look.again)
+                shared_files.was_read(connection, look.again)
         self._held = look.held
         log.debug("feed", **vars(self.figures))
         return self.figures.files
@@ -225,7 +225,7 @@ class SmartFeed:
 
     def _known(self) -> Edition:
         """What was published last, by whichever process; the folder has its files then."""
-        tag = self._now(lambda connection: feed_store.tag_there(connection, EDITION))
+        tag = self._now(lambda connection: shared_files.tag_there(connection, EDITION))
         edition = self._edition
         if edition is not None and tag == self._tag == tag_here(self._folder):
             return edition
@@ -250,7 +250,7 @@ class SmartFeed:
         with self._store.database.statement() as connection:
             marks = feed.seen_now(connection)
             settled = feed.newest_line_before(connection, now - _OVERLAP)
-            again = feed_store.to_read_again(connection)
+            again = shared_files.to_read_again(connection)
             held = feed.held_places(connection)
             ours = [centre for centre in public_centres(connection) if centre.mode == "ours"]
             named = [service for service in self._services() if service.service]
@@ -503,7 +503,7 @@ class SmartFeed:
         """Put staged files into the store, beside those that they will replace."""
         if self._bodies:
             with self._store.database.transaction() as connection:
-                feed_store.put(connection, self._store.clock, self._bodies)
+                shared_files.put(connection, self._store.clock, FEED, self._bodies)
         self._bodies = []
 
     def _manifest(self, edition: Edition, look: _Look) -> str:
@@ -568,14 +568,14 @@ class SmartFeed:
         body = edition.packed()
         tag = shared_files.tag_of(body)
         with store.database.transaction() as connection:
-            feed_store.take_turn(connection, store.clock)
-            if feed_store.tag_there(connection, EDITION) != base:
+            shared_files.take_turn(connection, store.clock)
+            if shared_files.tag_there(connection, EDITION) != base:
                 raise _Overtaken
             if base is not None:
                 self._gone.append((EDITION, base))
-            feed_store.forget(connection, self._gone)
-            feed_store.put(connection, store.clock, [Stored(EDITION, tag, body)])
-            feed_store.was_read(connection, look.again)
+            shared_files.forget(connection, FEED, self._gone)
+            shared_files.put(connection, store.clock, FEED, [Stored(EDITION, tag, body)])
+            shared_files.was_read(connection, look.again)
         if tidies:
             known = {(name, piece.tag) for name, piece in edition.all_files()} | {(EDITION, tag)}
             self._tidy(known, all_of_it=base is None)
@@ -588,10 +588,10 @@ class SmartFeed:
         store = self._store
         before = None if all_of_it else store.clock.now() - _LEFT_OVER
         with store.database.transaction() as connection:
-            feed_store.take_turn(connection, store.clock)
-            if (EDITION, feed_store.tag_there(connection, EDITION)) in known:
-                left = feed_store.listed(connection, before)
-                feed_store.forget(connection, [key for key in left if key not in known])
+            shared_files.take_turn(connection, store.clock)
+            if (EDITION, shared_files.tag_there(connection, EDITION)) in known:
+                left = shared_files.listed(connection, FEED, before)
+                shared_files.forget(connection, FEED, [key for key in left if key not in known])
 
 
 def _hash_of(found: object) -> str:

@@ -24,7 +24,7 @@ from models.centres import centres
 from models.centres.centres import CentreHours
 from models.clock import Clock
 from models.database import Database
-from models.operations import feed_store
+from models.operations import shared_files
 from models.slots import services, slots
 from models.waiting_list import waiting
 from services.campaign.campaign import is_service
@@ -280,7 +280,7 @@ def serve(
                 raise SlotsRefused(_in_the_way(done, zone))
             changed += done
         if changed:
-            feed_store.read_again(connection, clock, centre_id)
+            shared_files.read_again(connection, clock, centre_id)
     return changed
 
 

@@ -24,8 +24,8 @@ from models.booking import changes
 from models.booking.tables import history
 from models.centres.centres import CentreState
 from models.centres.tables import centre
-from models.operations import feed_store, shared_files
-from models.operations.shared_files import FEED
+from models.operations import shared_files
+from models.operations.shared_files import FEED, Stored
 from models.operations.tables import shared_file
 from models.slots.tables import place, slot
 from services.booking import change_booking, changed
@@ -480,7 +480,7 @@ def test_the_pieces_of_a_centre_go_when_it_closes_and_come_when_it_opens(
 def stored(house: House) -> set[str]:
     """The names of all that the store has of the feed; each of them once."""
     with house.database.statement() as connection:
-        names = [one.name for one in shared_files.listed(connection, FEED)]
+        names = [name for name, _ in shared_files.listed(connection, FEED)]
     assert len(names) == len(set(names))
     return set(names)
 
@@ -602,10 +602,10 @@ def copied(house: House, folder: Path) -> Contents:
 @pytest.mark.parametrize(
     ("where", "name", "after"),
     [
-        (feed_store, "put", 0),
-        (feed_store, "put", 2),
-        (feed_store, "forget", 0),
-        (feed_store, "take_turn", 0),
+        (shared_files, "put", 0),
+        (shared_files, "put", 2),
+        (shared_files, "forget", 0),
+        (shared_files, "take_turn", 0),
         (smart_feed, "staged", 3),
     ],
 )
@@ -717,10 +717,12 @@ def test_the_first_one_after_the_upgrade_writes_everything_and_removes_the_files
     town.opens_centre("1", starts=mornings(2))
     feed = feed_of(town)
     feed.folder.mkdir()
+    body = gzip.compress(b"{}")
     with town.database.transaction() as connection:
         for name in ("slots-75.ndjson.gz", "locations.ndjson.gz", "$bulk-publish.gz"):
-            (feed.folder / name).write_bytes(gzip.compress(b"{}"))
-            shared_files.replace(connection, town.clock, FEED, name, gzip.compress(b"{}"))
+            (feed.folder / name).write_bytes(body)
+            file = Stored(name, shared_files.tag_of(body), body)
+            shared_files.put(connection, town.clock, FEED, [file])
     # A machine that copies has nothing better than what is there, until it is written anew.
     assert copy_into(feed.folder, town.database.read_late) == 0
     assert (feed.folder / "slots-75.ndjson.gz").exists()

@@ -27,7 +27,7 @@ from jobs.smart_feed import feed_tasks
 from jobs.timed import Task
 from models.centres import centres
 from models.centres.tables import centre
-from models.operations import feed_store, shared_files
+from models.operations import shared_files
 from models.slots.tables import place, slot
 from services.centres.import_centres import import_centres
 from services.public.feed_copy import FeedCopy
@@ -536,10 +536,10 @@ def test_what_could_not_be_shared_is_written_again(
     service.opens_centre("1", starts=mornings(3))
     published = publishes(service)
     with monkeypatch.context() as broken:
-        broken.setattr(feed_store, "put", lambda *_: 1 / 0)
+        broken.setattr(shared_files, "put", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             published.feed.write()
     published.feed.write()
     with service.database.statement() as connection:
-        names = {one.name for one in shared_files.listed(connection, shared_files.FEED)}
+        names = {name for name, _ in shared_files.listed(connection, shared_files.FEED)}
     assert names == {path.name for path in published.folder.glob("*.gz")}

@@ -298,7 +298,7 @@ def test_old_versions_are_forgotten_but_the_last_ones(service: House, tmp_path: 
     machine.installs("version 6")
     with service.database.statement() as connection:
         kept = shared_files.listed(connection, shared_files.ASSETS)
-    assert [one.tag for one in kept] == [
+    assert [tag for _, tag in kept] == [
         shared_files.tag_of(f"version {number}".encode()) for number in (4, 5, 6)
     ]
 
