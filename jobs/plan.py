@@ -11,7 +11,6 @@ from pathlib import Path
 from jobs import partner_feeds, partner_mirror
 from jobs.alert_listener import HttpListener, TellAlerts
 from jobs.certificate import certificate_tasks
-from jobs.smart_feed import feed_tasks
 from jobs.timed import Task
 from jobs.traces import trace_tasks
 from services.admission.admission_controller import AdmissionController
@@ -40,6 +39,7 @@ PACE_EVERY = 1
 STATE_EVERY = 5
 ADMISSION_EVERY = 1
 PERSONS_EVERY = 3600
+FEED_EVERY = 30
 ALERTS_EVERY = 1
 # What was erased each hour is deleted at the provider in small portions.
 PROVIDER_EVERY = 60
@@ -62,7 +62,7 @@ def scheduler_tasks(parts: Parts, records: ProviderRecords) -> list[Task]:
         *certificate_tasks(store, settings.public_base_url),
         Task("person requests", PERSONS_EVERY, lambda: finish_all(store)),
         Task("provider", PROVIDER_EVERY, lambda: erase_at_provider(store, records)),
-        *feed_tasks(make_feed(parts)),
+        Task("feed", FEED_EVERY, make_feed(parts).write),
         *partner_feeds.feed_tasks(
             settings.partners, store.database, store.clock, services_of(campaigns)
         ),

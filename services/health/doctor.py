@@ -38,7 +38,7 @@ from services.supervision.kept_counts import KeptCounts
 CLOCK_WARNING: Final = timedelta(seconds=2)
 CLOCK_BAD: Final = timedelta(seconds=30)
 # How old the newest sign of a kind of process may be. A morning's reminders, or what is erased in
-# an hour, hold up the scheduler's tasks for a while, and a job a worker.
+# an hour, hold up the scheduler's tasks for a while.
 LIMITS: Final[Mapping[str, timedelta]] = {
     DISPATCHER: timedelta(seconds=30),
     SCHEDULER: timedelta(minutes=2),

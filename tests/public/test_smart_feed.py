@@ -23,7 +23,7 @@ from sqlalchemy import insert, update
 
 from commands.public import make_feed
 from jobs import feeds, scheduler
-from jobs.smart_feed import feed_tasks
+from jobs.plan import FEED_EVERY
 from jobs.timed import Task
 from models.centres import centres
 from models.centres.tables import centre
@@ -392,11 +392,11 @@ def test_the_scheduler_writes_it_beside_what_cannot_wait(
         stop.set()
         return 0
 
-    (task,) = feed_tasks(published.feed)
+    task = Task("feed", FEED_EVERY, writes)
     assert task.every == 30
     # Nothing else comes to an end before: the feed has a thread of its own.
     held_up = Task("sweep", 1, lambda: int(stop.wait()))
-    scheduler.work([held_up, replace(held_up, name="tidy")], stop, [replace(task, do=writes)])
+    scheduler.work([held_up, replace(held_up, name="tidy")], stop, [task])
     assert done == ["4 files"]
     assert published.manifest()["output"]
 
