@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import threading
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -25,7 +24,6 @@ from models.booking.tables import appointment, booking
 from models.centres.tables import centre
 from models.messages.tables import message
 from models.slots.tables import place, slot
-from models.waiting_list.waiting import Waiter
 from prompts.catalogue import load
 from services.booking import stand_in
 from services.booking.change_booking import cancel, move, undo_cancel
@@ -44,10 +42,10 @@ from services.booking.reach import Reach
 from services.campaign.campaign import Campaign
 from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.give_back import UNDO_GRACE, UNDO_WITHIN
-from services.waiting_list.entries import EntryState, advance, join, position
 from services.work import Work
 from tests.support.house import LANDLINE, MOBILE, NOON, House, campaign_with, mornings
 from tests.support.house import house as open_house
+from tests.support.race import at_once
 from tests.support.rows import (
     booked_places,
     change,
@@ -210,13 +208,6 @@ def test_cancelling_the_second_alone_keeps_the_first_and_says_so(town: House):
     agrees(town)
 
 
-def test_cancelling_without_saying_which_cancels_all(town: House):
-    assert became(cancels(town, books(town))) == {
-        1: Became.CANCELLED,
-        2: Became.CANCELLED_WITH_FIRST,
-    }
-
-
 def test_after_the_first_took_place_only_the_second_is_cancelled(town: House):
     file = books(town)
     clock_of(town).advance(timedelta(days=3))
@@ -243,22 +234,6 @@ def test_what_is_cancelled_is_not_cancelled_again(town: House):
 def test_nobody_cancels_a_booking_that_is_not_there(town: House):
     file = replace(books(town), id="f" * 32)
     assert cancels(town, file) == Unchanged(WhyNot.UNKNOWN)
-
-
-def test_a_campaign_of_one_dose(service: House):
-    service.opens_centre("1", starts=mornings(3))
-    file = books(service)
-    assert became(cancels(service, file)) == {1: Became.CANCELLED}
-    assert booked_places(service.database) == 0
-
-
-def test_the_freed_place_can_be_booked_and_the_person_may_come_again(town: House):
-    file = books(town)
-    cancels(town, file)
-    clock_of(town).advance(UNDO_WITHIN + UNDO_GRACE)
-    again = books(town, "CA-2")
-    assert days(again) == days(file)
-    agrees(town)
 
 
 # ---------------------------------------------------------------- move
@@ -622,52 +597,7 @@ def test_the_same_change_has_one_effect(town: House):
     assert len(town.messages()) == 3
 
 
-# ---------------------------------------------------------------- the waiting list
-
-
-def waits(house: House, gid: str, number: str) -> str:
-    who = Waiter(date(1940, 5, 6), number, "75011", centre_id=gid)
-    with house.database.transaction() as connection:
-        return join(Work(connection, house.store, house.campaign), who)
-
-
-@pytest.mark.parametrize("how", ["cancel", "move"])
-def test_what_becomes_free_is_for_whoever_waits(town: House, how: str):
-    file = books(town)
-    entry = waits(town, "1", LANDLINE)
-
-    if how == "cancel":
-        cancels(town, file)
-        # Until then it can be taken back: tests/booking/test_undo.py.
-        clock_of(town).advance(UNDO_WITHIN + UNDO_GRACE / 2)
-        advance(town.store, lambda: [town.campaign])
-    else:
-        moves(town, file, {1: slot_on(town, 1, "2")})
-
-    held = rows_of(town.database, select(place.c.id).where(place.c.held_by.is_not(None)))
-    assert {one.place_id for one in file.live} == {row.id for row in held}
-    assert len(town.messages("waiting_offer")) == 1
-    if how == "cancel":
-        assert takes_back(town, file) == Unchanged(WhyNot.TOO_LATE)
-    with town.database.statement() as connection:
-        standing = position(connection, town.store, entry)
-    assert standing is not None
-    assert standing.state is EntryState.OFFERED
-
-
 # ---------------------------------------------------------------- races
-
-
-def at_once(*stories: Callable[[], Any]) -> list[Any]:
-    """Run these at the same moment, each in a thread of its own."""
-    together = threading.Barrier(len(stories), timeout=20)
-
-    def run(story: Callable[[], Any]) -> Any:
-        together.wait()
-        return story()
-
-    with ThreadPoolExecutor(len(stories)) as threads:
-        return list(threads.map(run, stories))
 
 
 def won(results: Sequence[Any]) -> list[Any]:
@@ -812,49 +742,9 @@ def asks_again(house: House, holder: str = "CA-2", **changes_: Any) -> Booked | 
         )
 
 
-def test_whoever_forgot_is_told_by_text_and_a_stranger_nothing(town: House):
-    file = books(town)
-    assert town.messages("sms") == []
-
-    for holder in ("CA-2", "CA-3"):
-        again = asks_again(town, holder, text_to=MOBILE)
-        assert isinstance(again, Booked)
-        assert again.stand_in
-
-    (text,) = town.messages(stand_in.KIND)  # once a day
-    assert text.booking_id == file.id
-    assert town.messages("sms") == []
-    clock_of(town).advance(timedelta(days=1))
-    asks_again(town, "CA-4", text_to=MOBILE)
-    assert len(town.messages(stand_in.KIND)) == 2
-    agrees(town)
-
-
 def test_also_where_the_number_has_as_many_bookings_as_it_may(town: House):
     file = books(town)
     asks_again(town, rank=2)
     assert asks_again(town, "CA-3") == Unbooked.PERSON
     (text,) = town.messages(stand_in.KIND)
     assert text.booking_id == file.id
-
-
-def test_a_landline_gets_no_text(town: House):
-    books(town, number=LANDLINE)
-    held = holds(town, "CA-2", campaign=town.campaign)[0]
-    request = replace(request_for(held, "CA-2"), number=LANDLINE)
-    with town.database.transaction() as connection:
-        again = confirm_booking(
-            Work(connection, town.store, town.campaign),
-            request,
-            catalogue=load("fr"),
-            national_number="+33974750001",
-        )
-    assert isinstance(again, Booked)
-    assert again.stand_in
-    assert town.messages() == []
-
-
-def test_whoever_is_not_booked_any_more_books_again(town: House):
-    cancels(town, books(town))
-    assert isinstance(asks_again(town), Booked)
-    assert town.messages("sms") == []

@@ -28,7 +28,6 @@ from services.slots.allocate import Chosen
 from services.slots.free_days import free_hours
 from services.slots.leave_time import leaves_time
 from services.work import Work
-from tests.booking.test_changes import at_once
 from tests.booking.test_services import (
     AGENT,
     BOTH,
@@ -42,6 +41,7 @@ from tests.booking.test_services import (
 )
 from tests.call.test_two_services import Caller
 from tests.support.house import LANDLINE, House, house, mornings
+from tests.support.race import at_once
 from tests.support.rows import change, clock_of, near, rows_of
 
 MORNING = mornings(1)[0]
@@ -177,14 +177,6 @@ def test_what_else_is_booked_in_a_call_leaves_time_for_what_it_booked(town: Hous
         "2": timedelta(minutes=40),
         "3": timedelta(minutes=80),
     }
-
-
-def test_who_comes_along_comes_to_the_same_centre_at_the_same_time(town: House):
-    caller = Caller(town)
-    flu = Commitment("1234567890", "1", MORNING.isoformat())
-    found = there(search_of(caller, flu, companion=True))
-    assert found["1"] == timedelta()
-    assert found["2"] == timedelta(minutes=40)
 
 
 def test_a_centre_without_a_position_is_as_far_as_people_are_sent(town: House):

@@ -7,7 +7,7 @@ import re
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import pytest
@@ -18,8 +18,6 @@ from flows.world import Unbooked
 from models.booking.bookings import STAND_INS
 from models.booking.reach import Proof
 from models.booking.tables import appointment, booking, history
-from models.call.tables import call, turn
-from models.messages.tables import message
 from models.slots.tables import place
 from services.booking.confirm_booking import Booked
 from services.booking.reach import Reach
@@ -33,7 +31,7 @@ from tests.support.house import (
     house,
     mornings,
 )
-from tests.support.rows import change, clock_of, holds, orders, request_for, rows_of
+from tests.support.rows import change, holds, orders, request_for, rows_of
 
 BORN = date(1942, 3, 12)
 CHANNELS = (Channel.PHONE, Channel.WEB, Channel.PARTNER, Channel.AGENT)
@@ -119,24 +117,6 @@ def test_nobody_is_booked_twice_on_any_two_channels(roomy: House, first: Channel
     # Not a place, not a booking, not a line of one: as if nobody had asked.
     assert stored(roomy) == before
     assert roomy.held() == 0
-
-
-def test_a_repeat_leaves_no_confirmation_behind(roomy: House):
-    asks(roomy, "one", text_to=MOBILE)
-    confirmed = [row.dedupe_key for row in roomy.messages()]
-    asks(roomy, "two", text_to=LANDLINE)
-    later = [row for row in roomy.messages() if row.dedupe_key not in confirmed]
-    # A reminder to the one who is booked is no confirmation, and goes nowhere else.
-    assert all(row.dedupe_key.startswith("booked_already:") for row in later)
-    vault = roomy.store.vault
-    assert {row.recipient_idx for row in later} <= {vault.index("phone", MOBILE)}
-
-
-def test_the_place_of_a_repeat_is_free_for_the_next(service: House):
-    service.opens_centre("1", starts=mornings(2))
-    assert isinstance(asks(service, "one"), Booked)
-    assert is_no_booking(asks(service, "two"), Channel.PHONE)
-    assert isinstance(asks(service, "three", number=LANDLINE), Booked)
 
 
 def test_two_doses_are_two_appointments_of_one_person_and_count_once(database_url: str):
@@ -287,46 +267,6 @@ def test_a_stranger_hears_the_same_whoever_is_booked(service: House):
         already.answers(keys)
         too_many.answers(keys)
         assert already.documents[-1] == too_many.documents[-1]
-
-
-def test_both_are_as_many_turns_and_leave_the_same_statistics(service: House):
-    service.opens_centre("1", starts=mornings(30), capacity=4)
-    found = []
-    for phone in two_strangers(service):
-        last_answer(phone, "12031942")
-        steps = select(turn.c.step, turn.c.outcome).where(turn.c.call_id == phone.sid)
-        found.append(sorted(tuple(row) for row in rows_of(service.database, steps)))
-    assert found[0] == found[1]
-
-
-def test_the_call_of_a_repeat_keeps_nothing_when_it_ends(service: House):
-    service.opens_centre("1", starts=mornings(30), capacity=4)
-    for phone in two_strangers(service):
-        last_answer(phone, "12031942")
-        phone.hangs_up()
-        assert service.held() == 0
-    ended = select(func.count()).where(call.c.ended_at.is_not(None))
-    assert rows_of(service.database, ended)[0][0] >= 2
-
-
-def test_no_reminder_goes_to_who_asks_for_somebody_else(service: House):
-    """Whoever is told more than "a person will see to it" is the one who is booked."""
-    service.opens_centre("1", starts=mornings(30), capacity=4)
-    already, too_many = two_strangers(service)
-    known = {row.id for row in service.messages("sms")}
-    last_answer(too_many, "12031942")
-    last_answer(already, "12031942")
-    clock_of(service).advance(timedelta(minutes=1))
-    new = [row for row in service.messages("sms") if row.id not in known]
-    vault = service.store.vault
-    assert {row.recipient_idx for row in new} <= {vault.index("phone", BOOKED_ALREADY)}
-    assert (
-        rows_of(
-            service.database,
-            select(message.c.id).where(message.c.recipient_idx == vault.index("phone", TOO_MANY)),
-        )
-        == []
-    )
 
 
 def looks(service: House, person: str) -> list[tuple[str, Any]]:

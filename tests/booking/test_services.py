@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from flows.world import Unbooked
 from models.booking import bookings
@@ -31,7 +31,7 @@ from services.slots.hold_slot import HeldSlot, HoldRequest, hold_adjacent, hold_
 from services.work import Work
 from tests.operations.test_person_rights import HERE, OPERATOR
 from tests.support.house import MOBILE, House, campaign_with, house, mornings
-from tests.support.rows import booked_places, change, clock_of, near, request_for, rows_of
+from tests.support.rows import booked_places, clock_of, near, request_for, rows_of
 from tests.support.service_words import COVID_WORDS, FLU_WORDS
 
 GRIPPE = campaign_with(
@@ -456,43 +456,6 @@ def test_slots_are_opened_for_services(autumn: House):
     refused = runner.invoke(args=[*arguments, "--service", "La grippe"])
     assert refused.exit_code == 1
     assert refused.stderr.count("\n") == 1
-
-
-# ---------------------------------------------------------------- what verify finds
-
-
-@pytest.mark.parametrize(
-    ("kind", "statement"),
-    [
-        ("appointment-without-service", "UPDATE appointment_for SET state = 'cancelled'"),
-        ("service-without-appointment", "UPDATE appointment SET state = 'cancelled'"),
-        ("place-without-service", "UPDATE place SET services = 1"),
-        ("place-serves", "UPDATE slot SET services = 1"),
-    ],
-)
-def test_the_store_is_found_wrong(autumn: House, kind: str, statement: str):
-    opens(autumn, mornings(1), "grippe", "covid")
-    opens(autumn, [mornings(2)[1]])
-    booked(autumn, BOTH)
-    assert verified(autumn) == []
-    change(autumn.database, text(statement))
-    assert kind in {line.partition(":")[0] for line in verified(autumn)}
-
-
-@pytest.mark.owner
-def test_a_person_with_two_live_rows_is_found(autumn: House):
-    opens(autumn, mornings(2), capacity=2)
-    booked(autumn, [COVID])
-    booked(autumn, [COVID], holder="CA-2", number="+33698765432")
-    change(autumn.database, text("DROP INDEX uq_appointment_for_person_dose"))
-    change(
-        autumn.database,
-        text(
-            "UPDATE appointment_for SET person_idx = (SELECT other.person_idx FROM"
-            " appointment_for other WHERE other.id = 1)"
-        ),
-    )
-    assert "person-twice-for-service" in {line.partition(":")[0] for line in verified(autumn)}
 
 
 # ---------------------------------------------------------------- what people may know

@@ -11,7 +11,6 @@ from sqlalchemy import insert, inspect, select, table, text
 from models.booking import history as lines
 from models.booking.history import TYPED, WORDS, Change
 from models.booking.tables import booking, history, history_reason
-from models.crypto import Vault
 from models.database import Database
 from models.desk import cases
 from models.operations import people, traces
@@ -33,7 +32,6 @@ from tests.support.rows import clock_of, execute, rows_of
 
 WHY = "Mme Durand, 0612345678, hospitalisée"
 PARTS = ("Durand", "0612345678", "hospitalis")
-VAULT = Vault([bytes(range(32))])
 KEYS = TraceKeys(["a secret of the tests for reasons"])
 
 

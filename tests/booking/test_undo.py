@@ -25,8 +25,9 @@ from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.give_back import PASSED_ON_BEFORE, UNDO_GRACE, UNDO_WITHIN
 from services.waiting_list.entries import EntryState, advance, join, position
 from services.work import Work
-from tests.booking.test_changes import at_once, books, read, slot_on
+from tests.booking.test_changes import books, read, slot_on
 from tests.support.house import LANDLINE, House, campaign_with, mornings
+from tests.support.race import at_once
 from tests.support.rows import change, clock_of, confirms, holds, rows_of
 
 CALLER = By("caller", Channel.PHONE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 
 from collections.abc import Iterator
 from typing import Any
@@ -30,6 +29,7 @@ from tests.support.house import (
     house,
     mornings,
 )
+from tests.support.race import at_once
 from tests.support.rows import on_the_wire
 from tools.simulator.texting import Texting, converse
 
@@ -182,14 +182,6 @@ def test_a_text_costs_two_round_trips(writer: Talker):
 # ---------------------------------------------------------------- twice, crossed, at once
 
 
-def test_a_copy_is_answered_the_same_and_changes_nothing(writer: Talker):
-    writer.asks("RDV", "1")
-    answer = writer.asks("12031942")
-    before = rows(writer.house, turn)
-    assert writer.writes_again("12031942") == [answer]
-    assert rows(writer.house, turn) == before
-
-
 def test_a_copy_of_the_text_that_booked_books_once(writer: Talker):
     answer = writer.asks("RDV", "1", "12031942", "1", "75011", "1", "1")
     assert writer.writes_again("1") == [answer]
@@ -210,20 +202,11 @@ def test_the_same_answer_sent_twice_does_not_confirm_unread(writer: Talker):
 
 
 def test_two_texts_at_once_begin_one_conversation(service: House):
-    answers: list[list[str]] = []
-    gate = threading.Barrier(2)
-
-    def write(number: int) -> None:
-        writer = Talker(service, service.app)
-        gate.wait(10)
-        answers.append(writer.writes("RDV", sid=f"SM{number:032x}"))
-
-    threads = [threading.Thread(target=write, args=(number,)) for number in (91, 92)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join(30)
-    assert len(answers) == 2
+    writers = [Talker(service, service.app) for _ in range(2)]
+    answers = at_once(
+        lambda: writers[0].writes("RDV", sid=f"SM{91:032x}"),
+        lambda: writers[1].writes("RDV", sid=f"SM{92:032x}"),
+    )
     assert rows(service, text_conversation) == 1
     assert all("1 Vous" in answer[0] for answer in answers)
 
@@ -233,18 +216,10 @@ def test_two_confirmations_at_once_book_once(service: House):
     service.app = service.application()
     writer = Talker(service, service.app)
     writer.asks("RDV", "1", "12031942", "1", "75011", "1")
-    gate = threading.Barrier(2)
-    answers: list[list[str]] = []
-
-    def confirm(number: int) -> None:
-        gate.wait(10)
-        answers.append(Talker(service, service.app).writes("1", sid=f"SM{number:032x}"))
-
-    threads = [threading.Thread(target=confirm, args=(number,)) for number in (91, 92)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join(30)
+    answers = at_once(
+        lambda: Talker(service, service.app).writes("1", sid=f"SM{91:032x}"),
+        lambda: Talker(service, service.app).writes("1", sid=f"SM{92:032x}"),
+    )
     assert len(service.bookings()) == 1
     assert sorted(len(answer) for answer in answers) in ([0, 1], [1, 1])
 
@@ -295,16 +270,6 @@ def test_a_person_is_promised_where_they_are_asked_for(writer: Talker):
     (promise,) = writer.house.promises()
     assert promise.number == MOBILE
     assert promise.language == "fr"
-
-
-def test_one_may_go_on_after_asking_for_a_person(writer: Talker):
-    assert "C'est pour qui" in writer.asks("RDV", "0", "3")
-
-
-def test_back_is_a_star_or_a_word(writer: Talker):
-    writer.asks("RDV", "2", "12031942")
-    assert "Date de naissance" in writer.asks("*")
-    assert "C'est pour qui" in writer.asks("*")
 
 
 def test_an_emergency_is_told_whom_to_write_to_and_the_question_waits(writer: Talker):

@@ -20,7 +20,6 @@ from services.messages.deliver_message import LEASE
 from services.messages.delivery_failures import record_delivery
 
 RELAYS = 16
-REPORTS = ("queued", "sent", "delivered", "undelivered", "failed")
 SID = "SM" + "1" * 32
 
 
@@ -96,25 +95,6 @@ def test_a_message_is_stored_once_whatever_is_tried(quiet_office):
 # ---------------------------------------------------------------- reports in any order
 
 
-def test_reports_in_any_order_and_twice_end_in_the_same_state(quiet_office):
-    """All orders of all five, each with one of them repeated at each later place."""
-    office = quiet_office
-    message_id = office.writes()
-    ends = set()
-    for order in itertools.permutations(REPORTS):
-        begin_again(office, message_id)
-        for report in order:
-            record_delivery(office.house.store, SID, words(report), message_id=message_id)
-            record_delivery(office.house.store, SID, words(report), message_id=message_id)
-        for report in order:
-            assert not record_delivery(
-                office.house.store, SID, words(report), message_id=message_id
-            )
-        row = office.row(message_id)
-        ends.add((row.state, row.provider_sid, row.lease_until))
-    assert ends == {("delivered", SID, None)}
-
-
 @pytest.mark.parametrize(
     ("reports", "end"),
     [
@@ -136,25 +116,6 @@ def test_fewer_reports_end_the_same_too(quiet_office, reports: tuple[str, ...], 
             assert rank >= highest, "a state went backwards"
             highest = rank
         assert office.state(message_id) == end
-
-
-def test_why_a_text_failed_does_not_stay_with_one_that_arrived(quiet_office):
-    """The reports contradict each other; what is kept must not depend on which came first."""
-    office = quiet_office
-    message_id = office.writes()
-    kept = set()
-    for order in itertools.permutations([("undelivered", "30003"), ("delivered", None)]):
-        begin_again(office, message_id)
-        for state, code in order:
-            record_delivery(office.house.store, SID, state, message_id=message_id, error_code=code)
-        row = office.row(message_id)
-        kept.add((row.state, row.error_code))
-    assert kept == {("delivered", None)}
-
-
-def test_a_report_of_an_unknown_text_is_no_trouble(quiet_office):
-    assert not record_delivery(quiet_office.house.store, SID, "delivered")
-    assert not record_delivery(quiet_office.house.store, SID, "delivered", message_id="0" * 32)
 
 
 def test_a_report_without_our_id_finds_its_text_by_the_providers(quiet_office):

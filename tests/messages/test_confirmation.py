@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -18,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange.segments import segment_count
-from jobs.feeds import CENTRES_EXTRACT, read_centres
+from jobs.feeds import read_centres
 from prompts.catalogue import load
 from services.centres.import_centres import CentreRecord
 from services.messages import texts
-from services.messages.sms_parts import ONE_PART, parts, septets, to_gsm
+from services.messages.sms_parts import parts, septets, to_gsm
 from services.messages.texts import MessagePlace, Writer
 from tests.messages.test_texts import WHAT_FOR
 
@@ -66,27 +63,6 @@ def each_text(
     appointments: tuple[tuple[datetime, ...], ...] = APPOINTMENTS,
 ) -> list[tuple[CentreRecord, str]]:
     return [(centre, text_for(centre, starts)) for centre in centres() for starts in appointments]
-
-
-def test_the_real_centres_are_all_there():
-    assert len(centres()) == 854
-    assert gzip.decompress(CENTRES_EXTRACT.read_bytes()).count(b"\n") >= 854
-
-
-def test_the_text_of_every_real_centre_is_two_parts_of_gsm_7_at_most():
-    for centre, text in each_text():
-        septets(text)  # raises for a letter that the alphabet lacks
-        # The provider counts as well.
-        assert segment_count(text) == parts(text) <= MOST_PARTS, (centre.id, text)
-
-
-def test_the_text_of_every_real_centre_tells_when_where_and_the_reference():
-    for centre, text in each_text():
-        assert REFERENCE in text, centre.id
-        assert "09 74 75 00 01" in text, centre.id
-        assert re.search(r"à \d{1,2}h\d\d", text), centre.id
-        assert to_gsm(place_of(centre).commune) in text, centre.id
-        assert to_gsm(place_of(centre).told) in text, (centre.id, text)
 
 
 def test_the_text_of_every_real_centre_tells_both_appointments_and_that_they_are_two():
@@ -150,50 +126,11 @@ def test_a_town_too_long_for_two_parts_gives_way_before_the_reference(starts: Se
     assert re.search(rf"\. Réf(érence|\.) {REFERENCE}\. (Tél\. |)09 74 75 00 01$", text)
 
 
-def test_the_text_of_every_real_centre_does_not_say_what_for():
-    telling = [(centre.id, text) for centre, text in each_text() if WHAT_FOR.search(text)]
-    assert not telling, telling[:10]
-
-
-def test_the_text_of_every_real_centre_is_well_punctuated():
-    broken = [
-        f"{centre.id}: {text}"
-        for centre, text in each_text()
-        if re.search(r"\s[.,]|,\s*\.|,\s*,|\.\.|\s{2}|^\s|\s$", text)
-    ]
-    assert not broken, "\n".join(broken[:10])
-
-
-def test_no_text_has_a_question_mark_in_the_place_of_a_letter():
-    for centre, text in each_text():
-        assert "?" not in text, (centre.id, text)
-
-
 def test_accents_stay_where_the_alphabet_has_them_and_lose_only_the_accent_elsewhere():
     assert to_gsm("Élancourt, à l'Haÿ-les-Roses, œuvre, forêt, Besançon, Noël") == (
         "Élancourt, à l'Hay-les-Roses, oeuvre, foret, Besancon, Noel"
     )
     assert to_gsm("12 n° 3 «ici» – là… l’Île") == '12 no 3 "ici" - là... l\'Ile'
-
-
-@derandomized
-@given(
-    street=st.text(max_size=120),
-    name=st.text(max_size=80),
-    town=st.text(max_size=45),
-    starts=st.sampled_from(APPOINTMENTS),
-)
-def test_the_text_of_any_centre_has_its_reference_and_the_number(
-    street: str, name: str, town: str, starts: Sequence[datetime]
-):
-    text = texts.confirmation(
-        Writer(load("fr"), REFERENCE, NUMBER),
-        starts=starts,
-        where=MessagePlace(street, name, "75011", town),
-    )
-    assert parts(text) <= MOST_PARTS
-    assert REFERENCE in text
-    assert "09 74 75 00 01" in text
 
 
 @pytest.mark.parametrize("letters", ["€" * 200, "[" * 200, "{}~|\\^" * 40, "œ" * 200, "é" * 200])
@@ -216,27 +153,3 @@ def test_any_text_in_gsm_letters_can_be_sent_and_stays_as_it_is_the_second_time(
     septets(plain)  # raises for a letter that the alphabet lacks
     assert to_gsm(plain) == plain
     assert plain.count("?") <= sum(text.count(mark) for mark in "?¿⁇⁈⁉？﹖") * 2
-
-
-def vectors(shared: Path) -> list[dict[str, object]]:
-    file = shared / "data" / "sms" / "segment_vectors.json"
-    found: list[dict[str, object]] = json.loads(file.read_text("utf-8"))["vectors"]
-    return found
-
-
-def test_septets_are_counted_as_the_provider_counts_them(shared: Path):
-    counted = 0
-    for vector in vectors(shared):
-        body = str(vector["body"])
-        if vector["encoding"] != "GSM-7":
-            continue
-        assert to_gsm(body) == body, vector["name"]
-        assert septets(body) * 7 == vector["message_bits"], vector["name"]
-        assert (septets(body) <= ONE_PART) == (vector["segments"] == 1), vector["name"]
-        counted += 1
-    assert counted >= 5
-
-
-def test_what_needs_another_alphabet_is_brought_into_ours(shared: Path):
-    for vector in vectors(shared):
-        septets(to_gsm(str(vector["body"])))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -30,9 +29,6 @@ from services.ports import Busy, NoAnswer, ProviderRefused
 from tests.support.house import BASE, MOBILE, House, mornings
 from tests.support.office import Office, Provider
 from tests.support.rows import change, confirms, holds, near
-
-LANDLINE_OF_A_FRIEND = "+33491223344"
-NO_NUMBER = "+33000000000"
 
 
 def test_a_text_leaves_and_its_reports_come_back(office: Office, provider: Provider):
@@ -60,14 +56,6 @@ def test_a_phone_that_is_off_is_undelivered(office: Office, provider: Provider):
     row = office.row(message_id)
     assert (row.state, row.error_code) == ("undelivered", "30003")
     assert office.sweeps() == 0
-
-
-def test_reports_in_the_wrong_order_end_the_same(office: Office, provider: Provider):
-    provider.faults.set({"shuffle_status_callbacks": True})
-    message_id = office.writes()
-    office.delivers(message_id)
-    provider.reports()
-    assert office.state(message_id) == "delivered"
 
 
 class Refusing:
@@ -110,14 +98,6 @@ def test_what_is_wrong_with_our_own_account_waits_for_its_operator(
     assert office.delivers(message_id) == "sent"
 
 
-@pytest.mark.parametrize("number", [LANDLINE_OF_A_FRIEND, NO_NUMBER, "+3639", "+32470123456"])
-def test_what_takes_no_texts_costs_no_try(office: Office, provider: Provider, number: str):
-    message_id = office.writes(number)
-    assert office.delivers(message_id) == "case"
-    assert office.state(message_id) == "dropped"
-    assert provider.texts() == []
-
-
 def test_too_many_requests_is_tried_again_when_the_provider_says(
     office: Office, provider: Provider
 ):
@@ -130,18 +110,6 @@ def test_too_many_requests_is_tried_again_when_the_provider_says(
     office.later(seconds=16)
     assert office.delivers(message_id) == "not due"
     office.later(seconds=1)
-    assert office.delivers(message_id) == "sent"
-    assert len(provider.texts()) == 1
-
-
-def test_an_error_of_the_provider_is_looked_up_and_then_tried_again(
-    office: Office, provider: Provider
-):
-    provider.does_next("500")
-    message_id = office.writes()
-    assert office.delivers(message_id) == "no answer"
-    assert office.state(message_id) == "sending"
-    office.later(seconds=5)
     assert office.delivers(message_id) == "sent"
     assert len(provider.texts()) == 1
 
@@ -160,19 +128,6 @@ def test_a_text_that_was_taken_while_the_line_broke_is_found_and_not_sent_twice(
     assert office.delivers(message_id) == "found"
     assert provider.texts() == [text]
     assert office.row(message_id).provider_sid == text.sid
-
-
-def test_a_report_stands_in_for_a_lost_answer(office: Office, provider: Provider):
-    provider.does_next("cut")
-    message_id = office.writes()
-    office.delivers(message_id)
-    provider.reports()
-    row = office.row(message_id)
-    assert row.state == "delivered"
-    assert row.provider_sid == provider.texts()[0].sid
-    office.later(minutes=10)
-    assert office.sweeps() == 0
-    assert len(provider.texts()) == 1
 
 
 def test_the_look_up_mistakes_no_other_text_for_this_one(office: Office, provider: Provider):
@@ -216,34 +171,6 @@ def test_a_proxy_of_the_machine_is_not_asked_for_the_stand_in(
     assert len(provider.texts()) == 1
 
 
-def test_a_relay_that_died_after_its_claim_is_followed_by_another(
-    office: Office, provider: Provider
-):
-    """Killed before it sent anything: looked up, not found, sent once."""
-    message_id = office.writes()
-    with pytest.raises(Killed):
-        office.delivers(message_id, Dying())
-    assert office.state(message_id) == "sending"
-    office.later(seconds=24)
-    assert office.sweeps() == 0
-    office.later(seconds=1)
-    assert office.sweeps() == 1
-    assert office.state(message_id) == "sent"
-    assert len(provider.texts()) == 1
-
-
-def test_a_relay_that_died_between_sending_and_noting_sends_nothing_twice(
-    office: Office, provider: Provider
-):
-    message_id = office.writes()
-    with pytest.raises(Killed):
-        office.delivers(message_id, DyingAfter(office.messenger))
-    assert len(provider.texts()) == 1
-    office.later(seconds=25)
-    assert office.delivers(message_id) == "found"
-    assert len(provider.texts()) == 1
-
-
 def test_a_relay_whose_look_up_took_too_long_does_not_send_what_another_is_sending(
     office: Office, provider: Provider
 ):
@@ -280,24 +207,6 @@ def test_a_rolled_back_booking_sends_nothing(service: House, office: Office, pro
     assert office.sweeps() == 1
     (text,) = provider.texts()
     assert service.bookings()[0].reference in text.body.replace(" ", "")
-
-
-def test_worker_and_sweep_at_once_send_one_text_each(office: Office, provider: Provider):
-    ids = [office.writes(f"+3361234{number:04d}") for number in range(24)]
-    together = threading.Barrier(3, timeout=30)
-
-    def relay(number: int) -> None:
-        together.wait()
-        if number:
-            office.sweeps()
-        else:
-            for message_id in ids:
-                office.delivers(message_id)
-
-    with ThreadPoolExecutor(3) as relays:
-        list(relays.map(relay, range(3)))
-    assert len(provider.texts()) == 24
-    assert {office.state(message_id) for message_id in ids} == {"sent"}
 
 
 def test_a_message_that_nobody_has_words_for_waits(service: House, office: Office):
@@ -358,30 +267,6 @@ def _fails(*_: Any) -> str:
 
 class Killed(BaseException):
     """A relay that is killed has no time to catch anything."""
-
-
-class Dying:
-    """Killed when it should have sent."""
-
-    def send(self, *_: Any, **__: Any) -> str:
-        raise Killed
-
-    def find(self, *_: Any) -> None:
-        raise Killed
-
-
-class DyingAfter:
-    """Killed with the provider's answer in its hands."""
-
-    def __init__(self, real: Any) -> None:
-        self.real = real
-
-    def send(self, *arguments: Any) -> str:
-        self.real.send(*arguments)
-        raise Killed
-
-    def find(self, *arguments: Any) -> Any:
-        return self.real.find(*arguments)
 
 
 # ---------------------------------------------------------------- one that is not right

@@ -130,19 +130,6 @@ def test_the_cap_is_for_capped_topics_alone(whole_office: Office, topic: Topic):
 # ---------------------------------------------------------------- first confirmations
 
 
-def test_nothing_of_it_ever_touches_a_first_confirmation(whole_office: Office, provider: Provider):
-    """At night, beyond the cap."""
-    assert MANNERS[Topic.CONFIRMATION].any_hour
-    assert not MANNERS[Topic.CONFIRMATION].capped
-    at(whole_office, "2026-11-26T01:30")
-    office = whole_office
-    for _ in range(20):
-        text = office.writes(topic=Topic.CONFIRMATION)
-        assert office.delivers(text) == "sent"
-        assert office.row(text).attempts == 1
-    assert len(provider.texts(MOBILE)) == 20
-
-
 def test_means_of_tools_know_no_hours(office: Office, provider: Provider):
     at(office, "2026-11-26T01:30")
     assert office.means == DeliveryDependencies()

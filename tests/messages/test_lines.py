@@ -63,14 +63,6 @@ def test_a_number_that_was_never_given_gets_nothing(service: House):
         assert phone_capabilities.way_of(connection, service.store, "") is ContactWay.NONE
 
 
-def test_who_wants_texts_again_gets_them(service: House):
-    with service.database.transaction() as connection:
-        phone_capabilities.stop_texts(connection, service.store, MOBILE)
-        assert phone_capabilities.way_of(connection, service.store, MOBILE) is ContactWay.CALL
-        phone_capabilities.allow_texts(connection, service.store, MOBILE)
-        assert phone_capabilities.way_of(connection, service.store, MOBILE) is ContactWay.TEXT
-
-
 # ---------------------------------------------------------------- Lookup
 
 
@@ -212,12 +204,6 @@ def test_the_page_names_every_code():
 
 
 # ---------------------------------------------------------------- the plan by itself
-
-
-@pytest.mark.parametrize("code", ["21211", "21614", "21635", "21610", "30006"])
-def test_some_errors_are_never_tried_again(code: str):
-    assert next_try(ProviderRefused(code), 1) is None
-    assert retry_plan.fate(code) is not ErrorMeaning.ONCE_LATER
 
 
 def test_waits_double_up_to_five_minutes_and_end_after_a_day():

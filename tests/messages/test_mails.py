@@ -34,6 +34,7 @@ from services.messages.deliver_message import DeliveryDependencies
 from services.messages.mails import PER_ADDRESS, Mails, NoAddress, address
 from services.privacy.erase_data import erase_data
 from services.slots.allocate import Channel
+from tests.calls.telephone import Texts
 from tests.online.test_booking import Visitor
 from tests.online.visitors import LINK
 from tests.support.house import BASE, House, house, mornings
@@ -63,13 +64,6 @@ class Server:
         assert isinstance(mail, EmailMessage)
         self.mails.append(mail)
         return "250 OK"
-
-
-class Texts:
-    """A provider that takes every text."""
-
-    def send(self, message_id: str, *_: str, **__: str) -> str:
-        return f"SM{message_id}"
 
 
 @pytest.fixture

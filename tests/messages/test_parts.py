@@ -23,7 +23,6 @@ from services.messages.sms_parts import (
     parts,
     septets,
     split,
-    to_gsm,
     units,
 )
 
@@ -119,10 +118,3 @@ def test_the_alphabet_is_the_published_one(shared: Path):
     for letter in "âçêëîïôœûÿÀÂÈÊËÎÏÔŒÙÛŸ«»’–—…ªº°\x1b":
         with pytest.raises(ValueError, match="not in GSM-7"):
             septets(letter)
-
-
-def test_french_stays_french_to_read():
-    assert to_gsm("Forêt, Besançon, Noël, cœur, l’Haÿ, Île, Ûle, à é è ù") == (
-        "Foret, Besancon, Noel, coeur, l'Hay, Ile, Ule, à é è ù"
-    )
-    assert "?" not in to_gsm("«Où ?»".replace("?", "") + "âçêëîïôœûÿÀÂÈÊËÎÏÔŒÙÛŸ«»’–—…ªº°😜")

@@ -48,7 +48,6 @@ from tests.support.office import Office
 from tests.support.rows import change, clock_of, rows_of
 
 SECOND = timedelta(seconds=1)
-NOW = timedelta()
 THREADS = 8
 
 
@@ -227,11 +226,6 @@ def test_permits_come_one_after_the_other_however_long_nothing_left(service: Hou
     assert waits(pace, service.store, 1, 1, 1) == [0, 0.1, 0.2]
     clock_of(service).advance(timedelta(hours=1))
     assert waits(pace, service.store, 1, 1, 1) == [0, 0.1, 0.2]
-
-
-def test_a_text_of_two_parts_takes_two_permits(service: House):
-    pace = pace_of(service, parts_per_second=10.0)
-    assert waits(pace, service.store, 1, 2, 1) == [0, 0.2, 0.3]
 
 
 def test_the_account_counts_texts_and_the_sender_parts(service: House):

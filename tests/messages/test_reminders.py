@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,9 +18,8 @@ from models.booking import changes
 from models.booking.tables import booking
 from models.centres.tables import centre
 from models.clock import FixedClock
-from models.database import Connection
 from models.messages import reminders as rows
-from models.messages.tables import message, reminder_part, reminder_plan
+from models.messages.tables import message, reminder_plan
 from models.slots.tables import place
 from prompts.catalogue import load
 from services.booking.change_booking import cancel, move
@@ -231,43 +229,6 @@ def test_what_missed_its_hour_is_made_up_for_before_the_evening_is_over(service:
     assert goes_to(service, local("2026-12-12 20:00")) == 0
     assert goes_to(service, local("2026-12-13 09:00")) == 1
     assert reminders(service) == ["days2", "days1"]
-
-
-def test_two_who_plan_at_once_write_each_day_once(service: House):
-    start = local("2026-12-10 14:00")
-    opens(service, start)
-    for number in range(9):
-        books(service, start, number=a_mobile(number))
-    clock_of(service).advance(local("2026-12-08 10:00") - NOON)
-    with ThreadPoolExecutor(4) as threads:
-        written = list(threads.map(lambda _: plan(service.store, [service.campaign]), range(8)))
-    assert sorted(written) == [*[0] * 7, 9]
-    assert reminders(service) == ["days2"] * 9
-    plans = rows_of(service.database, select(reminder_plan).order_by(reminder_plan.c.what))
-    assert [(row.what, row.day, row.messages) for row in plans] == [
-        ("days1", date(2026, 12, 9), 0),
-        ("days2", date(2026, 12, 10), 9),
-    ]
-
-
-def test_a_part_that_is_cut_off_leaves_nothing_and_is_written_again(
-    service: House, monkeypatch: pytest.MonkeyPatch
-):
-    start = local("2026-12-10 14:00")
-    opens(service, start)
-    books(service, start)
-
-    def cut(connection: Connection, *_: Any) -> int:
-        raise RuntimeError("the process dies here")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(rows, "_write", cut)
-        with pytest.raises(RuntimeError):
-            goes_to(service, local("2026-12-08 10:00"))
-    assert reminders(service) == []
-    assert [part.number for part in rows_of(service.database, select(reminder_part))] == [0]
-    assert plan(service.store, [service.campaign]) == 1
-    assert rows_of(service.database, select(reminder_part)) == []
 
 
 def test_a_day_that_is_cut_off_before_its_parts_are_kept_is_cut_again(

@@ -106,17 +106,6 @@ def test_a_real_worker_delivers_what_it_is_told_of(
         assert personal not in written
 
 
-def test_a_worker_that_is_told_to_end_ends_at_once_and_well(
-    office: Office, provider: Provider, redis_url: str, tmp_path: Path
-):
-    message_id = office.writes()
-    with running("worker", office, provider, redis_url, tmp_path / "log") as worker:
-        RedisWakeUp(redis_url).message(message_id)
-        wait_for(lambda: office.state(message_id) == "sent", "the text leaves")
-        worker.send_signal(signal.SIGTERM)
-        assert worker.wait(timeout=10) == 0
-
-
 def test_a_worker_that_is_told_to_end_delivers_first_what_is_on_its_way(
     office: Office, provider: Provider, redis_url: str, tmp_path: Path
 ):
@@ -182,13 +171,6 @@ def everything_in(client: Any) -> bytes:
         else:
             found.append(client.get(key) or b"")
     return b"\n".join(found)
-
-
-def test_a_caller_does_not_notice_that_redis_is_gone(nowhere: str):
-    wake_up = RedisWakeUp(nowhere)
-    for number in range(100):
-        wake_up.message(f"{number:032x}")
-    wait_for(lambda: not wake_up._is_news.is_set(), "the wake-ups are given up")
 
 
 def test_a_caller_does_not_wait_for_a_redis_that_is_silent(monkeypatch: pytest.MonkeyPatch):

@@ -24,14 +24,13 @@ from models.messages import reminders as rows
 from models.messages.reminders import ReminderDay
 from models.messages.tables import message, reminder_part, reminder_plan
 from models.prepared import Prepared
-from services.messages import deliver_message, reminders, take_messages
+from services.messages import reminders, take_messages
 from services.messages.deliver_message import KINDS, LEASE
-from services.messages.provider_pace import PaceSettings, ProviderPace
 from services.messages.reminders import plan
 from services.messages.take_messages import deliver_taken, leave, take_due
 from tests.messages.test_delivery import Killed
 from tests.messages.test_reminders import books, local, opens
-from tests.support.house import NOON, House, a_mobile, campaign_with, house
+from tests.support.house import NOON, House, a_mobile, house
 from tests.support.office import Office
 from tests.support.rows import clock_of, on_the_wire, rows_of
 
@@ -271,20 +270,6 @@ def test_those_that_cannot_be_opened_are_put_aside_and_all_behind_them_leave(ser
     assert (row.state, row.error_code, row.attempts) == ("pending", "unreadable", 0)
 
 
-def test_two_paces_of_two_processes_are_one(service: House):
-    """Both sweep at once, each what it took; together as fast as the provider takes."""
-    office = texts_wait(service, 20)
-    waited: list[float] = []
-    pace = ProviderPace(PaceSettings(parts_per_second=20.0), "AlloRDV", waited.append)
-    means = deliver_message.DeliveryDependencies(pace=pace)
-    with ThreadPoolExecutor(2) as threads:
-        tried = threads.map(
-            lambda _: sweep(service.store, office.messenger, means, senders=1), range(2)
-        )
-        assert sum(tried) >= 20
-    assert len(set(office.messenger.sent)) == len(office.messenger.sent) == 20
-
-
 def test_schedulers_share_what_many_can_do_at_once(service: House):
     planned = scheduler.tasks(service.store, Takes(), lambda _: None)
     shared = {task.name for task in planned if task.is_shared}
@@ -474,16 +459,6 @@ def test_no_part_is_cut_off_by_the_limit_of_a_webhooks_statement(service: House)
     lifted = [number for number, one in enumerate(sent) if "statement_timeout = 0" in one]
     assert len(writes) <= len(lifted)
     assert min(writes) > min(lifted)
-
-
-def test_two_campaigns_have_parts_of_their_own(service: House):
-    booked_many(service)
-    other = campaign_with(name="other")
-    assert plan(service.store, [service.campaign, other], part=5) == MANY
-    assert {row.campaign for row in rows_of(service.database, select(reminder_plan))} == {
-        service.campaign.name,
-        "other",
-    }
 
 
 def test_the_day_of_a_part_is_that_of_its_plan(service: House):

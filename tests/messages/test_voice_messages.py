@@ -193,12 +193,6 @@ def test_of_several_tries_all_seconds_count(office: Office):
 # ---------------------------------------------------------------- what becomes of it
 
 
-def test_a_number_with_a_live_promise_is_not_rung_for_another_message(office: Office):
-    tells(office)
-    with pytest.raises(AssertionError):
-        tells(office)
-
-
 def test_it_is_no_place_in_the_line_for_people(office: Office):
     message_id = tells(office)
     staff_id = office.agent()
