@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Barrier
 
 import pytest
 
@@ -17,23 +16,20 @@ from models.queue.tables import callback_request
 from services.privacy.erase_data import erase_data
 from tests.ivr.line import (
     INCOMING,
-    Document,
     Line,
     promises_a_call_back,
-    turn_number,
 )
 from tests.ivr.plays import (
     BOOKING,
     MOST_COPIES,
     PROMISE,
-    SILENT,
     Played,
     deliver,
     no_place_is_given_twice,
     play,
     seeded,
 )
-from tests.support.house import BASE, MOBILE, WITHHELD, House, a_mobile, house, mornings
+from tests.support.house import BASE, MOBILE, WITHHELD, House, a_mobile
 from tests.support.rows import rows_of
 
 
@@ -68,13 +64,6 @@ def test_copies_at_once_of_a_promise_keep_one_promise(service: House, seed: int)
     assert len(service.promises()) == 1
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_copies_at_once_of_a_silent_call_keep_one_promise(service: House, seed: int):
-    played = play(Line(service.app), SILENT, seed)
-    assert promises_a_call_back(played.last.said)
-    assert len(service.promises()) == 1
-
-
 def test_many_calls_at_once_each_with_copies_book_each_once(service: House):
     lines = [Line(service.app, sender=a_mobile(n)) for n in range(6)]
     with ThreadPoolExecutor(len(lines)) as threads:
@@ -83,24 +72,6 @@ def test_many_calls_at_once_each_with_copies_book_each_once(service: House):
     assert len({played.last.body for played in calls}) == 1
     assert len(service.messages("sms")) == len(lines)
     no_place_is_given_twice(service)
-
-
-def test_the_last_place_goes_to_one_of_many_callers_and_the_others_hear_so(database_url: str):
-    with house(database_url) as service:
-        service.opens_centre("1", starts=mornings(1), capacity=1)
-        lines = [Line(service.app) for _ in range(5)]
-        start = Barrier(len(lines))
-
-        def ask(line: Line) -> Document:
-            before = play(line, BOOKING[:3])
-            start.wait(timeout=30)
-            return line.hear(before.last.action, Digits="75011", msg="Gather End")
-
-        with ThreadPoolExecutor(len(lines)) as threads:
-            heard = [document.said for document in threads.map(ask, lines)]
-        assert sum("Voici un rendez-vous" in said for said in heard) == 1
-        assert sum("il n'y a pas de rendez-vous libre" in said for said in heard) == 4
-        assert service.held() == 1
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -130,17 +101,6 @@ def test_copies_between_the_turns_do_not_disturb_the_call(service: House, seed: 
             assert line.post(again, **same) == played.answers[number], number
     assert bookings_of(service, line) == 1
     assert "Au revoir" in played.last.said
-
-
-def test_a_copy_of_turn_three_after_turn_six_gets_the_bytes_of_turn_three(service: House):
-    played = play(Line(service.app), BOOKING[:5])
-    url, fields = played.posts[3]
-    assert turn_number(url) == 3
-    assert played.line.post(url, **fields) == played.answers[3]
-    # Whatever a copy claims to have heard: what was answered first stays.
-    assert played.line.post(url, Digits="9") == played.answers[3]
-    assert played.line.post(f"{BASE}/voice/turn?n=3&silent=1") == played.answers[3]
-    assert service.session(played.line.sid).step == "confirm"
 
 
 def test_incoming_twice_gives_the_same_bytes_also_in_the_middle_of_the_call(service: House):
@@ -191,37 +151,6 @@ def test_a_status_in_any_order_and_number_ends_the_call_once_and_frees_what_it_h
     for status in ("completed", "in-progress", "ringing", "completed", "failed"):
         line.post(f"{BASE}/voice/status", CallStatus=status)
     assert service.held() == 0
-
-
-def test_two_calls_from_one_number_do_not_confirm_each_others_hold(service: House):
-    first = play(Line(service.app, sender=MOBILE), BOOKING[:5])
-    # Her husband: one person is booked once.
-    second = play(Line(service.app, sender=MOBILE), (*BOOKING[:1], "04051941", *BOOKING[2:5]))
-    assert service.session(first.line.sid).choice.place_id != (
-        service.session(second.line.sid).choice.place_id
-    )
-    for played in (first, second):
-        played.line.presses(played.last, "1")
-    assert bookings_of(service, first.line) == bookings_of(service, second.line) == 1
-    no_place_is_given_twice(service)
-
-
-def test_a_hold_that_ran_out_during_the_call_is_confirmed_only_where_there_is_room(
-    database_url: str,
-):
-    with house(database_url) as service:
-        service.opens_centre("1", starts=mornings(1), capacity=1)
-        slow = play(Line(service.app), (*BOOKING[:4], "1"))
-        service.clock.advance(timedelta(minutes=5))  # type: ignore[attr-defined]
-        quick = play(Line(service.app, sender=a_mobile(2)), (*BOOKING[:4], "1", "1"))
-        assert "confirmé" in quick.last.said
-        late = slow.line.presses(slow.last, "1")
-        assert "confirmé" not in late.said
-        assert "vient d'être pris" in late.said
-        # The call has lasted for long, and this caller goes on alone.
-        late = slow.line.presses(late, "2")
-        assert "il n'y a pas de rendez-vous libre" in late.said
-        assert len(service.bookings()) == 1
 
 
 def test_a_promise_spoken_again_after_the_first_was_erased_is_kept_again(service: House):

@@ -231,14 +231,6 @@ def test_a_proxy_that_fails_three_times_leads_over_the_fallback_back_into_the_ca
     assert len(service.bookings()) == 1
 
 
-@pytest.mark.parametrize("webhook", range(1, WEBHOOKS - 1))
-def test_a_proxy_that_fails_once_or_twice_is_not_noticed(service: House, webhook: int):
-    transport = Failing(service, range(webhook, webhook + 2))
-    phone = to_the_end(service.phone(MOBILE, transport=transport))
-    assert phone.ended_normally
-    assert len(phone.documents) == WEBHOOKS - 1
-
-
 def fallback_document() -> Document:
     if not FALLBACK_FILE.is_file():
         pytest.skip(f"there is no {FALLBACK_FILE}")

@@ -49,21 +49,6 @@ def test_another_day_is_another_day(bare: House):
     assert not {*days} & {*re.findall(r"(\d+) (?:novembre|décembre)", caller.since_input)}
 
 
-@pytest.mark.parametrize(
-    ("key", "hours"), [("1", {"9", "10", "11", "12"}), ("2", {"13", "14", "15", "16", "17", "18"})]
-)
-def test_morning_and_afternoon_are_those_of_the_centres_clock(
-    bare: House, key: str, hours: set[str]
-):
-    day = NOON.replace(hour=8)
-    starts = [day + timedelta(days=d, hours=h) for d in range(1, 12) for h in range(9)]
-    bare.opens_centre("1", kilometres=1, starts=starts)
-    caller = bare.phone(MOBILE).goes_to("offers").presses("4").presses("2").presses(key)
-    told = set(re.findall(r"à (\d+) heures", caller.since_input))
-    assert told
-    assert told <= hours
-
-
 @pytest.mark.parametrize("ways", [(), ("4", "1"), ("4", "2", "1"), ("4", "2", "2"), ("4", "3")])
 def test_every_offer_of_two_appointments_has_a_second_at_its_own_centre(
     database_url: str, ways: tuple[str, ...]
@@ -99,22 +84,6 @@ def test_another_town_is_asked_and_searched(bare: House):
     assert "Salle de Paris" not in caller.since_input
 
 
-@pytest.mark.parametrize("mode", ["partner", "own_phone", "reserved"])
-def test_a_centre_that_is_not_ours_to_give_is_not_offered(bare: House, mode: str):
-    bare.opens_centre("1", name="Salle réservée", kilometres=1, mode=mode, starts=mornings(20))
-    caller = bare.phone(MOBILE).goes_to("postcode").presses("75011")
-    assert "Salle réservée" not in caller.since_input
-
-
-def test_nothing_is_offered_in_less_than_the_lead_or_beyond_the_horizon(database_url: str):
-    campaign = campaign_with(lead=timedelta(hours=2), horizon_days=3)
-    with house(database_url, campaign=campaign) as service:
-        soon, late = NOON + timedelta(minutes=90), NOON + timedelta(days=4)
-        service.opens_centre("1", kilometres=1, starts=[soon, late])
-        caller = service.phone(MOBILE).goes_to("postcode").presses("75011")
-        caller.hears_text("il n'y a pas de rendez-vous libre")
-
-
 def test_whoever_looks_again_where_nothing_was_hears_what_came_free(bare: House):
     bare.opens_centre("1", name="Salle", kilometres=1, starts=mornings(1))
     first = bare.phone(MOBILE).goes_to("offers")
@@ -122,12 +91,3 @@ def test_whoever_looks_again_where_nothing_was_hears_what_came_free(bare: House)
     second.hears_text("il n'y a pas de rendez-vous libre")
     first.hangs_up()
     second.presses("3").hears_text("Voici un rendez-vous")
-
-
-def test_where_few_places_are_left_they_are_offered_one_at_a_time(bare: House):
-    for number in range(3):
-        bare.opens_centre(str(number), kilometres=1 + number, starts=mornings(2))
-    caller = bare.phone(MOBILE).goes_to("offers").hears_text("Voici un rendez-vous")
-    assert bare.held() == 1
-    caller.hangs_up()
-    assert bare.held() == 0

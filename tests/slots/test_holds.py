@@ -64,16 +64,6 @@ def test_a_hold_lasts_four_minutes_after_the_last_answer(one_place: House):
     assert hold_of(one_place, other)
 
 
-def test_a_slow_caller_keeps_the_slot_with_each_answer(one_place: House):
-    slow = one_place.phone().goes_to("offers")
-    for _ in range(4):
-        clock_of(one_place).advance(3 * MINUTE)
-        slow.presses("9")
-        assert one_place.held() == 1
-    slow.goes_to("reference")
-    assert len(one_place.bookings()) == 1
-
-
 @pytest.mark.parametrize("answer", ["9", "8", "*", "7", "", "0"])
 def test_whatever_is_answered_renews(one_place: House, answer: str):
     """Again, slower, back, a wrong key, silence, a person: all of them are a live call."""
@@ -98,14 +88,6 @@ def test_twenty_minutes_in_all_and_no_longer(one_place: House):
     assert one_place.held() == 0
     caller.presses("9")
     assert one_place.held() == 0, "a hold that ran out must not come back to life"
-
-
-def test_a_hold_that_ran_out_is_not_confirmed_but_the_slot_is_taken_anew(one_place: House):
-    caller = one_place.phone().goes_to("confirm")
-    clock_of(one_place).advance(5 * MINUTE)
-    caller.presses("1").hears_text("Votre rendez-vous est confirmé")
-    assert len(one_place.bookings()) == 1
-    assert one_place.held() == 0
 
 
 def test_a_hold_that_ran_out_and_was_taken_by_another_is_not_confirmed(one_place: House):
@@ -279,16 +261,6 @@ def cut_off(house: House, number: str = MOBILE, *, offer: str = "1") -> Offer:
     return chosen
 
 
-def test_the_same_number_finds_again_what_it_had_chosen(one_place: House):
-    chosen = cut_off(one_place)
-    again = one_place.phone().goes_to("confirm")
-    assert one_place.session(again.sid).choice.place_id == chosen.place_id
-    assert kept(one_place) == []
-    assert hold_of(one_place, again)
-    again.goes_to("reference")
-    assert len(one_place.bookings()) == 1
-
-
 @pytest.mark.parametrize("other", [LANDLINE, WITHHELD, "+33612345679"])
 def test_nobody_else_gets_it_meanwhile(one_place: House, other: str):
     cut_off(one_place)
@@ -343,11 +315,6 @@ def test_two_calls_of_one_number_at_once_leave_one_set(three_centres: House):
     assert three_centres.held() == 1
 
 
-def test_two_numbers_keep_one_set_each(three_centres: House):
-    mine, theirs = cut_off(three_centres), cut_off(three_centres, LANDLINE)
-    assert [one[0] for one in kept(three_centres)] == sorted([mine.place_id, theirs.place_id])
-
-
 def test_a_withheld_number_keeps_what_it_was_told_a_code_for(one_place: House):
     chosen = cut_off(one_place, WITHHELD)
     assert [one[0] for one in kept(one_place)] == [chosen.place_id]
@@ -355,21 +322,6 @@ def test_a_withheld_number_keeps_what_it_was_told_a_code_for(one_place: House):
     one_place.phone(WITHHELD).goes_to("no_slot")
     clock_of(one_place).advance(CAMPAIGN.resume_window)
     one_place.phone(WITHHELD).goes_to("reference")
-
-
-def test_both_places_of_a_pair_are_kept_and_found_again(database_url: str):
-    with house(database_url, campaign=campaign_with(doses=2)) as service:
-        day = timedelta(days=1)
-        service.opens_centre("1", starts=[mornings(1)[0], mornings(1)[0] + 21 * day])
-        chosen = cut_off(service)
-        both = sorted([chosen.place_id, chosen.second_place_id])
-        assert [one[0] for one in kept(service)] == both
-        service.phone(LANDLINE).goes_to("no_slot")
-        again = service.phone().goes_to("confirm")
-        assert kept(service) == []
-        assert service.held() == 2
-        again.goes_to("reference")
-        assert len(service.bookings()) == 2
 
 
 def test_a_hold_that_had_run_out_is_not_kept(one_place: House):
@@ -434,26 +386,6 @@ def test_a_second_call_from_the_same_number_is_another_caller(one_place: House):
     one_place.phone("+33612345678").goes_to("confirm")
     one_place.phone("+33612345678").goes_to("no_slot")
     assert one_place.held() == 1
-
-
-def test_a_new_search_gives_back_what_was_held_before(service: House):
-    for gid in ("1", "2", "3"):
-        service.opens_centre(gid, kilometres=int(gid), starts=mornings(20))
-    caller = service.phone().goes_to("offers")
-    assert service.held() == 3
-    caller.answers("4", "1")
-    assert caller.step == "offers"
-    assert service.held() == 3
-
-
-def test_the_chosen_slot_is_booked_and_the_two_others_go_back(service: House):
-    for gid in ("1", "2", "3"):
-        service.opens_centre(gid, kilometres=int(gid), starts=mornings(20))
-    caller = service.phone().goes_to("confirm")
-    assert service.held() == 3
-    caller.presses("1")
-    assert service.held() == 0
-    assert len(service.bookings()) == 1
 
 
 # ---------------------------------------------------------------- dead workers

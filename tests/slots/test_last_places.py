@@ -8,11 +8,10 @@ from __future__ import annotations
 import threading
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -21,8 +20,8 @@ from sqlalchemy.exc import IntegrityError
 
 from models.booking.tables import appointment, booking
 from models.slots import places, slot_query
-from models.slots.places import HeldPlace
 from models.slots.tables import place
+from tests.slots.crowd import look_only, write_only
 from tests.support.house import CAMPAIGN, House, Phone, mornings
 from tests.support.locks import WAITING
 from tests.support.rows import (
@@ -31,7 +30,6 @@ from tests.support.rows import (
     change,
     confirms,
     doubles,
-    execute,
     holds,
     near,
     rows_of,
@@ -181,28 +179,6 @@ def test_nobody_hears_no_because_of_a_place_that_was_only_nearly_taken(service: 
 # ---------------------------------------------------------------- with the guard off
 
 
-def look_only(
-    connection: Any, clock: Any, holder: str, centre_ids: Any, wish: Any, **_: Any
-) -> list[HeldPlace]:
-    """Check without writing: the first half of check-then-write."""
-    first = (
-        select(place.c.id, place.c.slot_id, place.c.centre_id, place.c.start_at)
-        .where(place.c.centre_id == centre_ids[0], slot_query.is_free(clock))
-        .order_by(place.c.start_at, place.c.id)
-        .limit(1)
-    )
-    return [HeldPlace(*row) for row in connection.execute(first)]
-
-
-def write_only(
-    connection: Any, clock: Any, holder: str, place_ids: Sequence[int], booking_id: str
-) -> frozenset[int]:
-    """Write without a condition: the second half."""
-    mine = place.c.id.in_(place_ids)
-    connection.execute(update(place).where(mine).values(booking_id=booking_id))
-    return frozenset(place_ids)
-
-
 @pytest.fixture
 def guard_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "hold", look_only)
@@ -217,19 +193,6 @@ def looks_then_writes(phone: Phone, together: threading.Barrier) -> str:
     return phone.step
 
 
-@pytest.mark.owner
-# However the places lie, all look at the same one: one layout tells as much as three.
-@pytest.mark.usefixtures("guard_off")
-def test_without_the_guard_and_the_index_places_are_given_twice(service: House):
-    service.opens_centre("1", starts=mornings(PLACES))
-    execute(service.database, "DROP INDEX uq_appointment_place")
-
-    ends = ring_all(service, looks_then_writes)
-
-    assert ends == {"ready": CALLERS}
-    assert doubles(service.database) > 0
-
-
 @pytest.mark.usefixtures("guard_off")
 def test_without_the_guard_the_index_still_refuses_every_second_booking(service: House):
     """Law 1 holds whatever the code does: it is the database that says no."""
@@ -240,20 +203,6 @@ def test_without_the_guard_the_index_still_refuses_every_second_booking(service:
     assert ends["confirm"] == CALLERS - 1  # an apology, and the question once more
     assert doubles(service.database) == 0
     assert len(rows_of(service.database, select(booking.c.id))) == 1
-
-
-@pytest.mark.usefixtures("guard_off")
-def test_the_refusal_is_the_databases_own(service: House):
-    service.opens_centre("1", starts=mornings(1))
-    (first,), (second,) = holds(service, "CA-1"), holds(service, "CA-2")
-    assert first.place == second.place
-
-    assert confirms(service, "CA-1", first)
-    with pytest.raises(IntegrityError, match="appointment"):
-        confirms(service, "CA-2", first)
-    assert len(service.bookings()) == 1
-    # And nothing of the second one is left behind.
-    assert rows_of(service.database, select(booking.c.call_id)) == [("CA-1",)]
 
 
 def test_one_person_cannot_have_two_live_appointments_for_one_dose(service: House):

@@ -76,18 +76,16 @@ def test_places_that_are_not_ours_are_not_offered(service: House, mode: str):
     assert holds(service, "CA-1") == []
 
 
-def test_a_centre_that_closes_between_two_calls_is_not_offered(service: House):
+@pytest.mark.parametrize(
+    "becomes", [{"closed_at": NOON}, {"booking_mode": "partner"}], ids=["closed", "a partner's"]
+)
+def test_a_centre_that_closes_or_is_given_away_between_two_calls_is_not_offered(
+    service: House, becomes: dict[str, Any]
+):
     """Also when this worker still remembers it as open."""
     service.opens_centre("1", kilometres=1, starts=mornings(20))
     remembered = near(service)
-    change(service.database, update(centre).values(closed_at=NOON))
-    assert holds(service, "CA-1", near=remembered) == []
-
-
-def test_a_centre_that_becomes_a_partners_is_not_offered(service: House):
-    service.opens_centre("1", kilometres=1, starts=mornings(20))
-    remembered = near(service)
-    change(service.database, update(centre).values(booking_mode="partner"))
+    change(service.database, update(centre).values(**becomes))
     assert holds(service, "CA-1", near=remembered) == []
 
 

@@ -16,7 +16,7 @@ from models.slots.tables import place
 from services.slots.allocate import Allocate, Channel, Holder
 from services.slots.hold_slot import HeldSlot
 from services.work import Work
-from tests.support.house import LANDLINE, House, campaign_with, house, mornings
+from tests.support.house import House, campaign_with, house, mornings
 from tests.support.locks import WAITING
 from tests.support.rows import (
     PARIS,
@@ -76,16 +76,6 @@ def nothing_booked(service: House) -> bool:
 
 
 # ---------------------------------------------------------------- what is offered
-
-
-@pytest.mark.parametrize(("days", "pairs_offered"), [(1, 0), (20, 0), (21, 1), (28, 1), (29, 0)])
-def test_a_first_is_offered_only_with_a_second_three_to_four_weeks_later(
-    two_doses: House, days: int, pairs_offered: int
-):
-    two_doses.opens_centre("1", starts=[FIRST, FIRST + days * DAY])
-    held = holds(two_doses, "CA-1")
-    assert pairs(held) == [(FIRST, FIRST + days * DAY)] * pairs_offered
-    assert two_doses.held() == 2 * len(held)
 
 
 def test_the_interval_is_the_campaigns(two_doses: House):
@@ -148,14 +138,6 @@ def test_one_centre_gives_three_pairs_of_different_places(two_doses: House):
     ids = [one.place.place_id for one in held] + [one.second.place_id for one in held if one.second]
     assert len(held) == 3
     assert len(set(ids)) == 6 == two_doses.held()
-
-
-def test_a_campaign_of_one_dose_offers_no_second(service: House):
-    service.opens_centre("1", starts=[FIRST])
-    (held,) = holds(service, "CA-1")
-    assert held.second is None
-    assert confirms(service, "CA-1", held)
-    assert rows_of(service.database, select(appointment.c.dose)) == [(1,)]
 
 
 # ---------------------------------------------------------------- by the centre's calendar
@@ -222,13 +204,6 @@ def test_the_second_is_at_the_hour_of_the_first_where_that_is_free(two_doses: Ho
     assert pair_of(holds(two_doses, "CA-1")) == (local(day, 14), seconds[1])
 
 
-def test_the_second_is_at_another_hour_rather_than_not_at_all(two_doses: House):
-    day = date(2026, 11, 26)
-    early = local(day + 28 * DAY, 8)
-    two_doses.opens_centre("1", starts=[local(day, 14), early])
-    assert pair_of(holds(two_doses, "CA-1")) == (local(day, 14), early)
-
-
 # ---------------------------------------------------------------- held, renewed, booked
 
 
@@ -245,15 +220,6 @@ def test_both_are_renewed_by_each_answer(two_doses: House):
         (2, FIRST + 21 * DAY),
     ]
     assert len({row.reference for row in two_doses.bookings()}) == 1
-
-
-def test_both_end_after_twenty_minutes(two_doses: House):
-    two_doses.opens_centre("1", starts=[FIRST, FIRST + 21 * DAY])
-    caller = two_doses.phone().goes_to("offers")
-    for _ in range(7):
-        clock_of(two_doses).advance(3 * MINUTE)
-        caller.presses("9")
-    assert two_doses.held() == 0
 
 
 def test_both_are_booked_and_every_other_pair_goes_back(two_doses: House):
@@ -315,37 +281,6 @@ def test_another_place_of_the_same_slot_serves_for_either(two_doses: House, gone
     assert confirms(two_doses, "CA-1", held)
     rows = two_doses.bookings()
     assert [(row.dose, row.start_at) for row in rows] == [(1, FIRST), (2, FIRST + 21 * DAY)]
-
-
-def test_a_caller_whose_second_went_hears_another_pair(two_doses: House):
-    """The first is still held, the second was taken under the caller's feet."""
-    starts = [FIRST, FIRST + DAY, FIRST + 21 * DAY, FIRST + 29 * DAY]
-    two_doses.opens_centre("1", starts=starts)
-    caller = two_doses.phone(LANDLINE).goes_to("confirm")
-    offer = two_doses.session(caller.sid).choice
-    assert offer.second_start_at == (FIRST + 21 * DAY).isoformat()
-    takes(two_doses, offer.second_place_id)
-
-    caller.presses("1").hears_text("vient d'être pris")
-    assert caller.step == "offers"
-    assert nothing_booked(two_doses)
-    (other,) = two_doses.session(caller.sid).offers
-    assert (other.start_at, other.second_start_at) == (
-        (FIRST + DAY).isoformat(),
-        (FIRST + 29 * DAY).isoformat(),
-    )
-    caller.goes_to("reference")
-    assert [row.start_at for row in two_doses.bookings()] == [FIRST + DAY, FIRST + 29 * DAY]
-
-
-def test_a_caller_whose_only_pair_went_hears_the_truth(two_doses: House):
-    two_doses.opens_centre("1", starts=[FIRST, FIRST + 21 * DAY])
-    caller = two_doses.phone(LANDLINE).goes_to("confirm")
-    takes(two_doses, two_doses.session(caller.sid).choice.second_place_id)
-    caller.presses("1")
-    assert caller.step == "no_slot"
-    assert nothing_booked(two_doses)
-    assert two_doses.held() == 1
 
 
 def test_a_second_that_goes_between_look_and_hold_leaves_no_first_held(
