@@ -7,6 +7,7 @@ it: what it restores to is read with DATA_KEYS and INDEX_KEY.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import stat
@@ -128,16 +129,28 @@ def run(
         how = ("--format=custom", "--compress=1", f"--file={part}")
         programs.run("pg_dump", *how, database=database)
         _to_disk(part)
+        _sum_beside(file).write_text(f"{_digest(part)}  {file.name}\n", "utf-8")
         part.rename(file)
         _to_disk(folder)
     for old in found(folder)[:-keep]:
         old.unlink(missing_ok=True)
+        _sum_beside(old).unlink(missing_ok=True)
     return Made(file, file.stat().st_size, tuple(keys))
 
 
 def found(folder: Path) -> list[Path]:
     """The back-ups of a folder, oldest first."""
     return sorted(folder.glob(_ALL))
+
+
+def _sum_beside(file: Path) -> Path:
+    """What `sha256sum --check` reads, too."""
+    return file.with_name(f"{file.name}.sha256")
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _make_private(folder: Path) -> None:
@@ -205,11 +218,15 @@ def verify(
     """Look whether a back-up is whole, and what it restores to. Raises BackupRefused.
 
     `into` is the address of an empty database that it is restored to and recounted in: gives the
-    last line of that. Without it the file is read to its end, and nothing is given. `say` hears of
+    last line of that. Without it the file is read to its end, and nothing is given. Where its sum
+    lies beside it the two are compared. `say` hears of
     contradictions.
     """
     if not file.is_file():
         raise BackupRefused(f"there is no {file}")
+    beside = _sum_beside(file)
+    if beside.is_file() and beside.read_text("utf-8").split()[:1] != [_digest(file)]:
+        raise BackupRefused(f"{file} is not what {beside.name} says: it was harmed, take another")
     if not into:
         programs.run("pg_restore", f"--file={os.devnull}", str(file))
         return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 
 from datetime import timedelta
@@ -73,7 +74,10 @@ def test_a_backup_is_made_and_restores_to_the_same(town: House, folder: Path, sc
     town.app.test_client().get("/readyz")
     made = makes(town, folder)
     assert made.keys == (1,)
-    assert list(folder.iterdir()) == [made.file]
+    beside = made.file.with_name(f"{made.file.name}.sha256")
+    assert sorted(folder.iterdir()) == [made.file, beside]
+    summed = hashlib.sha256(made.file.read_bytes()).hexdigest()
+    assert beside.read_text("utf-8") == f"{summed}  {made.file.name}\n"
     assert made.file.stat().st_mode & 0o777 == 0o600
     assert made.bytes == made.file.stat().st_size
     assert looks(town, made.file) == ""
@@ -93,7 +97,8 @@ def test_the_newest_stay(made: House, folder: Path):
     for _ in range(4):
         kept.append(makes(made, folder, keep=2).file)
         clock_of(made).advance(timedelta(days=1))
-    assert sorted(folder.iterdir()) == backups.found(folder) == kept[-2:]
+    assert backups.found(folder) == kept[-2:]
+    assert len(list(folder.iterdir())) == 2 * len(kept[-2:])
 
 
 def test_a_folder_that_others_may_read_is_refused(made: House, folder: Path):
@@ -121,17 +126,34 @@ def loses_a_sector(file: Path) -> None:
     file.write_bytes(body)
 
 
+def flips_a_bit(file: Path) -> None:
+    """Anywhere: pg_restore reads past many of them."""
+    body = bytearray(file.read_bytes())
+    body[len(body) // 2] ^= 1
+    file.write_bytes(body)
+
+
+def cuts_its_end_off(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-1000])
+
+
 @pytest.mark.parametrize(
-    ("harm", "sentence"),
+    ("harm", "without_sum", "sentence"),
     [
-        (lambda file: file.write_bytes(file.read_bytes()[:-1000]), "pg_restore failed"),
-        (loses_a_sector, "pg_restore failed"),
-        (lambda file: file.unlink(), "there is no"),
+        (cuts_its_end_off, False, "it was harmed, take another"),
+        (flips_a_bit, False, "it was harmed, take another"),
+        (cuts_its_end_off, True, "pg_restore failed"),
+        (loses_a_sector, True, "pg_restore failed"),
+        (Path.unlink, False, "there is no"),
     ],
 )
-def test_what_was_harmed_is_said(town: House, folder: Path, harm: Any, sentence: str):
+def test_what_was_harmed_is_said(
+    town: House, folder: Path, harm: Any, sentence: str, *, without_sum: bool
+):
     file = makes(town, folder).file
     harm(file)
+    if without_sum:
+        file.with_name(f"{file.name}.sha256").unlink()
     with pytest.raises(BackupRefused, match=sentence):
         looks(town, file)
 
