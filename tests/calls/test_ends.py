@@ -17,6 +17,7 @@ from models.waiting_list.tables import waiting_entry
 from services.campaign.campaign import Eligible
 from services.messages.deliver_message import DeliveryDependencies, deliver_message
 from services.waiting_list.offer_notices import OfferNotices
+from tests.calls.telephone import Texts
 from tests.support.house import (
     MOBILE,
     NOON,
@@ -131,16 +132,6 @@ def early(database_url: str) -> Iterator[House]:
 
 
 def test_before_the_opening_a_text_is_promised_for_that_moment_and_leaves_then(early: House):
-    class Provider:
-        sent: list[tuple[str, str]] = []  # noqa: RUF012 (of one test)
-
-        def find(self, *_: object) -> None:
-            return None
-
-        def send(self, _id: str, recipient: str, body: str, *, sender: str = "") -> str:
-            self.sent.append((recipient, body))
-            return "SM1"
-
     caller = early.phone(MOBILE).dials()
     caller.hears_text("Les rendez-vous ouvriront le mardi 1er décembre à 8 heures")
     caller.presses("1").hears_text("Nous vous rappellerons par SMS le jour de l'ouverture")
@@ -148,7 +139,7 @@ def test_before_the_opening_a_text_is_promised_for_that_moment_and_leaves_then(e
     (text,) = early.messages("callback")
     assert due_of(text) == OPENING
     assert early.woken.messages == []
-    provider = Provider()
+    provider = Texts()
     notices = OfferNotices({early.campaign.name: early.campaign}.get, "+33974750001")
     means = DeliveryDependencies(notices=notices.renders())
     assert deliver_message(early.store, provider, text.id, means) == "not due"

@@ -22,6 +22,7 @@ from services.queue.voice_messages import arrange
 from services.waiting_list.entries import EntryState
 from services.waiting_list.offer_notices import OfferNotices
 from tests.agents.rings import Office
+from tests.calls.telephone import Texts
 from tests.ivr.line import Line
 from tests.ivr.test_callback_lines import Answers
 from tests.support.house import House, Phone, campaign_with, house, mornings
@@ -243,25 +244,11 @@ def test_two_appointments_are_told_and_taken_together(database_url: str):
 # ---------------------------------------------------------------- whom we ring
 
 
-class Provider:
-    """Takes every text."""
-
-    def __init__(self) -> None:
-        self.sent: list[tuple[str, str]] = []
-
-    def find(self, *_: object) -> None:
-        return None
-
-    def send(self, _id: str, recipient: str, body: str, *, sender: str = "") -> str:
-        self.sent.append((recipient, body))
-        return f"SM{len(self.sent)}"
-
-
 class Ringing:
     """A house that delivers what waits, and rings."""
 
     def __init__(self, town: House) -> None:
-        self.town, self.office, self.provider = town, Office(town), Provider()
+        self.town, self.office, self.provider = town, Office(town), Texts()
         notices = OfferNotices({town.campaign.name: town.campaign}.get, "+33974750001")
         self.means = DeliveryDependencies(
             notices=notices.renders(), arrange=arrange, campaign=lambda: town.campaign

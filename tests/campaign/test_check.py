@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.campaign.files import DEMONSTRATION, EXAMPLE, save, small
+from tests.campaign.files import EXAMPLE, save, small
 from tests.support.house import house
 
 ON_THE_DAY = "on the day of the appointment"
@@ -43,12 +43,6 @@ def test_a_campaign_that_is_right_is_summed_up(check):
     ]
 
 
-def test_the_demonstration_is_right(check):
-    done = check(DEMONSTRATION)
-    assert done.exit_code == 0
-    assert "  opens: already open\n  closes: never\n" in done.stdout
-
-
 def test_mistakes_are_lines_on_standard_error(check, tmp_path):
     bad = save(tmp_path / "bad.toml", small("bad", "doses = 3", "per_number = 0"))
     worse = save(tmp_path / "worse.toml", "name = 3\n[")
@@ -66,10 +60,11 @@ def test_mistakes_are_lines_on_standard_error(check, tmp_path):
     )
 
 
-def test_texts_are_looked_up_in_the_prompts(check, tmp_path):
-    done = check(save(tmp_path / "x.toml", small("x", 'texts = ["confirmation", "goodbye"]')))
+@pytest.mark.parametrize("name", ["goodbye", "part_your"], ids=["a sentence", "a piece of texts"])
+def test_texts_are_looked_up_in_the_prompts(check, tmp_path, name):
+    done = check(save(tmp_path / "x.toml", small("x", f'texts = ["confirmation", "{name}"]')))
     assert done.exit_code == 1
-    assert 'texts: "goodbye" is not in [text] of prompts/' in done.stderr
+    assert f'texts: "{name}" is not in [text] of prompts/' in done.stderr
 
 
 def test_what_a_campaign_leaves_out_is_said(check, tmp_path):
@@ -80,12 +75,6 @@ def test_what_a_campaign_leaves_out_is_said(check, tmp_path):
     assert sent == "confirmation (always), code (always), reminder, offer, already (always)"
     assert {"changed", "closed", "unfinished", "reply"} <= set(left_out.split(", "))
     assert not {"confirmation", "reminder", "offer"} & set(left_out.split(", "))
-
-
-def test_a_piece_of_texts_is_no_text(check, tmp_path):
-    done = check(save(tmp_path / "x.toml", small("x", 'texts = ["confirmation", "part_your"]')))
-    assert done.exit_code == 1
-    assert 'texts: "part_your" is not in [text] of prompts/' in done.stderr
 
 
 def test_two_of_one_name_are_a_mistake_and_one_file_twice_is_none(check, tmp_path):

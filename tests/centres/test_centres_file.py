@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from partners import official_centres
+from partners.phones import read_phones
 from partners.platforms import PARTNERS
 from services.centres.import_centres import HOURS_NOTE, CentreRecord, FileRefused
 from tests.support.imports import HEADER, centre_row, write_centres
@@ -231,3 +232,42 @@ def test_the_real_file(official_file):
     assert len(platform) >= 640
     assert {r.booking_mode for r in feed.records} == {"partner", "own_phone", "reserved"}
     assert feed.phones_unusable == 9
+
+
+# ---------------------------------------------------------------- telephone numbers
+
+
+@pytest.mark.parametrize(
+    ("text", "departement", "expected"),
+    [
+        ("+33491964439", "13", ["+33491964439"]),
+        ("08 05 02 14 00", "75", ["+33805021400"]),
+        ("01.82.32.05.96", "75", ["+33182320596"]),
+        ("33474817545", "69", ["+33474817545"]),
+        ("33825082569", "75", ["+33825082569"]),
+        ("+330553317694", "46", ["+33553317694"]),
+        ("+33 (0)1 82 32 05 96", "75", ["+33182320596"]),
+        ("3975", "75", ["3975"]),
+        ("39 75", "75", ["3975"]),
+        ("3975\xa0", "75", ["3975"]),
+        ("00 59 05 90 99 14 74", "971", ["+590590991474"]),
+        ("0596552301", "972", ["+596596552301"]),
+        ("0262359764", "974", ["+262262359764"]),
+        ("+33262359764", "974", ["+262262359764"]),
+        ("+33692123456", "974", ["+262692123456"]),
+        ("+33596425560", "972", ["+596596425560"]),
+        ("+594594347488", "973", ["+594594347488"]),
+        ("09 70 77 54 43 à compter du 18/01", "86", ["+33970775443"]),
+        ("01 34 67 33 33 / 01 39 46 11 00", "95", ["+33134673333", "+33139461100"]),
+        ("0134673333 0139461100", "95", ["+33134673333", "+33139461100"]),
+        ("0134673333 ou 01.34.67.33.33", "95", ["+33134673333"]),
+        ("01/34/67/33/33", "95", ["+33134673333"]),
+        ("en cours", "75", []),
+        ("+331", "75", []),
+        ("+171114240", "75", []),
+        ("+3355697476", "33", []),
+        ("", "75", []),
+    ],
+)
+def test_numbers(text, departement, expected):
+    assert list(read_phones(text, departement)) == expected

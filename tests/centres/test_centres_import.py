@@ -31,18 +31,6 @@ def last_line(result: Result) -> str:
     return result.stdout.splitlines()[-1]
 
 
-def test_import_twice(run, file):
-    path = file(centre_row("1"), centre_row("2", lat_coor1="", long_coor1=""))
-    first = run("centres", "import", path)
-    assert first.exit_code == 0
-    assert last_line(first) == (
-        "2 read, 2 new, 0 updated, 0 unchanged, 1 placed, 1 without position, 0 refused"
-    )
-    assert last_line(run("centres", "import", path)) == (
-        "2 read, 0 new, 0 updated, 2 unchanged, 1 placed, 1 without position, 0 refused"
-    )
-
-
 def test_what_is_stored(run, file, database, clock):
     there = {"com_cp": "97410", "com_insee": "97416", "lat_coor1": "-21.34", "long_coor1": "55.49"}
     run("centres", "import", file(centre_row("1", **there, rdv_tel="+33262359764")))
@@ -53,13 +41,6 @@ def test_what_is_stored(run, file, database, clock):
     assert row.source == "official"
     assert row.created_at == row.updated_at == clock.moment
     assert row.closed_at is None
-
-
-def test_same_gid_updates(run, file, database):
-    run("centres", "import", file(centre_row("1"), centre_row("2")))
-    again = run("centres", "import", file(centre_row("1", nom="Gymnase"), centre_row("2")))
-    assert "0 new, 1 updated, 1 unchanged" in last_line(again)
-    assert stored(database)["1"].name == "Gymnase"
 
 
 def test_a_centre_that_disappears_is_closed_and_may_come_back(run, file, database):
@@ -83,19 +64,6 @@ def test_a_bad_row_does_not_close_its_centre(run, file, database):
     assert "line 2: no name" in result.stderr
     assert last_line(result).endswith("1 refused")
     assert stored(database)["1"].closed_at is None
-
-
-def test_closing_many_needs_a_word(run, file, database):
-    rows = [centre_row(str(number)) for number in range(1, 21)]
-    run("centres", "import", file(*rows))
-    refused = run("centres", "import", file(*rows[3:], centre_row("99")))
-    assert refused.exit_code == 1
-    assert "would close 3 of the 20 open centres" in refused.stderr
-    assert "--allow-closing" in refused.stderr
-    assert len(stored(database)) == 20
-    allowed = run("centres", "import", "--allow-closing", file(*rows[3:], centre_row("99")))
-    assert allowed.exit_code == 0
-    assert sum(row.closed_at is not None for row in stored(database).values()) == 3
 
 
 def test_ours_survives_an_import_except_where_the_file_reserves(run, file, database):
@@ -141,12 +109,3 @@ def test_the_real_file_goes_in_twice(run, official_file):
     assert last_line(run("centres", "import", official_file)) == (
         "854 read, 0 new, 0 updated, 854 unchanged, 852 placed, 2 without position, 0 refused"
     )
-
-
-def test_a_truncated_copy_of_the_real_file(run, official_file, tmp_path, database):
-    path = tmp_path / "cut.csv"
-    path.write_bytes(official_file.read_bytes()[:300_000])
-    result = run("centres", "import", path)
-    assert result.exit_code == 1
-    assert "incomplete" in result.stderr
-    assert stored(database) == {}

@@ -21,7 +21,6 @@ from tests.flows.fake_world import (
     OPENING,
     OWN_PHONE,
     PARTNER,
-    PARTNER_PHONE,
     TOWNS,
     FakeWorld,
     closed,
@@ -212,18 +211,6 @@ def test_it_is_named_only_where_nothing_of_ours_is_within_twice_its_distance(
 
 def test_it_is_named_once_and_not_at_each_search():
     talk = Talk(FakeWorld(found=(), own=OWN_PHONE)).goes_to("own_centre").presses("2", "3")
-    assert talk.step == "no_slot"
-
-
-def test_a_centre_at_a_partner_is_named_with_its_age_and_somebody_is_passed():
-    talk = Talk(FakeWorld(found=(), own=PARTNER_PHONE)).goes_to("partner_centre")
-    assert "Il y a 12 minutes" in heard(talk)
-    assert "sur Doctolib" in heard(talk)
-    assert "Gymnase Japy, aux Lilas" in heard(talk)
-    talk.presses("1")
-    assert (talk.speech.dial, talk.speech.outcome) == (PARTNER_PHONE.number, TurnOutcome.CONNECTED)
-    talk._hear(RETURNED)
-    talk.presses("2")
     assert talk.step == "no_slot"
 
 

@@ -91,11 +91,6 @@ def test_births_since_1900_are_understood_and_nobodys_before():
     assert date_of("trois mars zéro quatre") == "2004-03-03"
 
 
-def test_only_one_century_is_possible():
-    assert date_of("trois mai quarante") == "1940-05-03"
-    assert date_of("trois mai zéro deux") == "2002-05-03"
-
-
 def test_a_year_of_two_digits_before_an_unknown_word_may_count_something():
     assert date_of("le 12 mars 42 blessés") == "?"
     assert date_of("le 12 mars 1942 blessés") == "1942-03-12"

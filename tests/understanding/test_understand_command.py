@@ -13,7 +13,6 @@ from click.testing import CliRunner
 
 from commands import understand
 from models.clock import FixedClock
-from tests.understanding.answers import TODAY, spoken_dates
 
 # The 26th has begun in Paris, and not in London.
 CLOCK = FixedClock(datetime(2026, 11, 25, 23, 30, tzinfo=UTC))
@@ -76,12 +75,6 @@ def test_nothing_said_nothing_printed(run):
 def test_today_is_the_day_of_the_country(run):
     assert run("date", said="26 novembre 2026\n").stdout == "2026-11-26\n"
     assert run("date", said="27 novembre 2026\n").stdout == "?\n"
-
-
-def test_every_spoken_date_of_the_table(run):
-    rows = spoken_dates(TODAY)
-    done = run("date", said="".join(f"{text}\n" for text, _ in rows))
-    assert done.stdout.splitlines() == [expected for _, expected in rows]
 
 
 def test_another_language(run):
