@@ -14,7 +14,6 @@ from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import select
 
-from app.web import make_app
 from models.agents.tables import agent
 from models.booking.tables import appointment, appointment_for, booking
 from models.call.tables import call, turn
@@ -24,12 +23,8 @@ from models.queue.tables import agent_queue, agent_queue_member, queue_entry
 from models.slots.tables import place
 from models.supervision import tallies
 from services.campaign.campaign import Campaign
-from services.campaign.campaigns import Campaigns
-from services.centres.directory import Directory
 from services.numbers.numbers import CalledNumber
-from services.parts import Parts
 from services.queue.wait_estimate import write_throughput
-from services.service import Service
 from services.supervision.counts import FOR, day_before, day_begins, quarter_of
 from services.supervision.write_board import WriteBoard
 from tests.browser.stage import served
@@ -119,16 +114,11 @@ def board_stage(
     first, *beside = campaigns
     with house(database_url, campaign=first, beside=beside, numbers=numbers) as made:
         made.clock.moment = ELEVEN  # type: ignore[attr-defined]
-        settings = made.settings.model_copy(update={"public_base_url": "http://127.0.0.1"})
         control = FakeControl()
-        directory = Directory(made.database, centres_fresh_seconds=0)
-        known = Campaigns.fixed(*campaigns, now=made.clock.now)
-        national = settings.national_number
-        service = Service(directory, known, national, numbers=made.numbers)
-        app = make_app(Parts(settings, made.store, service, made.woken, control))
+        app = made.application(control, public_base_url="http://127.0.0.1")
         if filled:
             fill(made)
-        write = WriteBoard(made.store, known, made.numbers)
+        write = WriteBoard(made.store, made.known_campaigns(), made.numbers)
         with served(app) as url:
             staged = BoardStage(made, url, app, control, write)
             # What is raised shows with the next second.

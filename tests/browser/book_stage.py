@@ -9,16 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page
 from werkzeug.serving import make_server
 
-from app.web import make_app
 from services.campaign.campaign import Campaign
-from services.campaign.campaigns import Campaigns
-from services.centres.directory import Directory
 from services.numbers.numbers import CalledNumber
-from services.parts import Parts
-from services.service import Service
 from services.store import NO_LIMITS, ReachLimits
 from tests.browser.stage import PATIENCE_MS, Quiet
 from tests.support.house import NOON, House, campaign_with, mornings
@@ -152,9 +148,10 @@ def open_to_visitors(
     house: House, browser: Browser, around: Callable[[Any], Any] = lambda app: app
 ) -> Iterator[Site]:
     """The site of a house that is there already."""
-    server = make_server("127.0.0.1", 0, _app(house, 0), threaded=True, request_handler=Quiet)
+    nobody = Flask("nobody")
+    server = make_server("127.0.0.1", 0, nobody, threaded=True, request_handler=Quiet)
     url = f"http://127.0.0.1:{server.server_port}"
-    server.app = around(_app(house, server.server_port))
+    server.app = around(house.application(public_base_url=url))
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     made = Site(house, url, browser)
@@ -167,14 +164,3 @@ def open_to_visitors(
         thread.join()
         server.server_close()
     assert made.troubles == [], made.troubles
-
-
-def _app(house: House, port: int) -> Any:
-    settings = house.settings.model_copy(update={"public_base_url": f"http://127.0.0.1:{port}"})
-    service = Service(
-        Directory(house.database, centres_fresh_seconds=0),
-        Campaigns.fixed(house.campaign, *house.beside, now=house.clock.now),
-        settings.national_number,
-        numbers=house.numbers,
-    )
-    return make_app(Parts(settings, house.store, service, house.woken))

@@ -17,13 +17,11 @@ from tests.support import pages, parts
 def browser() -> Iterator[Browser]:
     """Not for the whole run: a test with a loop of its own cannot run beside that of a browser."""
     parts.require(parts.BROWSER)
-    path = parts.find_chromium()
-    assert path is not None
     # A fresh copy has none of the files of others yet.
     pages.fetched()
     # Two processors may have much else to do.
     expect.set_options(timeout=PATIENCE_MS)
-    with chromium(path) as started:
+    with chromium() as started:
         yield started
 
 

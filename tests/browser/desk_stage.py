@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from flask import Flask
+from jinja2 import Undefined
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import update
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from app.web import make_app
 from exchange.interpreter import Keys
 from exchange.numbers import to_e164
 from exchange.settings import Settings
@@ -33,12 +33,8 @@ from models.messages.tables import message
 from models.queue import call_queues
 from services.accounts.staff import set_phone
 from services.campaign.campaign import Campaign
-from services.campaign.campaigns import Campaigns
-from services.centres.directory import Directory
 from services.delivery import make_call_back
 from services.numbers.numbers import CalledNumber
-from services.parts import Parts
-from services.service import Service
 from tests.browser.stage import PATIENCE_MS, Quiet, Visitor
 from tests.support.house import ACCOUNT, CAMPAIGN, NOON, TOKEN, House, house, mornings
 from tests.support.running_clock import RunningClock
@@ -210,21 +206,17 @@ def desk_stage(
             ("3", "Mairie annexe", 12.2),
         ):
             made.opens_centre(gid, name=name, kilometres=away, starts=mornings(30), capacity=4)
-        settings = made.settings.model_copy(
-            update={
-                "public_base_url": url,
-                "twilio_api_base_url": simulator_url,
-                "simulator_port": simulator_port,
-                "calls_per_second": 50.0,
-            }
-        )
-        directory = Directory(made.database, centres_fresh_seconds=0)
-        known = Campaigns.fixed(made.campaign, *made.beside, now=made.clock.now)
-        national = settings.national_number
-        service = Service(directory, known, national, numbers=made.numbers)
+        changed: dict[str, Any] = {
+            "public_base_url": url,
+            "twilio_api_base_url": simulator_url,
+            "simulator_port": simulator_port,
+            "calls_per_second": 50.0,
+        }
+        settings = made.settings.model_copy(update=changed)
         control = make_control(settings)
-        parts = Parts(settings, made.store, service, made.woken, control)
-        app = make_app(parts)
+        app = made.application(control, **changed)
+        # A caller may go between a page's question and its answer: that is empty, as in production.
+        app.jinja_env.undefined = Undefined
         transport = HttpTransport(url, url)
         stack.callback(transport.close)
         simulated = create_app(
@@ -247,7 +239,7 @@ def desk_stage(
             made.store,
             control,
             lambda: made.campaign,
-            make_call_back(settings, service, made.woken),
+            make_call_back(settings, made.service(), made.woken),
         )
         # A queue is made at the provider as at a release, before anybody waits in it.
         with made.database.transaction() as connection:

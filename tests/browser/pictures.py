@@ -9,10 +9,12 @@ import sys
 
 from pathlib import Path
 
+import structlog
+
 from exchange.interpreter import Keys
-from tests.browser.album import album
 from tests.browser.stage import Stage, Visitor, chromium, stage
-from tests.support.parts import BROWSER, find_chromium, lacking
+from tests.support.keeper import ROOT
+from tests.support.postgres import empty_stores
 from tools.simulator.answers import AnswersLeg
 
 ANSWERS = {"dob": "12031942", "postcode": "75011"}
@@ -22,9 +24,7 @@ NUMBERS = {390: "06 98 76 54 32", 1280: "06 12 34 56 78"}
 
 
 def take(staged: Stage, folder: Path) -> None:
-    path = find_chromium()
-    assert path is not None, lacking(BROWSER)
-    with chromium(path) as browser:
+    with chromium() as browser:
         for width, height in ((390, 844), (1280, 860)):
             context = browser.new_context(viewport={"width": width, "height": height})
             number = NUMBERS[width]
@@ -56,7 +56,10 @@ def _to_the_offers(visitor: Visitor, leg: AnswersLeg) -> None:
 
 
 def main() -> None:
-    with album(sys.argv[1:]) as (folder, create), stage(create()) as staged:
+    folder = Path(sys.argv[1]) if sys.argv[1:] else ROOT / "docs" / "pictures"
+    folder.mkdir(parents=True, exist_ok=True)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    with empty_stores() as create, stage(create()) as staged:
         take(staged, folder)
 
 

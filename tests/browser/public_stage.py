@@ -24,6 +24,15 @@ from services.public.write_state import ROOM, WriteState
 from tests.browser.stage import served
 from tests.support.house import CAMPAIGN, NOON, House, house, mornings
 
+PAGES = {
+    "home": "/",
+    "centres": "/centres",
+    "departement": "/centres/dep/75",
+    "centre": "/centres/1",
+    "state": "/etat",
+    "privacy": "/confidentialite",
+    "accessibility": "/accessibilite",
+}
 HOURS = json.dumps(
     {str(day): [["09:00", "12:00"], ["14:00", "17:30"]] for day in range(5)}
     | {"5": [["09:00", "12:00"]]}
@@ -81,8 +90,7 @@ def room(made: House, **body: Any) -> None:
 def public_site(database_url: str) -> Iterator[Site]:
     with house(database_url) as made:
         fill(made)
-        made.settings = made.settings.model_copy(update={"public_base_url": "http://127.0.0.1"})
-        app = made.application()
+        app = made.application(public_base_url="http://127.0.0.1")
         write = WriteState(made.store, Campaigns.fixed(CAMPAIGN, now=made.clock.now))
         write()
         made.clock.advance(timedelta(seconds=40))  # type: ignore[attr-defined]

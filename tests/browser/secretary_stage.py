@@ -11,7 +11,6 @@ from flask import Flask
 from playwright.sync_api import Browser, Page
 from sqlalchemy import select, update
 
-from app.web import make_app
 from models.booking import changes
 from models.booking.tables import appointment_for, booking
 from models.centres.centres import centre_state
@@ -19,10 +18,7 @@ from models.database import Connection
 from models.waiting_list.waiting import Waiter
 from services.accounts.staff import make_demonstration
 from services.campaign.campaign import Campaign
-from services.campaign.campaigns import Campaigns
 from services.centre_day.secretary import AtCentre, AttendanceState, day_of, mark, read_day
-from services.centres.directory import Directory
-from services.parts import Parts
 from services.service import Service
 from services.store import Store
 from services.waiting_list.entries import join
@@ -88,13 +84,9 @@ def secretary_stage(
         starts = [FIRST + timedelta(minutes=30 * number) for number in range(5)]
         starts += [EVENING - timedelta(minutes=45), EVENING + timedelta(minutes=15)]
         made.opens_centre("1", name="Salle Olympe de Gouges", starts=starts, capacity=4)
-        settings = made.settings.model_copy(update={"public_base_url": "http://127.0.0.1"})
-        directory = Directory(made.database, centres_fresh_seconds=0)
-        known = Campaigns.fixed(*campaigns, now=made.clock.now)
-        service = Service(directory, known, settings.national_number)
-        app = make_app(Parts(settings, made.store, service, made.woken, FakeControl()))
+        app = made.application(FakeControl(), public_base_url="http://127.0.0.1")
         make_demonstration(made.store)
-        at = _filled(made, service, people, campaigns)
+        at = _filled(made, made.service(), people, campaigns)
         made.clock.moment = EVENING  # type: ignore[attr-defined]
         for one in read_day(at).people[: people - 4]:
             state = AttendanceState.ABSENT if one.key[-3] in "01" else AttendanceState.PRESENT

@@ -18,6 +18,7 @@ from exchange.settings import Settings
 from exchange.transport import HttpTransport
 from ivr.messenger import TwilioMessenger
 from services.messages.deliver_message import deliver_message
+from tests.support import parts
 from tests.support.house import ACCOUNT, BASE, TOKEN, House, house, mornings
 from tools.simulator.answers import AnswersLeg
 from tools.simulator.app import create_app
@@ -120,7 +121,10 @@ def stage(database_url: str) -> Iterator[Stage]:
 
 
 @contextmanager
-def chromium(path: str) -> Iterator[Browser]:
+def chromium() -> Iterator[Browser]:
+    """The browser of this machine."""
+    path = parts.find_chromium()
+    assert path is not None, parts.lacking(parts.BROWSER)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"]

@@ -18,7 +18,6 @@ from models.agents.tables import agent
 from models.queue.tables import agent_queue
 from tests.browser.board_stage import BoardStage, board_stage, opens
 from tests.supervision.board_day import recount, shown
-from tests.support.pages import violations
 from tests.support.rows import rows_of
 
 pytestmark = pytest.mark.browser
@@ -523,16 +522,6 @@ def test_a_browser_whose_clock_is_wrong_shows_the_same_ages(visits, staged, wron
     assert 0 <= seconds(wait.inner_text()) - before <= 3
     expect(page.locator("#clock")).to_have_text(re.compile("^11:07:3"))
     expect(page.locator("#stale")).to_be_hidden()
-
-
-@pytest.mark.parametrize("path", ["/supervision", "/supervision?mur=1", "/supervision/actes"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_stands_in_anybodys_way(visits, path, scheme):
-    page = visits(1280, path, color_scheme=scheme)
-    if path != "/supervision/actes":
-        shows(page)
-        expect(page.locator("#chart-hour canvas")).to_be_visible()
-    assert violations(page) == []
 
 
 def test_the_page_is_complete_in_english(visits):

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from models.booking.tables import booking
 from prompts.screens import LANGUAGES
 from services.online.web_sessions import LEASE
-from tests.browser.book_stage import Person, Site, site
+from tests.browser.book_stage import Site, site
 from tests.support.pages import violations
 from tests.support.running_clock import RunningClock
 
@@ -154,13 +154,6 @@ def test_back_two_tabs_double_click_and_refresh_book_once_and_lose_nothing(made:
     expect(page.locator(".reference")).to_have_count(1)
     assert len(references(made)) == 1
     assert len(made.house.messages()) == 1
-
-
-def test_without_a_script_a_double_click_books_once(made: Site):
-    person = made.visitor(script=False).comes_to_confirm()
-    person.page.dblclick("button.confirm")
-    person.is_at("fait")
-    assert len(references(made)) == 1
 
 
 def test_a_hold_that_ends_is_said_and_a_slot_that_went_leads_to_others(made: Site):
@@ -307,18 +300,3 @@ def test_a_day_and_an_hour_are_chosen_with_the_keyboard_and_the_back_key_leads_b
         person.is_at(slug)
         if field:
             expect(page.locator(field)).to_have_value(value)
-
-
-def test_the_first_page_is_light_and_asks_nobody_else(made: Site):
-    person: Person = made.visitor()
-    asked: dict[str, int] = {}
-    person.page.on("response", lambda answer: asked.update({answer.url: len(answer.body())}))
-    person.opens()
-    person.page.wait_for_load_state("networkidle")
-    assert all(address.startswith(made.url) for address in asked)
-    assert sum(asked.values()) < 100_000
-    asked.clear()
-    # The questions bring their script, and stay light.
-    person.starts()
-    person.page.wait_for_load_state("networkidle")
-    assert sum(asked.values()) < 100_000

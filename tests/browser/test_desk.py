@@ -5,7 +5,6 @@ The agent uses the keyboard alone. What callers do, they do at the telephone of 
 
 from __future__ import annotations
 
-import json
 import queue
 
 from typing import Any
@@ -376,19 +375,3 @@ def test_without_scripts_the_page_does_what_is_needed(staged: DeskStage, browser
     page.select_option("#pause-reason", "lunch")
     page.click('form[action="/poste/pause"] button')
     expect(page.locator("#told")).to_have_text("Vous êtes en pause.")
-
-
-@pytest.mark.parametrize("width", [390, 1280])
-def test_nothing_is_wider_than_the_page(staged: DeskStage, width: int):
-    agent = staged.sits_down(width=width)
-    agent.ready()
-    caller = staged.rings()
-    gives_up_at_the_offers(caller)
-    agent.page.locator("#answer").wait_for()
-    agent.answers()
-    expect(agent.page.locator(".offers .offer")).to_have_count(3)
-    measured = agent.page.evaluate(
-        "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
-    )
-    assert measured[0] <= measured[1], json.dumps(measured)
-    assert agent.troubles == []

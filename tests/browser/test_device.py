@@ -233,26 +233,27 @@ def test_without_a_token_it_says_why_and_does_not_ring(
     assert page.does("window.made") is None
 
 
-def test_a_refused_microphone_is_told_before_anybody_waits(desk: Callable[..., Desk]):
-    page = desk("window.refuses = true;").registers()
-    assert page.codes() == ["microphone"]
-    assert page.does("window.made") is None
-
-
 def test_what_is_asked_without_a_call_is_told(desk: Callable[..., Desk]):
     page = desk().registers()
     page.does("device.hangup()")
     assert page.codes() == ["no_call"]
 
 
-def test_without_any_telephone_the_page_says_so(desk: Callable[..., Desk]):
-    page = desk(kind="").registers()
-    assert page.codes() == ["none"]
-
-
-def test_a_stand_in_that_was_not_loaded_is_unreachable(desk: Callable[..., Desk]):
-    page = desk(kind="stand-in").registers()
-    assert page.codes() == ["unreachable"]
+@pytest.mark.parametrize(
+    ("script", "kind", "code"),
+    [
+        ("window.refuses = true;", "twilio", "microphone"),
+        ("", "", "none"),
+        ("", "stand-in", "unreachable"),
+    ],
+    ids=["a refused microphone", "no telephone at all", "a stand-in that was not loaded"],
+)
+def test_what_keeps_it_from_ringing_is_told_before_anybody_waits(
+    desk: Callable[..., Desk], script: str, kind: str, code: str
+):
+    page = desk(script, kind=kind).registers()
+    assert page.codes() == [code]
+    assert page.does("window.made") is None
 
 
 def test_a_destroyed_telephone_tells_nothing_more(desk: Callable[..., Desk]):

@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.book_stage import Site, site
-from tests.browser.fail_pictures import locked_for_a_while
 
 NUMBER = "tel:+33974750001"
 # What a browser says of a network that breaks, and htmx of a form that got no answer.
@@ -125,27 +123,3 @@ def test_a_network_that_drops_every_third_request_books_once(made: Site):
     expect(page.locator(".reference")).to_have_count(1)
     assert len({row.reference for row in made.house.bookings()}) == 1
     assert len(made.house.messages()) == 1
-
-
-def test_back_after_confirming_shows_the_confirmation(made: Site):
-    person = made.visitor(script=False).comes_to_confirm().confirms().is_at("fait")
-    page = person.page
-    reference = page.inner_text(".reference")
-    page.go_back()
-    person.is_at("fait")
-    assert page.inner_text(".reference") == reference
-    assert len({row.reference for row in made.house.bookings()}) == 1
-
-
-@pytest.mark.long
-def test_a_store_that_is_locked_for_fifty_seconds_is_told_and_gone_on_from(
-    made: Site, tmp_path: Path
-):
-    """What the visitor sees after 1, 8 and 60 seconds; `fail_pictures` shows it to people."""
-    at_once, told, after = locked_for_a_while(made, tmp_path)
-    assert "Un instant…" in at_once
-    for words in ("Le service ne répond pas en ce moment", "Renvoyer ma réponse", "0612345678"):
-        assert words in told, words
-    assert "06 12 34 56 78" in after
-    assert len(list(tmp_path.iterdir())) == 6
-    made.troubles.clear()

@@ -1,4 +1,4 @@
-"""One's own appointment in a real browser: by keyboard, narrow, read by anyone, alone."""
+"""One's own appointment in a real browser, by the keyboard."""
 
 from __future__ import annotations
 
@@ -6,29 +6,16 @@ import pytest
 
 from playwright.sync_api import Browser
 
-from tests.browser.book_stage import Person, site
-from tests.browser.mine_pictures import all_pages, booked, links, proves
-from tests.browser.test_public import sideways
-from tests.support.pages import fetched, hindrances
+from tests.browser.book_stage import site
+from tests.browser.gallery.mine import booked, links, proves
 
 pytestmark = pytest.mark.browser
 
 
-def test_every_page_hinders_nobody_and_the_keyboard_is_enough(browser: Browser, database_url: str):
-    fetched()
+def test_the_keyboard_is_enough_without_a_script(browser: Browser, database_url: str):
+    """The appointment is seen and cancelled."""
     with site(database_url, browser) as made:
         links(made)
-        seen: list[str] = []
-
-        def see(person: Person, name: str) -> None:
-            seen.append(name)
-            assert hindrances(person.page) == [], name
-            assert sideways(person.page) <= 0, name
-
-        all_pages(made, made.visitor(width=320), booked(made), see)
-        assert len(seen) == 12
-
-        # Without a script, by keys alone: the appointment is seen and cancelled.
         person = made.visitor(script=False)
         link = booked(made, "+33612345679")
         person.opens(link)

@@ -9,8 +9,7 @@ import pytest
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.public_pictures import PAGES
-from tests.browser.public_stage import Site, public_site
+from tests.browser.public_stage import PAGES, Site, public_site
 from tests.browser.stage import PATIENCE_MS
 from tests.support.pages import fetched, hindrances
 

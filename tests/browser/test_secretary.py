@@ -17,7 +17,6 @@ from services.centre_day import secretary
 from services.centre_day.secretary import read_day
 from tests.browser.secretary_stage import FIRST, SecretaryStage, secretary_stage
 from tests.support.cameras import photographed
-from tests.support.pages import violations
 from tests.support.rows import clock_of
 
 pytestmark = pytest.mark.browser
@@ -366,15 +365,3 @@ def test_a_usual_day_is_printed_on_one_page(
         first = page.locator("tbody tr").first.inner_text().split()
         assert first == ["☐", "09:00", "12/03/1942", "…78", "…4521", "1"]
     page.context.close()
-
-
-@pytest.mark.parametrize("path", ["/centre", "/centre/fermeture", "/centre/imprimer"])
-def test_nothing_stands_in_anybodys_way(browser: Browser, staged: SecretaryStage, path: str):
-    # 320 pixels are 1280 at four times their size (WCAG 1.4.10).
-    for width in (1280, 320) if path == "/centre" else (390,):
-        page = staged.opens(browser, width, path)
-        assert violations(page) == []
-        wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        # A table of a paper has its own width.
-        assert wide <= 0 or path == "/centre/imprimer"
-        page.context.close()

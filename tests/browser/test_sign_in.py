@@ -58,7 +58,7 @@ class Desk:
         return self.page.url.removeprefix(self.url)
 
 
-@pytest.fixture(params=[(390, "light"), (1280, "light"), (390, "dark"), (1280, "dark")])
+@pytest.fixture(params=[(390, "dark"), (1280, "light")], ids=["narrow and dark", "wide and light"])
 def desk(request: pytest.FixtureRequest, browser: Browser, database_url: str) -> Iterator[Desk]:
     fetched()
     width, scheme = request.param
@@ -166,15 +166,3 @@ def test_the_account_to_try_with_shows_its_code(desk: Desk):
     assert desk.path() == "/connexion"
     desk.goes("/compte")
     assert desk.path().startswith("/connexion")
-
-
-def test_a_script_in_a_name_does_nothing(desk: Desk):
-    name = "<script>document.title='taken'</script><img src=x onerror=document.title='taken'>"
-    who = desk.house.employs("agent", login=LOGIN, password=PASSWORD, name=name)
-    secret = has_code(desk.house, who.id)
-    desk.goes("/connexion?next=/compte")
-    desk.types(LOGIN, PASSWORD)
-    desk.types(code_of(desk.house, secret))
-    expect(desk.page.get_by_role("heading", level=1)).to_have_text(who.name)
-    assert desk.page.title() == "Mon compte · Allô rendez-vous"
-    looks_right(desk)

@@ -9,8 +9,7 @@ from playwright.sync_api import Browser
 
 from tests.browser.gallery.eye import Eye, Stage
 from tests.browser.gallery.towns import NAMESAKES, knows_more_towns
-from tests.browser.public_pictures import PAGES
-from tests.browser.public_stage import Site, public_site
+from tests.browser.public_stage import PAGES, Site, public_site
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from models.slots.tables import place
 from services.store import ReachLimits
 from tests.browser.book_stage import Person, Site, open_to_visitors, site
 from tests.browser.gallery.eye import Eye, Stage
-from tests.browser.mine_pictures import booked, links, proves
+from tests.browser.gallery.mine import booked, links, proves
 from tests.support.house import LANDLINE
 from tests.support.keldoc import beside
 from tests.support.rows import change

@@ -20,7 +20,7 @@ from tests.browser.board_stage import BoardStage, board_stage
 from tests.browser.book_stage import Person, Site, site
 from tests.browser.desk_stage import AtDesk, DeskStage, desk_stage
 from tests.browser.gallery.eye import Eye, Stage
-from tests.browser.mine_pictures import links
+from tests.browser.gallery.mine import links
 from tests.browser.secretary_stage import SecretaryStage, secretary_stage
 from tests.online.visitors import text_to
 from tests.public.services_stage import CARD, COVID, FLU

@@ -1,11 +1,12 @@
 """Pictures of every page in every state, and one sheet of all of them: `make pictures`.
 
     python -m tests.browser.gallery.take [--to FOLDER] [--only NAME …] [--language fr|en|es]
-                                         [--dark] [--print] [--forced-colors] [--large]
+                                         [--dark] [--print] [--forced-colors] [--large] [--docs]
 
 FOLDER (var/pictures) gets a picture of each state at 390 and 1280 pixels, of the wall at 1920; the
 options add the same in dark colours, as printed, in forced colours, and with letters of twice the
-size. `--only desk` is a stage, `--only desk-rings` one state; it may be said more than once.
+size. `--docs` puts those that the docs show into docs/pictures. `--only desk` is a stage, `--only
+desk-rings` one state; it may be said more than once.
 `index.html` there shows all of them side by side by their names, and so does a sheet-*.png of each
 stage. It ends with 1 where a walk failed, a page complained, something sticks out at the side, or a
 page of ours is in no state.
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import html
 import itertools
+import shutil
 import sys
 
 from collections.abc import Iterator, Sequence
@@ -29,17 +31,24 @@ from playwright.sync_api import Browser, Page
 
 import config
 
-from tests.browser.album import found_chromium
 from tests.browser.gallery import checks
 from tests.browser.gallery.eye import HEIGHT, WIDTH, Gone, Stage, goes_through
 from tests.browser.gallery.stages import STAGES
 from tests.browser.gallery.unseen import unseen
+from tests.browser.stage import chromium
+from tests.support.keeper import ROOT
 from tests.support.pages import fetched
 from tests.support.postgres import empty_stores
 
 WIDTHS: Final = (390, 1280)
 # Whatever hangs on a wall is looked at there.
 OWN_WIDTHS: Final = {"board-wall": (1920,), "numbers-wall": (1920,)}
+# Pictures that the docs show, with the state and the width that each is taken of.
+OF_DOCS: Final = {
+    "desk-1280.png": ("desk-read-back", 1280),
+    "board-1280.png": ("board-board", 1280),
+    "centre-1280.png": ("secretary-day", 1280),
+}
 HEIGHTS: Final = {390: 844, 1280: 900, 1920: 1080}
 # What a variant asks of the browser.
 VARIANTS: Final[dict[str, dict[str, Any]]] = {
@@ -116,6 +125,7 @@ def asked(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--language", default="fr", choices=("fr", "en", "es"))
     for name in filter(None, VARIANTS):
         parser.add_argument(f"--{name}", action="append_const", dest="more", const=name)
+    parser.add_argument("--docs", action="store_true")
     return parser.parse_args(words)
 
 
@@ -173,9 +183,12 @@ def main(words: Sequence[str]) -> int:
     fetched()
     wish.to.mkdir(parents=True, exist_ok=True)
     camera = Camera(wish.to, ("", *(wish.more or ())), wish.only)
-    with empty_stores() as create, found_chromium() as browser:
+    with empty_stores() as create, chromium() as browser:
         gone = goes_through(stages_of(wish.only), create, browser, camera, wish.language)
         lays_out(browser, camera)
+    if wish.docs:
+        for file, (state, width) in OF_DOCS.items():
+            shutil.copy(wish.to / camera.file(state, "", width), ROOT / "docs" / "pictures" / file)
     failures = [
         *gone.failures,
         *(f"{file}: {one}" for file, found in camera.faults.items() for one in found),
