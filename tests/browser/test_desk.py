@@ -29,7 +29,6 @@ from tests.browser.desk_stage import (
     DeskStage,
     desk,
     gives_up_at_the_offers,
-    goes_to_the_date,
     reaches_nobody,
     staged,
     state_of,
@@ -188,26 +187,6 @@ def test_what_is_done_for_the_caller_before_is_refused_and_said(staged: DeskStag
     desk.is_("talking")
     assert all("409" in trouble for trouble in desk.troubles)
     desk.troubles.clear()
-
-
-def test_a_call_that_is_still_in_the_menu_is_taken(staged: DeskStage, desk: AtDesk):
-    page = desk.page
-    desk.ready()
-    caller = staged.rings()
-    goes_to_the_date(caller)
-    for _ in range(2):
-        caller.presses("99999999")
-        caller.question()
-    row = page.locator("#strugglers li")
-    expect(row).to_contain_text("pas compris deux fois")
-    desk.presses("Alt+k")
-    expect(row.locator("button")).to_be_focused()
-    desk.presses("Enter")
-    desk.answers()
-    expect(page.locator("#file .heard .wrong")).to_have_count(2)
-    state_of(caller.page, WITH_PERSON)
-    expect(caller.page.locator("#talk")).to_contain_text("Je vous passe une personne")
-    expect(page.locator("#strugglers li")).to_have_count(0)
 
 
 def test_a_caller_is_handed_to_a_colleague_with_a_word_before(staged: DeskStage, desk: AtDesk):

@@ -17,7 +17,6 @@ from models.call.turns import Body
 from models.database import Connection
 from models.queue import call_queues, queues
 from models.queue.queues import NewQueueEntry
-from services.booking.changed import Moved
 from services.booking.find_booking import read_booking
 from services.booking.my_bookings import told
 from services.call.end_call import record_call_status
@@ -31,7 +30,6 @@ from services.desk.booking import (
     Refusal,
     Texted,
     book,
-    move_booking,
     text_again,
     wait_for_place,
 )
@@ -113,20 +111,6 @@ def test_one_person_is_booked_with_a_name_a_text_and_the_agent_in_the_history(at
         (line,) = history.of_booking(connection, booking_id)
     assert (line.change.who, line.change.channel) == ("agent-1", "agent")
     assert at.held() == 0
-
-
-def test_two_people_are_booked_beside_one_another_in_one_go(at):
-    offer, *_ = find(at, born=(BORN, OTHER))
-    with at.database.transaction() as connection:
-        adjacent = hold_for_second(on(connection, at, DESK), offer)
-    assert adjacent is not None
-    assert adjacent.centre_id == offer.centre_id
-    made = books(at, PersonToBook(BORN, offer.places), PersonToBook(OTHER, adjacent.places))
-    assert isinstance(made, Made)
-    first, second = (file_of(at, one) for one in made.booking_ids)
-    assert (first.born, second.born) == (BORN, OTHER)
-    assert first.live[0].start_at == second.live[0].start_at
-    assert len(at.messages("sms")) == 2
 
 
 def test_twins_of_one_birth_date_are_two_people(at):
@@ -354,23 +338,6 @@ def booked(made: House, nonce: str = NONCE) -> str:
 def change(made: House, do, *args, **options):
     with made.database.transaction() as connection:
         return do(on(connection, made), *args, **options)
-
-
-def test_an_appointment_moves_to_what_the_desk_holds(at):
-    booking_id = booked(at)
-    before = file_of(at, booking_id).live[0]
-    offer = next(one for one in find(at) if one.slot_id != before.slot_id)
-    moved = change(
-        at, move_booking, booking_id, offer.places, moving=Moving.FIRST, nonce=NONCE, seen=1
-    )
-    assert isinstance(moved, Moved)
-    assert file_of(at, booking_id).live[0].place_id == offer.place_id
-    again = change(
-        at, move_booking, booking_id, offer.places, moving=Moving.FIRST, nonce=NONCE, seen=1
-    )
-    assert isinstance(again, Moved)
-    assert again.repeated
-    assert at.held() == 0
 
 
 def test_what_is_offered_instead_is_never_where_the_booking_is_already(at):

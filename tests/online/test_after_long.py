@@ -120,21 +120,6 @@ def test_a_browser_without_cookies_is_told_so(open_house: House):
     assert (found.status_code, text.status_code) == (200, 303)
 
 
-def test_a_second_tab_that_begins_is_asked_first_and_an_older_page_is_told(open_house: House):
-    visitor = Visitor(open_house).comes_to("joindre")
-    older = visitor.hidden
-    visitor.sends("/rendez-vous", whom="other")
-    assert visitor.path == "/rendez-vous/reprendre"
-    visitor.sends("/rendez-vous/reprendre", wish="on").presses(
-        "/rendez-vous/joindre", number="0612345678"
-    )
-    assert visitor.path == "/rendez-vous/confirmer"
-    # The first tab still has the page before, and another answer on it.
-    visitor.sends("/rendez-vous/joindre", **older, number="0699999999")
-    assert visitor.path == "/rendez-vous/confirmer?avis=autre"
-    visitor.reads("06 12 34 56 78")
-
-
 def test_no_page_for_citizens_asks_the_browser_what_time_it_is():
     from tests.support.keeper import ROOT  # noqa: PLC0415
 
