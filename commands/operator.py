@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from models.database import Connection
-from models.prepared import send
 from services.accounts.staff import OPERATOR, record_act
 from services.store import Store
 
@@ -60,8 +59,6 @@ def reads_people(store: Store) -> Callable[[Callable[..., None]], Callable[..., 
                 lines += 1
                 told = {"by": name(), **details}
                 record_act(connection, store, OPERATOR, what, subject, details=told)
-                # Some commands print before their transaction ends.
-                send(connection)
 
             command(seen, *args, **options)
             if not lines:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import zlib
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Integer, bindparam, func, select
 
-from models.prepared import Asked, Prepared, Values, ask
+from models.prepared import Prepared, Values
 
 # Of the two numbers of such a lock, the first; the lock of a turn has one number alone.
 _OF_KEYS = 1
@@ -18,8 +18,13 @@ _OF_KEYS = 1
 
 def one_after_another(connection: Connection, keys: Iterable[bytes]) -> None:
     """Until this transaction ends, others that name one of these keys wait here."""
-    for statement, values in _locks_of(keys):
-        statement.rows(connection, values)
+    # Locks are taken in one order, or two transactions would wait for each other; one statement
+    # takes them from left to right.
+    numbers = sorted({zlib.crc32(key) for key in keys})
+    if numbers:
+        # The second number of a lock is a signed one.
+        values = {f"key_{at}": number - 2**31 for at, number in enumerate(numbers)}
+        _locks(len(numbers)).rows(connection, values)
 
 
 def alone(
@@ -30,32 +35,8 @@ def alone(
     Others that name one wait until this transaction ends. If the statement itself waited, it would
     not see what they wrote meanwhile.
     """
-    return ask_alone(connection, keys, statement, values).rows()
-
-
-def ask_alone(
-    connection: Connection,
-    keys: Iterable[bytes],
-    statement: Prepared,
-    values: Values,
-    then: Callable[[list[Any]], None] | None = None,
-) -> Asked:
-    """The same, with what else the transaction asks (`models.prepared.ask`)."""
-    for lock, numbers in _locks_of(keys):
-        ask(connection, lock, numbers)
-    return ask(connection, statement, values, then)
-
-
-def _locks_of(keys: Iterable[bytes]) -> list[tuple[Prepared, Values]]:
-    """The statements that take the locks of these keys; none where no transaction is to wait."""
-    # Locks are taken in one order, or two transactions would wait for each other; one statement
-    # takes them from left to right.
-    numbers = sorted({zlib.crc32(key) for key in keys})
-    if not numbers:
-        return []
-    # The second number of a lock is a signed one.
-    values = {f"key_{at}": number - 2**31 for at, number in enumerate(numbers)}
-    return [(_locks(len(numbers)), values)]
+    one_after_another(connection, keys)
+    return statement.rows(connection, values)
 
 
 @lru_cache

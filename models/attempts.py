@@ -15,9 +15,9 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Boolean, Connection, String, Table, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from models.advisory_locks import ask_alone, one_after_another
+from models.advisory_locks import alone, one_after_another
 from models.clock import Clock
-from models.prepared import Asked, Prepared, ask
+from models.prepared import Prepared
 from models.tables import RowId, index, key, metadata, must
 from models.types import Instant, LookUp, LookUpWay
 
@@ -78,12 +78,6 @@ def counts(
     return list(_count(clock, shape).rows(connection, values)[0])
 
 
-def ask_counts(connection: Connection, clock: Clock, asked: Sequence[AttemptCountQuery]) -> Asked:
-    """Ask for them with what else the transaction asks: one row of them."""
-    values, shape = _read_as(asked)
-    return ask(connection, _count(clock, shape), values)
-
-
 def counts_alone(
     connection: Connection,
     clock: Clock,
@@ -91,18 +85,8 @@ def counts_alone(
     asked: Sequence[AttemptCountQuery],
 ) -> list[int]:
     """The same, with all tries for these subjects: until this transaction ends no other tries."""
-    return list(ask_counts_alone(connection, clock, subjects, asked).rows()[0])
-
-
-def ask_counts_alone(
-    connection: Connection,
-    clock: Clock,
-    subjects: Sequence[Subject],
-    asked: Sequence[AttemptCountQuery],
-) -> Asked:
-    """Ask for them with what else the transaction asks: one row of them."""
     values, shape = _read_as(asked)
-    return ask_alone(connection, _keys(subjects), _count(clock, shape), values)
+    return list(alone(connection, _keys(subjects), _count(clock, shape), values)[0])
 
 
 def _read_as(asked: Sequence[AttemptCountQuery]) -> tuple[dict[str, Any], _Shape]:
@@ -131,7 +115,7 @@ _Shape = tuple[_Counted, ...]
 
 @lru_cache
 def _count(clock: Clock, shape: _Shape) -> Prepared:
-    return Prepared(select(*_counts(clock, shape)), planned_once=True)
+    return Prepared(select(*_counts(clock, shape)))
 
 
 def _counts(clock: Clock, shape: _Shape) -> list[Any]:
@@ -173,16 +157,16 @@ def _counts_of(clock: Clock, within: timedelta, at: int, failed: Sequence[bool])
 
 
 def add(connection: Connection, clock: Clock, subjects: Sequence[Subject], *, good: bool) -> None:
-    """Count one try for each of these; one statement, sent with the next of the transaction."""
+    """Count one try for each of these; one statement."""
     add_each(connection, clock, [(subject, good) for subject in subjects])
 
 
 def add_each(connection: Connection, clock: Clock, tries: Sequence[tuple[Subject, bool]]) -> None:
-    """Count tries, each with whether it was right; one statement, sent with the next one."""
+    """Count tries, each with whether it was right; one statement."""
     values: dict[str, Any] = {}
     for at, (one, good) in enumerate(tries):
         values |= {f"kind_{at}": one.kind, f"subject_{at}": one.idx, f"good_{at}": good}
-    ask(connection, _add(clock, len(tries)), values)
+    _add(clock, len(tries)).count(connection, values)
 
 
 @lru_cache

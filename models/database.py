@@ -21,7 +21,6 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoneLeft
 from sqlalchemy.pool import Pool
 
-from models import libpq
 from models.addresses import read_url
 from models.replica import Replica
 from models.time_left import NotInTime, TimeLeft
@@ -34,6 +33,8 @@ __all__ = ["Connection", "Database", "NotDurable"]
 POOL_SIZE = 12
 # What a webhook's statement may take (milliseconds).
 STATEMENT_TIMEOUT_MS = 4000
+# How many statements a connection keeps prepared: more than the service has that run all the time.
+MOST_PREPARED = 300
 # Seconds that a server has to take a connection, and the least that the driver can wait for it.
 CONNECT_SECONDS = 3
 LEAST_CONNECT_SECONDS = 2
@@ -100,6 +101,8 @@ class NotDurable(Exception):
 STORE_ERRORS: tuple[type[Exception], ...] = (DBAPIError, NoneLeft, NotDurable, NotInTime)
 # PostgreSQL's words for a server that others write to now.
 _READ_ONLY = "25006"
+# What was prepared is not there any more, or its table is another now.
+_STALE = frozenset({"26000", "0A000"})
 # And for a role that may not do what it asked for.
 _NO_RIGHT = "42501"
 
@@ -165,6 +168,8 @@ class Database:
             "max_overflow": 0,
             "pool_timeout": 4,
             "pool_use_lifo": True,
+            # Errors are logged, and values are personal.
+            "hide_parameters": True,
             "isolation_level": "READ COMMITTED",
             "connect_args": _how_to_connect(pooler),
         }
@@ -189,9 +194,7 @@ class Database:
         for engine in self.engines:
             if durable:
                 event.listen(engine, "connect", _refuse_haste)
-            # Behind a pool that gives each transaction another connection nothing is prepared.
-            _ask_in_one_call(engine, prepared=pooler != POOLED)
-            event.listen(engine, "handle_error", _leave_a_standby)
+            event.listen(engine, "handle_error", _leave_the_connection)
             event.listen(engine, "do_connect", self._connect)
             # Before anything is asked on it, which may never be answered.
             event.listen(engine, "connect", self._made, insert=True)
@@ -228,9 +231,11 @@ class Database:
         with self.statement() as connection:
             return work(connection)
 
-    def transaction(self) -> AbstractContextManager[Connection]:
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
         """A transaction, READ COMMITTED."""
-        return _InTransaction(self._connection(self.engine))
+        with self._connection(self.engine) as connection, connection.begin():
+            yield connection
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
@@ -242,29 +247,21 @@ class Database:
         ):
             yield connection
 
-    def _connection(self, engine: Engine) -> _InBlock:
+    @contextmanager
+    def _connection(self, engine: Engine) -> Iterator[Connection]:
         """A connection of this thread, which `set_free` can cut off."""
-        return _InBlock(engine, self._take, self._put_back)
-
-    def _take(self, engine: Engine) -> _Taken:
         pool, thread = engine.pool, threading.get_ident()
         # Nothing is begun for a request whose time is over.
         self._time_left.check()
+        before = self._taken.get(thread)
         try:
-            connection = engine.connect()
-        except BaseException:
-            self._is_done(engine, pool)
-            raise
-        self._making.pop(thread, None)
-        taken = connection, self._taken.get(thread), pool
-        self._taken[thread] = connection
-        return taken
-
-    def _put_back(self, engine: Engine, taken: _Taken) -> None:
-        connection, before, pool = taken
-        self._taken[threading.get_ident()] = before
-        try:
-            connection.close()
+            with engine.connect() as connection:
+                self._making.pop(thread, None)
+                self._taken[thread] = connection
+                try:
+                    yield connection
+                finally:
+                    self._taken[thread] = before
         finally:
             self._is_done(engine, pool)
 
@@ -289,6 +286,7 @@ class Database:
         return dialect.connect(*words, **options | {"connect_timeout": LEAST_CONNECT_SECONDS})
 
     def _made(self, driver: Any, _record: Any) -> None:
+        driver.prepared_max = MOST_PREPARED
         self._making[threading.get_ident()] = driver
 
     def retried(self, work: Callable[[Connection], _T]) -> _T:
@@ -450,84 +448,14 @@ def _listen(engine: Engine, around: Callable[[str], AbstractContextManager[None]
     event.listen(engine, "handle_error", failed)
 
 
-# Each turn enters some of what follows, and each booking all of it, twice. A generator with
-# `contextmanager` says the same in fewer lines, and takes several times as long.
+def _leave_the_connection(context: ExceptionContext) -> None:
+    """No connection that was made until now is used again, as where one broke.
 
-
-# A connection, the one that its thread had before, and the pool that it is of.
-_Taken = tuple[Connection, Connection | None, Pool]
-
-
-class _InBlock:
-    """A connection in a block, which takes it and puts it back."""
-
-    __slots__ = ("_engine", "_put_back", "_take", "_taken")
-
-    def __init__(
-        self,
-        engine: Engine,
-        take: Callable[[Engine], _Taken],
-        put_back: Callable[[Engine, _Taken], None],
-    ) -> None:
-        self._engine, self._take, self._put_back = engine, take, put_back
-
-    def __enter__(self) -> Connection:
-        self._taken = self._take(self._engine)
-        return self._taken[0]
-
-    def __exit__(self, *_raised: object) -> None:
-        self._put_back(self._engine, self._taken)
-
-
-class _InTransaction:
-    """A connection in a transaction, which ends with the block: committed, or rolled back."""
-
-    __slots__ = ("_begun", "_connection")
-
-    def __init__(self, connection: _InBlock) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> Connection:
-        connection = self._connection.__enter__()
-        try:
-            self._begun = connection.begin()
-        except BaseException:
-            self._connection.__exit__()
-            raise
-        return connection
-
-    def __exit__(self, kind: type[BaseException] | None, *_raised: object) -> None:
-        try:
-            # SQLAlchemy's own context manager does the same in more steps.
-            if kind is None and self._begun.is_active:
-                self._begun.commit()
-            else:
-                self._begun.close()
-        except BaseException:
-            # One that could not be committed stands until it is closed.
-            self._begun.close()
-            raise
-        finally:
-            self._connection.__exit__()
-
-
-def _ask_in_one_call(engine: Engine, *, prepared: bool) -> None:
-    """Let an engine ask, and end its transactions, without the driver's steps."""
-    # An event of the engine would have each connection look for others.
-    engine.dialect.do_commit = libpq.commit  # type: ignore[method-assign]
-    engine.dialect.do_rollback = libpq.rollback  # type: ignore[method-assign]
-    if prepared:
-        libpq.send_before_others(engine.dialect)
-        event.listen(engine, "connect", libpq.keep)
-
-
-def _leave_a_standby(context: ExceptionContext) -> None:
-    """A server that is only read now is no server of ours any more: look for the other.
-
-    After a failover the one that was written to may live on with our connections, or a pool in
-    front of it may. As for a connection that broke, none of those made until now is used again.
+    A server that is only read now is no server of ours any more: after a failover the one that was
+    written to may live on with our connections, or a pool in front of it may. And what was prepared
+    is of no use once its table is another, as after a migration, or once it was let go by others.
     """
-    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+    if getattr(context.original_exception, "sqlstate", None) in {_READ_ONLY, *_STALE}:
         context.is_disconnect = True
         context.invalidate_pool_on_disconnect = True
 
@@ -549,11 +477,10 @@ def _how_to_connect(pooler: str) -> dict[str, Any]:
         "keepalives_idle": 2,
         "keepalives_interval": 1,
         "keepalives_count": 2,
-        # What the driver prepares by itself it lets go after a rollback or a change to a table, by
-        # a command that takes ours along (models/libpq.py). Behind a pooler the connection that
-        # prepared a statement may not be the one that is asked to run it.
-        "prepare_threshold": None,
     }
+    if pooler == POOLED:
+        # The connection that prepared a statement may not be the one that is asked to run it.
+        options["prepare_threshold"] = None
     if pooler == NOT_POOLED:
         return options | {"options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"}
     return options

@@ -40,7 +40,7 @@ def insert_new(
 
     The columns named in `moments` get the moment of the clock, and others what is `looked_up`.
     """
-    statement = _insert_new(clock, table, moments, tuple(values), looked_up)
+    statement = _insert_new(clock, table, moments, looked_up)
     if looked_up:
         values = dict(values)
         for column in looked_up:
@@ -54,14 +54,13 @@ def _insert_new(
     clock: Clock,
     table: Table,
     moments: tuple[str, ...],
-    columns: tuple[str, ...],
     looked_up: tuple[LookedUp, ...],
 ) -> Prepared:
     made: dict[str, Any] = {name: clock.at() for name in moments}
     made |= {column.column: column.expression for column in looked_up}
     statement = insert(table).on_conflict_do_nothing().values(made)
     # SQLAlchemy keeps the row count of an INSERT only when it is asked to.
-    return Prepared(statement.execution_options(preserve_rowcount=True), columns)
+    return Prepared(statement.execution_options(preserve_rowcount=True))
 
 
 def upsert(

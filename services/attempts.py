@@ -15,7 +15,6 @@ from models import attempts
 from models.attempts import EVERYBODY, AttemptCountQuery, Subject
 from models.booking import freezes
 from models.database import Connection
-from models.prepared import Asked
 from services.store import Store
 
 TRIES_A_CALL = 3
@@ -64,22 +63,8 @@ def tried(
 
     No other transaction counts tries for the same subjects until this one ends.
     """
-    return list(
-        ask_tried(connection, store, subjects, *also, within=within, failed=failed).rows()[0]
-    )
-
-
-def ask_tried(
-    connection: Connection,
-    store: Store,
-    subjects: Sequence[Subject],
-    *also: AttemptCountQuery,
-    within: timedelta = DAY,
-    failed: bool = True,
-) -> Asked:
-    """Ask for them with what else the transaction asks: one row of them."""
     asked = [AttemptCountQuery(subject, within, failed=failed) for subject in subjects]
-    return attempts.ask_counts_alone(connection, store.clock, subjects, [*asked, *also])
+    return attempts.counts_alone(connection, store.clock, subjects, [*asked, *also])
 
 
 def before_look_up(

@@ -12,7 +12,6 @@ finds the routes that have none.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -153,24 +152,17 @@ class SignedOut(Exception):
     """The session of a `late` route is no user's any more."""
 
 
-def confirm(connection: Connection) -> Callable[[], None]:
-    """Let a view that is marked as `late` ask whose session it is, as the first thing it asks.
+def confirm(connection: Connection) -> None:
+    """Let a view that is marked as `late` look whose session it is, as the first thing it asks.
 
-    What comes back raises SignedOut where the session is not that user's any more. It is called
-    before anything is shown or written for good; whatever the transaction did is undone then.
+    Raises SignedOut where the session is not that user's any more.
     """
     found = staff_session()
     if found is None or not g.allo_unconfirmed:
-        return lambda: None
-    is_still = parts().sign_in.confirm(connection, token(), found)
-
-    def look() -> None:
-        if g.allo_unconfirmed:
-            if not is_still():
-                raise SignedOut
-            g.allo_unconfirmed = False
-
-    return look
+        return
+    if not parts().sign_in.confirm(connection, token(), found):
+        raise SignedOut
+    g.allo_unconfirmed = False
 
 
 def signed_out(_error: SignedOut) -> ResponseReturnValue:

@@ -19,7 +19,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
-    Sequence,
     bindparam,
     delete,
     exists,
@@ -34,7 +33,7 @@ from models.accounts.tables import staff_session as session
 from models.agents.tables import agent
 from models.clock import Clock, DatabaseClock
 from models.crypto import Vault
-from models.prepared import Asked, Prepared, ask
+from models.prepared import Prepared
 from models.rows import columns_of, from_row, values_of
 from models.writes import insert_new
 
@@ -293,17 +292,7 @@ _VISIT = Prepared(
 
 def staff_session(connection: Connection, token: str) -> StaffSession | None:
     """The session of a token with its owner, or None when there is none any more; one statement."""
-    return staff_session_from(ask_staff_session(connection, token))
-
-
-def ask_staff_session(connection: Connection, token: str) -> Asked:
-    """Ask for it with what else a transaction asks; `staff_session_from` reads it."""
-    return ask(connection, _VISIT, {"token": hash_of(token)})
-
-
-def staff_session_from(asked: Asked) -> StaffSession | None:
-    """What `ask_staff_session` asked for."""
-    rows = asked.rows()
+    rows = _VISIT.rows(connection, {"token": hash_of(token)})
     if not rows:
         return None
     row = rows[0]
@@ -408,57 +397,26 @@ def forget_sessions(connection: Connection, clock: Clock, after: timedelta) -> i
 # ---------------------------------------------------------------- acts
 
 
-def add_act(
-    connection: Connection, clock: Clock, vault: Vault, act: Act, number: Asked | None = None
-) -> None:
+def add_act(connection: Connection, clock: Clock, vault: Vault, act: Act) -> None:
     """Write one line, in the transaction of the act itself. The database forbids changes.
 
-    It goes to the database with what the transaction asks next, or with its end.
-    A reason is sealed, for staff type there what the person on the line says. `number`: that of the
-    line was asked for before.
+    A reason is sealed, for staff type there what the person on the line says.
     """
     line = (act.staff_id, act.what, act.subject, json.dumps(act.details, separators=(",", ":")))
-    values = dict(zip(_LINE, line, strict=True))
-    if not act.why:
-        ask(connection, _add_act(clock), values)
-        return
-
-    def add_reason(written: list[Any]) -> None:
-        (line,) = written
-        sealed = vault.seal_text(act.why, reason_place(line.id))
-        ask(connection, _ADD_REASON, {"id": line.id, "why_enc": sealed})
-
-    if number is None:
-        ask(connection, _add_act_for_reason(clock), values, add_reason)
-        return
-    ((its,),) = number.rows()
-    sealed = vault.seal_text(act.why, reason_place(its))
-    ask(connection, _add_act_with_reason(clock), {"id": its, **values, "why_enc": sealed})
+    ((its,),) = _add_act(clock).rows(connection, dict(zip(_LINE, line, strict=True)))
+    if act.why:
+        sealed = vault.seal_text(act.why, reason_place(its))
+        _ADD_REASON.count(connection, {"id": its, "why_enc": sealed})
 
 
 _LINE = ("staff_id", "what", "subject", "details")
-ACT_NUMBERS = Sequence("staff_act_id_seq")
-_ADD_REASON = Prepared(act_reason.insert().inline(), ("id", "why_enc"))
+_ADD_REASON = Prepared(act_reason.insert().inline())
 
 
 @lru_cache
 def _add_act(clock: Clock) -> Prepared:
-    return Prepared(staff_act.insert().values(at=clock.at()).inline(), _LINE)
-
-
-@lru_cache
-def _add_act_with_reason(clock: Clock) -> Prepared:
-    """Both at once."""
-    line = {name: bindparam(name, type_=staff_act.c[name].type) for name in ("id", *_LINE)}
-    act = staff_act.insert().values(**line, at=clock.at()).cte("act")
-    reason = {"id": line["id"], "why_enc": bindparam("why_enc", type_=act_reason.c.why_enc.type)}
-    return Prepared(act_reason.insert().values(**reason).inline().add_cte(act))
-
-
-@lru_cache
-def _add_act_for_reason(clock: Clock) -> Prepared:
     """It gives the number of the line, which the reason is sealed for."""
-    return Prepared(staff_act.insert().values(at=clock.at()).returning(staff_act.c.id), _LINE)
+    return Prepared(staff_act.insert().values(at=clock.at()).returning(staff_act.c.id))
 
 
 def reason_place(number: int) -> str:

@@ -7,7 +7,7 @@ come one after the other. Every write says, besides, which state it needs. Each 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -36,7 +36,7 @@ from models.booking.tables import appointment, appointment_for, booking, history
 from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import Vault
-from models.prepared import Prepared, Values, together
+from models.prepared import Prepared, Values
 from models.rows import columns_of, from_row
 from models.slots.tables import place, slot
 
@@ -246,18 +246,8 @@ def load_as_any(connection: Connection, vault: Vault, booking_id: str | None) ->
 
     What comes back for none has no appointment, and the birth date of no real person.
     """
-    rows, appointments = together(connection, asked_as_any(booking_id))
-    return whole_as_any(vault, rows, appointments)
-
-
-def asked_as_any(booking_id: str | None) -> list[tuple[Prepared, Values]]:
-    """What asks for it, for `models.prepared.ask_all`; `whole_as_any` reads the rows."""
     values = {"the_id": booking_id or NO_FILE.id}
-    return [(_BY_ID, values), (_OF_ID, values)]
-
-
-def whole_as_any(vault: Vault, rows: Sequence[Any], appointments: Iterable[Any]) -> BookingDetails:
-    """What `asked_as_any` asked for."""
+    rows, appointments = _BY_ID.rows(connection, values), _OF_ID.rows(connection, values)
     return _whole(vault, rows[0], appointments) if rows else _nobody(vault)
 
 
@@ -322,7 +312,8 @@ def _read(
     its_appointments: Prepared,
     values: Values,
 ) -> BookingDetails | None:
-    rows, appointments = together(connection, [(one, values), (its_appointments, values)])
+    rows = one.rows(connection, values)
+    appointments = its_appointments.rows(connection, values)
     return _whole(vault, rows[0], appointments) if rows else None
 
 

@@ -21,7 +21,7 @@ from sqlalchemy import ColumnElement, Connection, Insert, bindparam, delete, sel
 from models.booking.tables import booking, history, history_reason
 from models.clock import Clock
 from models.crypto import Vault
-from models.prepared import Prepared, Values, ask
+from models.prepared import Prepared
 from models.rows import record
 
 # A person wrote that they will come, or was told what a stand-in stands for: lines of no change.
@@ -87,8 +87,7 @@ def add(
     row = (booking_id, change.who, change.channel, change.what, why, details)
     values = dict(zip(_GIVEN, row, strict=True))
     if why != TYPED:
-        # Sent with what the change asks next, or with its end.
-        ask(connection, _add(clock), values)
+        _add(clock).count(connection, values)
         return
     statement = history.insert().values(at=clock.at(), **values).returning(history.c.id)
     number = connection.execute(statement).scalar_one()
@@ -116,7 +115,7 @@ def reason_place(number: int) -> str:
 
 @lru_cache
 def _add(clock: Clock) -> Prepared:
-    return Prepared(history.insert().values(at=clock.at()).inline(), _GIVEN)
+    return Prepared(history.insert().values(at=clock.at()).inline())
 
 
 @dataclass(frozen=True)
@@ -139,16 +138,7 @@ def newest_change(
 
     The same for any booking, and for one that is not there. A typed reason is told as `TYPED`.
     """
-    statement, values = asked_newest(clock, booking_id, within)
-    return newest_of(statement.rows(connection, values))
-
-
-def asked_newest(clock: Clock, booking_id: str, within: timedelta) -> tuple[Prepared, Values]:
-    """What asks for it, for `models.prepared.ask`; `newest_of` reads the rows."""
-    return _lines(clock, within), {"the_booking": booking_id}
-
-
-def newest_of(lines: Sequence[Any]) -> NewestChange:
+    lines = _lines(clock, within).rows(connection, {"the_booking": booking_id})
     of_changes = (line for line in reversed(lines) if line.what not in NO_CHANGES)
     row = next(of_changes, None)
     if row is None:

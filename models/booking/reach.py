@@ -172,7 +172,6 @@ def _unproved(clock: Clock, named: int) -> Prepared:
                 *late,
             ).label("place"),
         ),
-        planned_once=True,
     )
 
 
@@ -241,7 +240,6 @@ def _numberless(clock: Clock, named: int) -> Prepared:
                 "recent"
             ),
         ),
-        planned_once=True,
     )
 
 

@@ -92,9 +92,6 @@ def start(  # noqa: PLR0917
     return Started(is_new, row.earlier is not None, bool(row.slow), row.offered is not None, day)
 
 
-_GIVEN = ("id", "caller_enc", "caller_idx", "status", "status_rank", "called")
-
-
 @lru_cache
 def _start(clock: Clock, *, may_be_lost: bool) -> Prepared:
     statement = (
@@ -104,7 +101,7 @@ def _start(clock: Clock, *, may_be_lost: bool) -> Prepared:
         # Read by the statement that is written anyway: a ring is two round trips.
         .returning(call.c.started_at, *_of_line(clock))
     )
-    return Prepared(statement, _GIVEN, planned_once=True)
+    return Prepared(statement)
 
 
 @lru_cache

@@ -31,7 +31,7 @@ from models import turn_days
 from models.call.tables import turn
 from models.clock import Clock
 from models.crypto import Vault
-from models.prepared import Prepared, begin_with
+from models.prepared import Prepared
 from models.slots.places import renewal
 from models.slots.tables import place
 from models.turn_days import lies_on
@@ -211,9 +211,7 @@ def lock(connection: Connection, call_id: str, number: int, day: date) -> bool:
     What is done then is written by `record`, which would say whether a copy came first after all.
     """
     # No row that the answer would write anew: that is half of what a claim costs.
-    lock_id = _lock_of(call_id, number)
-    if not begin_with(connection, f"SELECT pg_advisory_xact_lock({lock_id})"):
-        _WAIT.rows(connection, {"lock": lock_id})
+    _WAIT.rows(connection, {"lock": _lock_of(call_id, number)})
     # A copy that was quicker may just have committed, and whatever this one did then would fail:
     # its booking is there already.
     values = {"call": call_id, "n": number, "day": day}

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection, bindparam, case, func, null, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from models.booking.tables import appointment
 from models.centres import postcodes
 from models.centres.postcodes import Address
 from models.centres.tables import centre
 from models.clock import Clock
 from models.database import Database
-from models.prepared import Prepared, Values
+from models.prepared import Prepared
 from models.rows import columns_of, from_row
 
 _IDS_PER_STATEMENT = 500
@@ -102,20 +101,7 @@ def centre_states(
     statement = select(*columns_of(CentreState, centre)).where(centre.c.id.in_(centre_ids))
     if lock:
         statement = statement.with_for_update(key_share=True)
-    return centre_states_from(connection.execute(statement))
-
-
-def asked_of_booking(booking_id: str) -> tuple[Prepared, Values]:
-    """What asks for the centres of a booking's appointments, for `models.prepared.ask_all`.
-
-    `centre_states_from` reads the rows.
-    """
-    return _OF_BOOKING, {"the_booking": booking_id}
-
-
-def centre_states_from(rows: Iterable[Any]) -> dict[str, CentreState]:
-    """What was asked for, by id."""
-    return {row.id: from_row(CentreState, row) for row in rows}
+    return {row.id: from_row(CentreState, row) for row in connection.execute(statement)}
 
 
 def centre_state(
@@ -127,15 +113,6 @@ def centre_state(
     return from_row(CentreState, found[0]) if found else None
 
 
-_OF_BOOKING = Prepared(
-    select(*columns_of(CentreState, centre)).where(
-        centre.c.id.in_(
-            select(appointment.c.centre_id).where(
-                appointment.c.booking_id == bindparam("the_booking")
-            )
-        )
-    )
-)
 _STATE = Prepared(
     select(*columns_of(CentreState, centre)).where(centre.c.id == bindparam("the_centre"))
 )

@@ -13,7 +13,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, exists, false, func, or_, select, update
 
-from models.accounts.staff import ACT_NUMBERS
 from models.accounts.tables import staff, staff_act
 from models.advisory_locks import one_after_another
 from models.agents.tables import agent, leg
@@ -25,7 +24,7 @@ from models.centres.tables import centre
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
 from models.messages.tables import message
-from models.prepared import Asked, Prepared, ask
+from models.prepared import Prepared
 from models.queue import queues
 from models.queue.tables import queue_entry
 from models.rows import columns_of
@@ -152,7 +151,7 @@ class BookingSeen:
     is_stand_in: bool
 
 
-def ask_bookings(
+def bookings_that_fit(
     connection: Connection,
     vault: Vault,
     *,
@@ -160,11 +159,10 @@ def ask_bookings(
     number: str = "",
     born: date | None = None,
     postcode: str = "",
-) -> Asked | None:
-    """Ask for the bookings that all of what is given fits, with what else the transaction asks.
+) -> list[BookingSeen]:
+    """The bookings that all of what is given fits: those that are ahead first, then newest.
 
-    `bookings_of` reads them: those that are ahead first, then newest. `number` is E.164. None where
-    nothing is given by which one may be found. One statement.
+    `number` is E.164. None are found where nothing is given by which one may be. One statement.
     """
     values = {
         "reference_idx": vault.index("reference", reference or None),
@@ -173,14 +171,9 @@ def ask_bookings(
     }
     values = {name: index for name, index in values.items() if index is not None}
     if not values:
-        return None
+        return []
     known = values | ({"postcode": postcode} if postcode else {})
-    return ask(connection, _fitting(tuple(known)), known)
-
-
-def bookings_of(vault: Vault, asked: Asked | None) -> list[BookingSeen]:
-    """What `ask_bookings` asked for."""
-    return [_seen(vault, row) for row in asked.rows()] if asked is not None else []
+    return [_seen(vault, row) for row in _fitting(tuple(known)).rows(connection, known)]
 
 
 def booking_seen(connection: Connection, vault: Vault, booking_id: str) -> BookingSeen | None:
@@ -310,49 +303,14 @@ def has_acted(  # noqa: PLR0917 (a sentence: which staff, what, to what, within 
     within: timedelta,
 ) -> bool:
     """Whether this member of staff did this to that subject lately."""
-    return bool(ask_acted(connection, clock, staff_id, what, subject, within).rows())
-
-
-def ask_acted(  # noqa: PLR0917
-    connection: Connection,
-    clock: Clock,
-    staff_id: str,
-    what: str,
-    subject: str,
-    within: timedelta,
-    *,
-    numbers: bool = False,
-) -> Asked:
-    """Ask it with what else the transaction asks: a row where they did.
-
-    `numbers`: with the number of an act to come in it, on PostgreSQL.
-    """
     values = {"the_subject": subject, "who": staff_id, "did": what}
-    return ask(connection, _acted(clock, within, numbers=numbers), values)
-
-
-def ask_acted_before(  # noqa: PLR0917
-    connection: Connection,
-    clock: Clock,
-    staff_id: str,
-    what: str,
-    subject: str,
-    within: timedelta,
-) -> Asked:
-    """The same for an act that needs a reason; gives the number of that act, too, for `add_act`.
-
-    The reason is sealed for that number, and would else wait for the act to be written. An act that
-    never comes leaves a gap, as any does that is undone.
-    """
-    return ask_acted(connection, clock, staff_id, what, subject, within, numbers=True)
+    return bool(_acted(clock, within).rows(connection, values))
 
 
 @lru_cache
-def _acted(clock: Clock, within: timedelta, *, numbers: bool = False) -> Prepared:
-    # The number is taken for the one row alone, where there is one.
-    its = ACT_NUMBERS.next_value().label("number") if numbers else staff_act.c.id
+def _acted(clock: Clock, within: timedelta) -> Prepared:
     return Prepared(
-        select(its)
+        select(staff_act.c.id)
         .select_from(staff_act)
         .where(
             staff_act.c.subject == bindparam("the_subject"),
@@ -414,17 +372,7 @@ _NOW = Prepared(
 
 def now_of(connection: Connection, staff_id: str) -> Now | None:
     """What an agent's page shows, in one statement; None for an account that was never ready."""
-    return now_from(ask_now(connection, staff_id))
-
-
-def ask_now(connection: Connection, staff_id: str) -> Asked:
-    """Ask it with what else the transaction asks; `now_from` reads it."""
-    return ask(connection, _NOW, {"who": staff_id})
-
-
-def now_from(asked: Asked) -> Now | None:
-    """What `ask_now` asked for."""
-    rows = asked.rows()
+    rows = _NOW.rows(connection, {"who": staff_id})
     return Now(*rows[0]) if rows else None
 
 

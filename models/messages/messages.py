@@ -27,7 +27,7 @@ from sqlalchemy import (
 from models.clock import Clock
 from models.messages.outbox import FAILING, FOLLOW_UP, FOLLOWS, HELD, MAIL, RESEND, follow, followed
 from models.messages.tables import message
-from models.prepared import Asked, Prepared, ask
+from models.prepared import Prepared
 from models.rows import columns_of
 
 # What one file may have: a booking that was moved again and again has some dozens.
@@ -79,17 +79,8 @@ _OF_BOOKING = Prepared(
 
 def of_booking(connection: Connection, booking_id: str) -> list[MessageRow]:
     """The newest messages of a booking, oldest first."""
-    return read(ask_of_booking(connection, booking_id))
-
-
-def ask_of_booking(connection: Connection, booking_id: str) -> Asked:
-    """Ask for them with what else the transaction asks; `read` reads them."""
-    return ask(connection, _OF_BOOKING, {"the_booking": booking_id})
-
-
-def read(asked: Asked) -> list[MessageRow]:
-    """What `ask_of_booking` asked for."""
-    return [_row(row) for row in asked.rows()][::-1]
+    rows = _OF_BOOKING.rows(connection, {"the_booking": booking_id})
+    return [_row(row) for row in rows][::-1]
 
 
 # ---------------------------------------------------------------- what waits

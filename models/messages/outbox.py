@@ -200,7 +200,6 @@ _TAKE_BACK = Prepared(
     delete(message).where(
         message.c.id == bindparam("the_message"), not_(bindparam("leaves", type_=Boolean))
     ),
-    planned_once=True,
 )
 
 

@@ -10,7 +10,6 @@ unique among web sessions, and never one that a call was told and that still cou
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -32,12 +31,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from models.advisory_locks import ask_alone
+from models.advisory_locks import alone
 from models.call.tables import resume_code
 from models.clock import Clock
 from models.crypto import CannotOpen, Vault
 from models.online.tables import reach_code, visit
-from models.prepared import Asked, Prepared, ask
+from models.prepared import Prepared
 from models.rows import columns_of, from_row
 from models.slots.holders import of_holder
 from models.slots.places import renewal
@@ -165,16 +164,14 @@ class OtherHolders:
     place: list[str] = field(default_factory=list)
 
 
-def ask_others_that_hold(
+def others_that_hold(
     connection: Connection,
     clock: Clock,
     visit_id: str,
     mine: CountsBy,
-    then: Callable[[OtherHolders], None],
-) -> None:
-    """Ask for those that share one of these with a web session, with what else is asked.
+) -> OtherHolders:
+    """Those that share one of these with a web session; no other transaction looks meanwhile.
 
-    `then` is given them before anything is asked after that; no other transaction looks meanwhile.
     Where nothing is shared nothing is asked.
 
     Two visits of one kind would each overlook what the other one is about to hold: until this
@@ -193,18 +190,16 @@ def ask_others_that_hold(
         )
         if idx is not None
     }
+    found = OtherHolders()
     if not shared:
-        return
+        return found
     values = {"the_visit": visit_id} | {f"the_{name}": idx for name, idx in shared.items()}
     keys = [f"hold {name}".encode() + idx for name, idx in shared.items()]
 
-    def sorted_out(rows: list[Any]) -> None:
-        found = OtherHolders()
-        for row in rows:
-            getattr(found, row.shared).append(row.id)
-        then(found)
-
-    ask_alone(connection, keys, _others_that_hold(clock, tuple(shared)), values, sorted_out)
+    rows = alone(connection, keys, _others_that_hold(clock, tuple(shared)), values)
+    for row in rows:
+        getattr(found, row.shared).append(row.id)
+    return found
 
 
 @lru_cache
@@ -233,26 +228,14 @@ def _others_that_hold(clock: Clock, shared: tuple[str, ...]) -> Prepared:
     return Prepared(found.order_by(columns.seen_at.desc(), columns.id))
 
 
-def ask_claim(
-    connection: Connection,
-    clock: Clock,
-    visit_id: str,
-    number: int,
-    then: Callable[[CountsBy | None], None],
-) -> None:
+def claim(connection: Connection, clock: Clock, visit_id: str, number: int) -> CountsBy | None:
     """Take an answer's number before its effects; a copy waits for the transaction, then None.
 
-    `then` is given by what the web session's holds count. On PostgreSQL that is once the
-    transaction looks at something, or ends: whatever went along with it is undone where `then`
-    raises.
+    Gives by what the web session's holds count.
     """
     values = {"the_visit": visit_id, "the_number": number}
-    ask(
-        connection,
-        _claim(clock),
-        values,
-        lambda found: then(CountsBy(*found[0]) if found else None),
-    )
+    found = _claim(clock).rows(connection, values)
+    return CountsBy(*found[0]) if found else None
 
 
 def _next_number(clock: Clock) -> Update:
@@ -278,13 +261,12 @@ def write(
     body: str,
     phone: bytes | None = None,
     lease: timedelta | None = None,
-) -> Asked:
-    """Store what an answer led to; `written` reads what came of it.
+) -> Written | None:
+    """Store what an answer led to; None when a copy of the answer came first.
 
-    In a transaction it goes to the database with what that asks next, or with its end. `number` is
-    that of an answer without effects, in one statement; None: it was claimed in this transaction.
-    `phone` is the keyed hash of a number that was typed; None leaves the one before. With a `lease`
-    the same statement prolongs what the web session holds (PostgreSQL alone).
+    `number` is that of an answer without effects, in one statement; None: it was claimed in this
+    transaction. `phone` is the keyed hash of a number that was typed; None leaves the one before.
+    With a `lease` the same statement prolongs what the web session holds.
     """
     values: dict[str, Any] = {
         "the_visit": visit_id,
@@ -298,13 +280,11 @@ def write(
         values["the_number"] = number
     stored = _Stored(numbered=number is not None, typed=phone is not None)
     if lease is None:
-        return ask(connection, _store(clock, stored), values)
-    return ask(connection, _renewing(clock, stored, lease), values | {"the_holder": visit_id})
-
-
-def written(asked: Asked) -> Written | None:
-    """What came of `write`; None when a copy of the answer came first."""
-    found = asked.rows()
+        statement = _store(clock, stored)
+    else:
+        statement = _renewing(clock, stored, lease)
+        values["the_holder"] = visit_id
+    found = statement.rows(connection, values)
     return from_row(Written, found[0]) if found else None
 
 

@@ -167,7 +167,6 @@ def _look(clock: Clock, size: int, shape: Shape) -> Prepared:
     counted = select(count).subquery("counted")
     return Prepared(
         select(found.c.id, counted.c.places).select_from(counted.outerjoin(found, true())),
-        planned_once=True,
     )
 
 
@@ -237,7 +236,7 @@ def _hold(  # noqa: PLR0917
         )
         picks.append(_is_first(pick, wished, patient=patient, by_address=by_address))
     taking = _taking(clock, or_(*picks), lease, longest)
-    return Prepared(holders.noting(taking), planned_once=True)
+    return Prepared(holders.noting(taking))
 
 
 def _is_first(

@@ -189,31 +189,23 @@ class SignIn:
             return None
         return found
 
-    def confirm(
-        self, connection: Connection, token: str, known: StaffSession
-    ) -> Callable[[], bool]:
-        """Ask for the row of a session with what else a transaction asks.
+    def confirm(self, connection: Connection, token: str, known: StaffSession) -> bool:
+        """Whether a session is still that user's, and not over.
 
-        What comes back tells whether it is still that user's, and not over. Where it is not, the
-        next request looks it up, and ends it.
+        Where it is not, the next request looks it up, and ends it.
         """
-        asked = rows.ask_staff_session(connection, token)
-
-        def is_still() -> bool:
-            found = rows.staff_session_from(asked)
-            still = (
-                found is not None
-                and (found.staff.id, found.staff.role) == (known.staff.id, known.staff.role)
-                and self._is_allowed(found)
-                and not found.wall
-                and not needs(found)
-                and not _is_over(found, self._store.clock.now())
-            )
-            if not still:
-                self._known.pop(token, None)
-            return still
-
-        return is_still
+        found = rows.staff_session(connection, token)
+        still = (
+            found is not None
+            and (found.staff.id, found.staff.role) == (known.staff.id, known.staff.role)
+            and self._is_allowed(found)
+            and not found.wall
+            and not needs(found)
+            and not _is_over(found, self._store.clock.now())
+        )
+        if not still:
+            self._known.pop(token, None)
+        return still
 
     def sign_out(self, token: str) -> None:
         self._seen.pop(token, None)

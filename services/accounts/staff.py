@@ -20,7 +20,6 @@ from models.accounts.staff import ROLES, Act, RecordedAct, Staff, StaffSession, 
 from models.centres import centres, directory
 from models.centres.geography import distance_km
 from models.database import Connection
-from models.prepared import Asked
 from models.queue import call_queues
 from services.accounts import passwords, second_factor
 from services.store import Store
@@ -346,17 +345,14 @@ def record_act(  # noqa: PLR0917 (written at every act: the order is the sentenc
     subject: str,
     why: str = "",
     details: dict[str, Any] | None = None,
-    *,
-    number: Asked | None = None,
 ) -> None:
     """One line of the history, in the transaction of the act: all or nothing.
 
     `what` has at most 24 letters; `subject` is an id; `details` hold nothing personal. `why` is
-    sealed: people type numbers and birth dates there. `number`: that of the line was asked for
-    before, so that a reason needs no round trip of its own.
+    sealed: people type numbers and birth dates there.
     """
     act = Act(staff_id, what, subject, why[:LONGEST_WHY], details or {})
-    rows.add_act(connection, store.clock, store.vault, act, number)
+    rows.add_act(connection, store.clock, store.vault, act)
 
 
 def read_file(
@@ -366,15 +362,14 @@ def read_file(
     subject: str,
     *,
     why: str,
-    number: Asked | None = None,
     **details: Any,
 ) -> None:
     """Record that a staff member opens a person's file, before the reading, in its transaction.
 
     `subject` is the id of the booking, call or queue entry; `why` is "call" or what was typed for
-    a search. `number` as in `record_act`.
+    a search.
     """
-    record_act(connection, store, staff.id, READ_FILE, subject, why, details, number=number)
+    record_act(connection, store, staff.id, READ_FILE, subject, why, details)
 
 
 def read_acts(

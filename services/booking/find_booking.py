@@ -16,9 +16,8 @@ from flows.world import NotMine
 from models.booking import changes, history
 from models.booking.changes import BookingDetails
 from models.booking.history import NewestChange
-from models.centres.centres import CentreState, asked_of_booking, centre_states, centre_states_from
+from models.centres.centres import CentreState, centre_states
 from models.database import Connection
-from models.prepared import Asked, ask_all
 from services.attempts import Tries, before_look_up, count_try
 from services.booking.change_booking import is_undoable
 from services.slots.give_back import UNDO_WITHIN
@@ -96,48 +95,16 @@ def is_born(known: date | None, born: date) -> bool:
     return hmac.compare_digest(known.isoformat() if known else "", born.isoformat())
 
 
-@dataclass(frozen=True)
-class AskedBooking:
-    """A booking that was asked for with what else a transaction asks."""
-
-    row: Asked
-    appointments: Asked
-    lines: Asked
-    centres: Asked
-
-
-def read_booking(
-    connection: Connection, store: Store, booking_id: str, asked: AskedBooking | None = None
-) -> FoundBooking | None:
-    """A booking as it is now, for a person who proved that it is theirs.
-
-    `asked`: it was asked for before (`ask_booking`).
-    """
-    found = _read(connection, store, booking_id, asked)
+def read_booking(connection: Connection, store: Store, booking_id: str) -> FoundBooking | None:
+    """A booking as it is now, for a person who proved that it is theirs."""
+    found = _read(connection, store, booking_id)
     return found if found.file.id == booking_id else None
 
 
-def ask_booking(connection: Connection, store: Store, booking_id: str | None) -> AskedBooking:
-    """Ask for a booking with what else the transaction asks; `read_booking` reads it."""
-    there = booking_id or changes.NO_FILE.id
-    newest = history.asked_newest(store.clock, there, UNDO_WITHIN)
-    centres = asked_of_booking(there)
-    return AskedBooking(*ask_all(connection, [*changes.asked_as_any(there), newest, centres]))
-
-
-def _read(
-    connection: Connection,
-    store: Store,
-    booking_id: str | None,
-    asked: AskedBooking | None = None,
-) -> FoundBooking:
-    asked = asked or ask_booking(connection, store, booking_id)
-    file = changes.whole_as_any(store.vault, asked.row.rows(), asked.appointments.rows())
+def _read(connection: Connection, store: Store, booking_id: str | None) -> FoundBooking:
+    asked = booking_id or changes.NO_FILE.id
+    file = changes.load_as_any(connection, store.vault, booking_id)
+    newest = history.newest_change(connection, store.clock, asked, UNDO_WITHIN)
     there = {appointment.centre_id for appointment in file.appointments} or {file.centre_id}
-    centres = centre_states_from(asked.centres.rows())
-    # An appointment may have moved to another centre since the booking's own were asked for. For no
-    # booking nothing more is asked: that would tell by the time it takes that there is none.
-    if file is not changes.NO_FILE and not there <= centres.keys():
-        centres = centre_states(connection, there)
-    newest = history.newest_of(asked.lines.rows())
+    centres = centre_states(connection, there)
     return FoundBooking(file, centres, is_undoable(store, file, newest), newest)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -11,8 +10,7 @@ from models.accounts.staff import Staff
 from models.agents.agents import telephone
 from models.database import Connection
 from models.desk import desk as rows
-from models.desk.desk import Now, ask_now, colleagues, now_from, now_of, offices
-from models.prepared import Asked
+from models.desk.desk import Now, colleagues, now_of, offices
 from models.queue import queues
 from models.queue.queues import QueueEntry
 from services.accounts.staff import READ_FILE, read_file
@@ -72,13 +70,7 @@ def agent_session_of(
     """
     if about:
         queues.load(connection, store.vault, about, lock=True)
-    return _session(connection, store, staff, ask_now(connection, staff.id), about)
-
-
-def _session(
-    connection: Connection, store: Store, staff: Staff, asked: Asked, about: str | None
-) -> AgentSession:
-    now = now_from(asked)
+    now = now_of(connection, staff.id)
     entry_id = now.entry_id if now is not None and now.state in WITH_ENTRY else None
     if about is not None and about != (entry_id or ""):
         raise OtherCall
@@ -93,8 +85,7 @@ def _session(
 class AtDesk(DeskWork):
     """An agent within one transaction. `agent_session` is as it was when the transaction began.
 
-    Where no wish is about an entry it is asked for first, and waited for by the code that looks at
-    it: what else an act asks goes with it. Raises OtherCall, as `agent_session_of` does.
+    Raises OtherCall, as `agent_session_of` does.
     """
 
     def __init__(
@@ -109,20 +100,7 @@ class AtDesk(DeskWork):
         self.connection, self.store, self.service = connection, store, service
         self.staff = staff
         self._kept: dict[str, Any] = {}
-        # Called before the agent's session is looked at first.
-        self.before_looking: Callable[[], None] = lambda: None
-        self._session: AgentSession | None = None
-        if about is None:
-            self._asked = ask_now(connection, staff.id)
-        else:
-            self._session = agent_session_of(connection, store, staff, about=about)
-
-    @property
-    def agent_session(self) -> AgentSession:
-        if self._session is None:
-            self.before_looking()
-            self._session = _session(self.connection, self.store, self.staff, self._asked, None)
-        return self._session
+        self.agent_session = agent_session_of(connection, store, staff, about=about)
 
     @property
     def desk(self) -> Desk:  # type: ignore[override]
@@ -139,7 +117,7 @@ class AtDesk(DeskWork):
 
     def look_again(self) -> None:
         """Read the agent's session once more, after this transaction changed it."""
-        self._session = agent_session_of(self.connection, self.store, self.staff)
+        self.agent_session = agent_session_of(self.connection, self.store, self.staff)
 
     # ------------------------------------------------------------ what the agent reads
 

@@ -14,7 +14,6 @@ from models.desk import desk as rows
 from models.messages import messages, outbox
 from models.messages.messages import MessageRow
 from models.messages.outbox import FAILING, MAIL
-from models.prepared import Asked
 from services.booking.find_booking import FoundBooking, read_booking
 from services.campaign.call_hours import next_call_at
 from services.desk.booking import DAY, TEXTS_A_DAY, BookingRefused, Refusal, is_nonce
@@ -29,7 +28,6 @@ from services.service import Service
 from services.store import Store
 
 # What pages know of a question whose answer comes with others'.
-AskedMessages = Asked
 # As often as a text, and for the same reason: the person there is not rung all day.
 CALLS_A_DAY = TEXTS_A_DAY
 # Rows that only looked what became of another, and did nothing themselves.
@@ -70,18 +68,11 @@ class BookingMessages:
 
 
 def told(
-    connection: Connection,
-    store: Store,
-    service: Service,
-    found: FoundBooking,
-    asked: AskedMessages | None = None,
+    connection: Connection, store: Store, service: Service, found: FoundBooking
 ) -> BookingMessages:
-    """What was told of a booking, and will be; one statement.
-
-    `asked`: it was asked for before (`ask_told`).
-    """
+    """What was told of a booking, and will be; one statement."""
     file = found.file
-    there = messages.read(asked or ask_told(connection, file.id))
+    there = messages.of_booking(connection, file.id)
     now = store.clock.now()
     followed = {entry.follows: entry for entry in there if entry.follows}
     shown = [
@@ -95,11 +86,6 @@ def told(
     texted = any(entry.topic in messages.CONFIRMATIONS and entry.kind != MAIL for entry in there)
     ahead = ahead_of(service.campaigns.by_name, file, zones, now, texted=texted)
     return BookingMessages(tuple(shown), tuple(ahead))
-
-
-def ask_told(connection: Connection, booking_id: str) -> AskedMessages:
-    """Ask what was told of a booking, with what else the transaction asks."""
-    return messages.ask_of_booking(connection, booking_id)
 
 
 def _shown(one: MessageRow, now: datetime, followed: dict[str, MessageRow]) -> MessageView:

@@ -275,9 +275,8 @@ def _committed(at: DeskWork, wish: SearchCriteria) -> tuple[Commitment, ...]:
     seen = (
         (born, file.id)
         for born in dict.fromkeys(wish.born)
-        for file in rows.bookings_of(
-            at.store.vault,
-            rows.ask_bookings(at.connection, at.store.vault, number=at.desk.number, born=born),
+        for file in rows.bookings_that_fit(
+            at.connection, at.store.vault, number=at.desk.number, born=born
         )
         if file.live and not file.is_stand_in and (wish.mine is None or file.id != wish.mine.id)
     )

@@ -18,14 +18,11 @@ from models.booking import changes
 from models.database import Connection
 from models.desk import desk as rows
 from models.desk.desk import BookingSeen
-from models.prepared import Asked
 from models.supervision import alerts
 from services.accounts.staff import read_file, record_act
-from services.attempts import ask_tried, subject
+from services.attempts import subject, tried
 from services.booking.find_booking import (
-    AskedBooking,
     FoundBooking,
-    ask_booking,
     read_booking,
 )
 from services.booking.stand_in import behind
@@ -100,18 +97,25 @@ class Masked:
     live: bool
 
 
-@dataclass(frozen=True)
-class AskedSearch:
-    """What a search asks of the database, with what else its transaction asks."""
+def search(
+    connection: Connection,
+    store: Store,
+    staff: Staff,
+    by: Criteria,
+    *,
+    on_line: bool,
+) -> tuple[Masked, ...]:
+    """The bookings that everything known fits, masked, in the caller's transaction.
 
-    files: Asked
-    fitting: Asked | None
-
-
-def ask_search(connection: Connection, store: Store, staff: Staff, by: Criteria) -> AskedSearch:
-    """Ask what `search` looks at; nothing is shown of it before that has looked at the limits."""
-    files = attempts.AttemptCountQuery(_counted_for(store, staff), FILES_WITHIN, failed=False)
-    fitting = rows.ask_bookings(
+    A search that finds nothing counts as one file: else guessing would cost nothing. Raises
+    TooFewCriteria, TooManyProfiles.
+    """
+    if not by.are_enough(on_line=on_line):
+        raise TooFewCriteria
+    way = "+".join(by.given)
+    if not _is_below_limit(connection, store, staff):
+        _look_at_limit(connection, store, staff, why=way, stops=not on_line)
+    fitting = rows.bookings_that_fit(
         connection,
         store.vault,
         reference=by.reference,
@@ -119,30 +123,6 @@ def ask_search(connection: Connection, store: Store, staff: Staff, by: Criteria)
         born=by.born,
         postcode=by.postcode,
     )
-    return AskedSearch(attempts.ask_counts(connection, store.clock, [files]), fitting)
-
-
-def search(
-    connection: Connection,
-    store: Store,
-    staff: Staff,
-    by: Criteria,
-    asked: AskedSearch | None = None,
-    *,
-    on_line: bool,
-) -> tuple[Masked, ...]:
-    """The bookings that everything known fits, masked, in the caller's transaction.
-
-    A search that finds nothing counts as one file: else guessing would cost nothing. `asked`: what
-    it looks at was asked for before. Raises TooFewCriteria, TooManyProfiles.
-    """
-    if not by.are_enough(on_line=on_line):
-        raise TooFewCriteria
-    asked = asked or ask_search(connection, store, staff, by)
-    way = "+".join(by.given)
-    if not _is_below_limit(asked.files):
-        _look_at_limit(connection, store, staff, why=way, stops=not on_line)
-    fitting = rows.bookings_of(store.vault, asked.fitting)
     found = [booking for booking in _real(connection, store, fitting) if by.fit(booking.name)]
     if not found:
         count(connection, store, staff, 1, why=way, stops=not on_line)
@@ -170,59 +150,28 @@ def _behind(connection: Connection, store: Store, stand_in: BookingSeen) -> Book
     return rows.booking_seen(connection, store.vault, real) if real else None
 
 
-@dataclass(frozen=True)
-class _AskedFiles:
-    """How many files there were; they count for the agent `who`."""
-
-    who: attempts.Subject
-    before: Asked
-
-
-@dataclass(frozen=True)
-class AskedFile:
-    """What the opening of a file asks of the database, with what else its transaction asks."""
-
-    searched: Asked
-    files: _AskedFiles
-    booking: AskedBooking
-
-
-def ask_to_open(connection: Connection, store: Store, staff: Staff, booking_id: str) -> AskedFile:
-    """Ask what `open_found` looks at; nothing is shown of it before that has looked at the limits.
-
-    From here on no other transaction counts files for this agent until this one ends.
-    """
-    files = _ask_files(connection, store, staff)
-    # After those who wait for each other, so that acts are numbered in the order of their writing.
-    searched = rows.ask_acted_before(
-        connection, store.clock, staff.id, SEARCHED, booking_id, FOUND_FOR
-    )
-    return AskedFile(searched, files, ask_booking(connection, store, booking_id))
-
-
 def open_found(
     connection: Connection,
     store: Store,
     staff: Staff,
     booking_id: str,
-    asked: AskedFile | None = None,
     *,
     reason: str,
     on_line: bool,
 ) -> FoundBooking | None:
     """A file that this agent found within FOUND_FOR, for a reason, which is written down.
 
-    `asked`: what it looks at was asked for before. None where they did not find it. Raises
-    NoReason, TooManyProfiles.
+    None where they did not find it. Raises NoReason, TooManyProfiles.
     """
     if reason not in REASONS:
         raise NoReason
-    asked = asked or ask_to_open(connection, store, staff, booking_id)
-    if not asked.searched.rows():
+    # After those who wait for each other, so that acts are numbered in the order of their writing.
+    attempts.wait_for_others(connection, [_counted_for(store, staff)])
+    if not rows.has_acted(connection, store.clock, staff.id, SEARCHED, booking_id, FOUND_FOR):
         return None
-    count(connection, store, staff, 1, asked.files, why=reason, stops=not on_line)
-    read_file(connection, store, staff, booking_id, why=reason, number=asked.searched)
-    found = read_booking(connection, store, booking_id, asked.booking)
+    count(connection, store, staff, 1, why=reason, stops=not on_line)
+    read_file(connection, store, staff, booking_id, why=reason)
+    found = read_booking(connection, store, booking_id)
     note_opened(connection, store, staff.id, found.file if found else None)
     return found
 
@@ -232,17 +181,16 @@ def count(
     store: Store,
     staff: Staff,
     files: int,
-    asked: _AskedFiles | None = None,
     *,
     why: str,
     stops: bool = True,
 ) -> None:
     """Count files before they are read; one too many tells a supervisor.
 
-    `asked`: how many there were was asked for before. Raises TooManyProfiles where it `stops`: not
+    Raises TooManyProfiles where it `stops`: not
     while a caller is on the line.
     """
-    who = _look_at_limit(connection, store, staff, asked, why=why, stops=stops, more=files)
+    who = _look_at_limit(connection, store, staff, why=why, stops=stops, more=files)
     attempts.add(connection, store.clock, [who] * files, good=True)
 
 
@@ -250,37 +198,30 @@ def _counted_for(store: Store, staff: Staff) -> attempts.Subject:
     return subject(store, _FILES, "staff", staff.id)
 
 
-def _is_below_limit(asked: Asked) -> bool:
+def _is_below_limit(connection: Connection, store: Store, staff: Staff) -> bool:
     """Whether one more file would be allowed, as far as transactions have ended that counted one.
 
     It waited for none that was under way. A search which finds a person counts nothing, so it may
     come before that one.
     """
-    ((before,),) = asked.rows()
-    return bool(before < MOST_FILES)
-
-
-def _ask_files(connection: Connection, store: Store, staff: Staff) -> _AskedFiles:
-    """How many files there were, and no other transaction counts one until this one ends."""
-    who = _counted_for(store, staff)
-    before = ask_tried(connection, store, [who], within=FILES_WITHIN, failed=False)
-    return _AskedFiles(who, before)
+    files = attempts.AttemptCountQuery(_counted_for(store, staff), FILES_WITHIN, failed=False)
+    (before,) = attempts.counts(connection, store.clock, [files])
+    return before < MOST_FILES
 
 
 def _look_at_limit(
     connection: Connection,
     store: Store,
     staff: Staff,
-    asked: _AskedFiles | None = None,
     *,
     why: str,
     stops: bool,
     more: int = 1,
 ) -> attempts.Subject:
     """Who a file counts for. Raises TooManyProfiles."""
-    asked = asked or _ask_files(connection, store, staff)
-    who = asked.who
-    ((before,),) = asked.before.rows()
+    who = _counted_for(store, staff)
+    # No other transaction counts a file of this agent until this one ends.
+    (before,) = tried(connection, store, [who], within=FILES_WITHIN, failed=False)
     if before + more <= MOST_FILES:
         return who
     told = rows.has_acted(connection, store.clock, staff.id, TOO_MANY, staff.id, FILES_WITHIN)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from models.database import Connection
 from models.online import web_sessions
-from models.online.web_sessions import CountsBy, OtherHolders
+from models.online.web_sessions import CountsBy
 from services.slots.give_back import give_back_holds
 from services.store import NO_SHARES, Store
 from services.telemetry import HOLDS_GIVEN_UP
@@ -30,9 +30,7 @@ def make_room(
 ) -> None:
     """Before a visit holds: what its browser and its number held for other visits is given up.
 
-    `mine` is by what its holds count; `is_new`: it holds nothing so far. Raises TooManyHere: on
-    PostgreSQL with what the transaction looks at next, or with its end, and what went along is
-    undone with it.
+    `mine` is by what its holds count; `is_new`: it holds nothing so far. Raises TooManyHere.
     """
     shares = store.shares
     if shares == NO_SHARES:
@@ -43,15 +41,13 @@ def make_room(
         phone_idx=mine.phone_idx if shares.per_number else None,
     )
 
-    def give_up(others: OtherHolders) -> None:
-        gone = _give_up(connection, others.browser[shares.per_browser - 1 :], "browser")
-        of_phone = [holder for holder in others.phone if holder not in gone]
-        gone |= _give_up(connection, of_phone[shares.per_number - 1 :], "number")
-        if mine.place_idx and len(set(others.place) - gone) >= shares.per_address:
-            HOLDS_GIVEN_UP.labels("address").inc()
-            raise TooManyHere
-
-    web_sessions.ask_others_that_hold(connection, store.clock, visit_id, mine, give_up)
+    others = web_sessions.others_that_hold(connection, store.clock, visit_id, mine)
+    gone = _give_up(connection, others.browser[shares.per_browser - 1 :], "browser")
+    of_phone = [holder for holder in others.phone if holder not in gone]
+    gone |= _give_up(connection, of_phone[shares.per_number - 1 :], "number")
+    if mine.place_idx and len(set(others.place) - gone) >= shares.per_address:
+        HOLDS_GIVEN_UP.labels("address").inc()
+        raise TooManyHere
 
 
 def number_typed(connection: Connection, store: Store, visit_id: str, phone: bytes | None) -> None:
@@ -63,11 +59,9 @@ def number_typed(connection: Connection, store: Store, visit_id: str, phone: byt
     if not most or not phone:
         return
 
-    def give_up(others: OtherHolders) -> None:
-        _give_up(connection, others.phone[most - 1 :], "number")
-
     mine = CountsBy(None, None, phone)
-    web_sessions.ask_others_that_hold(connection, store.clock, visit_id, mine, give_up)
+    others = web_sessions.others_that_hold(connection, store.clock, visit_id, mine)
+    _give_up(connection, others.phone[most - 1 :], "number")
 
 
 def _give_up(connection: Connection, holders: Sequence[str], kind: str) -> set[str]:

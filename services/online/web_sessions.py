@@ -187,21 +187,18 @@ class WebSessionTurn(Turn):
     def transaction(self) -> Connection:
         """The transaction of this answer's effects; the first call claims its number.
 
-        Raises AlreadyAnswered. On PostgreSQL the claim goes with what the transaction asks first,
-        and that raises it; what went along is undone.
+        Raises AlreadyAnswered.
         """
         if self._transaction is None:
             self._give_back()
             self._transaction = self._stack.enter_context(self.store.database.transaction())
-            web_sessions.ask_claim(
-                self._transaction, self.store.clock, self.call_id, self.number, self._is_claimed
+            counts_by = web_sessions.claim(
+                self._transaction, self.store.clock, self.call_id, self.number
             )
+            # Where it counts by other things than when it was read it was erased meanwhile.
+            if counts_by != self.counts_by:
+                raise AlreadyAnswered
         return self._transaction
-
-    def _is_claimed(self, counts_by: CountsBy | None) -> None:
-        # Where it counts by other things than when it was read it was erased meanwhile.
-        if counts_by != self.counts_by:
-            raise AlreadyAnswered
 
     def settle(self, visit: WebSession, lease: timedelta | None) -> WebSession:
         """Store where the answer led, and give it as it is stored.
@@ -212,7 +209,7 @@ class WebSessionTurn(Turn):
         stored = {"step": visit.step, "outcome": visit.outcome, "body": _body(visit)}
         number = None if self._transaction is not None else self.number
         connection = self._transaction or self._connection()
-        asked = web_sessions.write(
+        written = web_sessions.write(
             connection,
             store.clock,
             store.vault,
@@ -222,9 +219,7 @@ class WebSessionTurn(Turn):
             lease=lease,
             **stored,
         )
-        # In a transaction it is sent with COMMIT.
         self._give_back()
-        written = web_sessions.written(asked)
         if written is None:
             raise AlreadyAnswered
         return visit.but(

@@ -6,7 +6,7 @@ hear that the connection is gone, and gives an error without a number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,19 +14,15 @@ from sqlalchemy import Integer, bindparam, select
 from sqlalchemy.exc import OperationalError
 
 from models.database import Connection, Database, does_not_answer
-from models.prepared import Prepared, together
+from models.prepared import Prepared
 from tests.support.postgres import OwnServer
 
 ONE = Prepared(select(bindparam("given", type_=Integer).label("one")))
 GIVEN = {"given": 1}
 
 
-def alone(connection: Connection) -> object:
+def ask(connection: Connection) -> object:
     return ONE.rows(connection, GIVEN)
-
-
-def several(connection: Connection) -> object:
-    return together(connection, [(ONE, GIVEN), (ONE, GIVEN)])
 
 
 @pytest.fixture
@@ -36,13 +32,11 @@ def database(own_postgres: OwnServer) -> Iterator[Database]:
     made.dispose()
 
 
-@pytest.mark.parametrize("ask", [alone, several])
 @pytest.mark.parametrize("opened", ["statement", "transaction"])
 def test_it_is_told_as_a_store_that_is_away(
     own_postgres: OwnServer,
     database: Database,
     opened: str,
-    ask: Callable[[Connection], object],
 ):
     with getattr(database, opened)() as connection:
         ask(connection)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from typing import Any
@@ -12,15 +12,13 @@ import pytest
 from flask import Blueprint
 from sqlalchemy import text
 
-from models import attempts, libpq
+from models import attempts
 from models.accounts import staff as staff_rows
 from models.booking import changes
-from models.centres import centres
 from services.accounts import staff as accounts
 from services.accounts.sign_in import SignIn
 from services.accounts.staff import read_acts
 from services.attempts import subject
-from services.booking import find_booking
 from services.booking.find_booking import read_booking
 from services.desk.search import (
     MOST_FILES,
@@ -46,25 +44,6 @@ def made(service: House) -> House:
     return service
 
 
-@pytest.fixture
-def trips(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many statements went to PostgreSQL together, for each round trip."""
-    seen: list[int] = []
-    run_all, command = libpq.Prepared.run_all, libpq.command
-
-    def together(self: libpq.Prepared, asked: Sequence[Any], **how: Any) -> Any:
-        seen.append(len(self.waiting) + len(asked))
-        return run_all(self, asked, **how)
-
-    def alone(driver: Any, sql: bytes) -> None:
-        seen.append(1)
-        command(driver, sql)
-
-    monkeypatch.setattr(libpq.Prepared, "run_all", together)
-    monkeypatch.setattr(libpq, "command", alone)
-    return seen
-
-
 def found_id(desk: Desk) -> str:
     """The id of the booking that a search finds."""
     (booking_id,) = MASKED.findall(idle(desk).does("/chercher", **KNOWN))
@@ -72,22 +51,21 @@ def found_id(desk: Desk) -> str:
 
 
 @pytest.mark.direct
-def test_a_look_up_is_a_few_round_trips(busy: Desk, trips: list[int]):
+def test_a_look_up_is_a_few_round_trips(busy: Desk):
     booked(busy)
     as_in_production(busy.made)
     other = idle(busy)
     opens(other, other.does("/chercher", **KNOWN))
-    # Of the helper that sends the form, one more each: whom the agent has on the line.
-    trips.clear()
-    found = other.does("/chercher", **KNOWN)
-    # Whose session it is, how many files there were, and who is meant; the act, with COMMIT.
-    assert trips == [1, 4, 1]
-    trips.clear()
-    assert "12 mars 1942" in opens(other, found)
-    # Whose session it is, whom they have, the lock and how many files there were, what was found
-    # with the number of the act, the booking, its appointments, changes, centre and messages; the
-    # try, and the act with its reason, with COMMIT.
-    assert trips == [1, 10, 2]
+    with on_the_wire(busy.made.database) as sent:
+        found = other.does("/chercher", **KNOWN)
+    # The helper that sends the form asks whom the agent has on the line. Then, between BEGIN and
+    # COMMIT: whose session it is, whom they have, how many files there were, who is meant, the act.
+    assert len(sent) <= 8, sent
+    with on_the_wire(busy.made.database) as sent:
+        assert "12 mars 1942" in opens(other, found)
+    # The same, but: the lock, what was found, the lock and how many files there were, the try, the
+    # act and its reason, the booking, its appointments, changes, centre and messages.
+    assert len(sent) <= 17, sent
 
 
 def test_an_act_has_its_number_only_where_something_was_found(busy: Desk):
@@ -127,20 +105,6 @@ def test_no_booking_is_looked_for_by_as_many_statements(busy: Desk):
             read_booking(connection, busy.made.store, booking_id)
         sent[booking_id] = len(said)
     assert sent[changes.NO_FILE.id] == sent[known] > 0
-
-
-def test_an_appointment_has_its_centre_wherever_it_moved_meanwhile(
-    busy: Desk, monkeypatch: pytest.MonkeyPatch
-):
-    """Its centre is asked for with the booking, and may be another one by then."""
-    booked(busy)
-    known = found_id(busy)
-    elsewhere = centres.asked_of_booking(changes.NO_FILE.id)
-    monkeypatch.setattr(find_booking, "asked_of_booking", lambda _id: elsewhere)
-    with busy.made.database.transaction() as connection:
-        found = read_booking(connection, busy.made.store, known)
-    assert found is not None
-    assert set(found.centres) == {one.centre_id for one in found.file.appointments}
 
 
 def test_of_two_that_are_opened_at_once_one_is_beyond_the_limit(busy: Desk):

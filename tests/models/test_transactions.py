@@ -14,7 +14,7 @@ from models.prepared import Prepared
 from models.slots.tables import place
 from tests.support.house import House, mornings
 
-_NEW = Prepared(insert(call).inline(), ("id", "status", "status_rank", "started_at"))
+_NEW = Prepared(insert(call).inline())
 
 
 def _store(connection: Connection, call_id: str) -> None:

@@ -15,11 +15,10 @@ import pytest
 
 from sqlalchemy import select
 
-from models import libpq
 from models.database import Connection
 from models.online import web_sessions as rows
 from models.online.tables import visit as visit_table
-from models.prepared import Asked, Prepared, Values, ask
+from models.prepared import Prepared, Values
 from models.slots.tables import place
 from services.online import answers, web_sessions
 from services.privacy.erase_data import erase_data
@@ -96,56 +95,8 @@ def test_by_what_a_hold_counts_is_read_with_the_web_session(site: House):
     assert len([one for one in sent if "browser_idx" in one]) == 3
 
 
-def round_trips(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """What prepared statements of PostgreSQL are sent from now on, by round trip."""
-    sent: list[list[str]] = []
-    ready = libpq.Prepared._all_ready
-
-    def noted(prepared: libpq.Prepared, asked: Any) -> Any:
-        sent.append([sql.decode() for sql, _ in asked])
-        return ready(prepared, asked)
-
-    monkeypatch.setattr(libpq.Prepared, "_all_ready", noted)
-    return sent
-
-
-def test_who_else_holds_is_asked_with_the_claim_and_what_comes_after_it(
-    on_postgres: House, monkeypatch: pytest.MonkeyPatch
-):
-    visitor = Visitor(on_postgres).comes_to("commune")
-    form = visitor.hidden | {"where": "75011"}
-    sent = round_trips(monkeypatch)
-    visitor._open("POST", "/rendez-vous/commune", form)
-    assert len(holders(on_postgres)) == 1
-    (together,) = (one for one in sent if any("UPDATE visit SET number" in sql for sql in one))
-    assert [sql[:12] for sql in together] == [
-        "UPDATE visit",
-        "SELECT pg_ad",
-        "SELECT 'brow",
-        "SELECT board",
-    ]
-
-
-def test_a_number_that_is_typed_is_looked_at_with_all_of_its_answer(
-    on_postgres: House, monkeypatch: pytest.MonkeyPatch
-):
-    visitor = at_offers(on_postgres)
-    visitor.presses("/rendez-vous/creneaux", place=visitor.places[0])
-    form = visitor.hidden | {"number": NUMBER, "wish": "number"}
-    sent = round_trips(monkeypatch)
-    visitor._open("POST", "/rendez-vous/joindre", form)
-    assert len(holders(on_postgres)) == 1
-    _session, together = sent
-    assert [sql[:12] for sql in together] == [
-        "UPDATE visit",
-        "SELECT pg_ad",
-        "SELECT 'phon",
-        "WITH done AS",
-    ]
-
-
 def test_a_copy_that_went_along_with_its_claim_changes_nothing(on_postgres: House):
-    """What it wrote in the same round trip is undone, and who held the number holds on."""
+    """What it wrote is undone, and who held the number holds on."""
     visitor = at_offers(on_postgres)
     visitor.presses("/rendez-vous/creneaux", place=visitor.places[0])
     stale = dict(visitor.hidden)
@@ -307,15 +258,13 @@ def together(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     arrived = threading.Barrier(count, timeout=20)
 
     def counts_together(
-        connection: Connection, _keys: Any, look: Prepared, values: Values, then: Any
-    ) -> Asked:
-        def after_all(found: list[Any]) -> None:
-            arrived.wait()
-            then(found)
+        connection: Connection, _keys: Any, look: Prepared, values: Values
+    ) -> list[Any]:
+        found = look.rows(connection, values)
+        arrived.wait()
+        return found
 
-        return ask(connection, look, values, after_all)
-
-    monkeypatch.setattr(rows, "ask_alone", counts_together)
+    monkeypatch.setattr(rows, "alone", counts_together)
 
 
 def test_without_the_lock_they_do(database_url: str, monkeypatch: pytest.MonkeyPatch):

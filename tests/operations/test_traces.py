@@ -29,7 +29,6 @@ from models.crypto import Vault
 from models.database import Connection, Database
 from models.operations import traces, verify
 from models.operations.traces import ACTS, HISTORY, Anchor, trace_link
-from models.prepared import send
 from services.accounts.staff import record_act
 from services.centres.directory import Directory
 from services.parts import Parts
@@ -188,8 +187,6 @@ def test_who_comes_second_writes_nothing(service: House, chainer: Chainer):
 
 def late(connection: Connection, chainer: Chainer, booking_id: str) -> None:
     lines.add(connection, chainer.store.clock, chainer.store.vault, booking_id, BOOKED)
-    # It has its number from now on.
-    send(connection)
 
 
 def in_time(chainer: Chainer, *booking_ids: str) -> None:
@@ -230,7 +227,6 @@ def test_a_number_that_was_rolled_back_leaves_a_gap_that_nobody_minds(
     happened(service, "B1")
     with service.database.engine.connect() as connection:
         lines.add(connection, service.clock, service.store.vault, "GONE", BOOKED)
-        send(connection)
         connection.rollback()
     happened(service, "B2")
     chainer()

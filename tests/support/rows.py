@@ -21,7 +21,6 @@ from sqlalchemy import event, func, make_url, select, text
 
 from app.web import make_app
 from flows.world import Unbooked
-from models import libpq
 from models.booking import bookings
 from models.booking.tables import appointment
 from models.centres.tables import centre, postcode
@@ -259,17 +258,18 @@ def on_the_wire(database: Database) -> Iterator[list[str]]:
     """
     sent: list[str] = []
     traced: dict[int, tuple[Any, Path]] = {}
-    prepared: list[tuple[dict[str, Any], object]] = []
+    prepared: list[tuple[Any, int | None]] = []
     with tempfile.TemporaryDirectory() as folder:
 
-        def listen(connection: Any, record: Any, _proxy: Any) -> None:
+        def listen(connection: Any, _record: Any, _proxy: Any) -> None:
             if id(connection) in traced:
                 return
             # A file for each connection: two that share one write into each other's lines.
             file = Path(folder) / str(len(traced))
             traced[id(connection)] = (connection, file)
-            # A statement prepared before would be a name without its words.
-            prepared.append((record.info, record.info.pop(libpq.KEPT, None)))
+            # A statement that is prepared would be a name without its words.
+            prepared.append((connection, connection.prepare_threshold))
+            connection.prepare_threshold = None
             connection.pgconn.trace(os.open(file, os.O_WRONLY | os.O_CREAT))
             connection.pgconn.set_trace_flags(Trace.SUPPRESS_TIMESTAMPS)
 
@@ -283,9 +283,8 @@ def on_the_wire(database: Database) -> Iterator[list[str]]:
             for connection, file in traced.values():
                 connection.pgconn.untrace()
                 sent += _round_trips(file.read_text("utf-8"))
-            for info, kept in prepared:
-                if kept is not None:
-                    info[libpq.KEPT] = kept
+            for connection, threshold in prepared:
+                connection.prepare_threshold = threshold
 
 
 def _round_trips(trace: str) -> list[str]:

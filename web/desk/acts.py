@@ -13,7 +13,6 @@ from http import HTTPStatus
 from typing import Any, Self, TypeVar
 
 from flask import Blueprint, abort, render_template, request
-from werkzeug.exceptions import HTTPException
 
 from flows.session import CallerKind, Moving, Offer, Party, Session
 from flows.understanding import COUNTRY_ZONE
@@ -23,7 +22,6 @@ from services.booking.find_booking import FoundBooking, read_booking
 from services.campaign.campaign import are_together
 from services.desk.at_desk import CALL, CHOSEN, HEARD, TAKEN, AtDesk
 from services.desk.caller_profile import BOOKED, CallerDetails, CallerProfile, draft_of
-from services.desk.messages import AskedMessages
 from services.desk.offers import OnDesk, on_desk, towns
 from services.desk.search import TooManyProfiles, count
 from services.messages.phone_capabilities import takes_texts
@@ -55,8 +53,6 @@ class DeskAct(AtDesk):
         super().__init__(connection, page.store, page.service, current(), about=about)
         self.page = page
         self.messages: list[str] = []
-        # What was told of bookings, where it is asked for already; by their ids.
-        self._told: dict[str, AskedMessages] = {}
         self.understood = _NOTHING_UNDERSTOOD
 
     @cached_property
@@ -68,15 +64,9 @@ class DeskAct(AtDesk):
     def opened(cls, page: DeskPage, about: str | None = None) -> Iterator[Self]:
         """The act of the agent who asks; `about` is the entry that their page is about."""
         with page.store.database.transaction() as connection:
-            is_theirs = confirm(connection)
+            confirm(connection)
             act = cls(page, connection, about)
-            act.before_looking = is_theirs
-            try:
-                yield act
-            except HTTPException:
-                is_theirs()
-                raise
-            is_theirs()
+            yield act
         # Only now is it true; what is told to others before the commit might never have been.
         for message in act.messages:
             page.wake_up.message(message)
@@ -252,7 +242,7 @@ class DeskAct(AtDesk):
 
     def _render(self, part: str, panel: Panel | None = None, **more: Any) -> Any:
         """A part for a script, else the whole page with it."""
-        more["told_of"] = told_of(self.store, self.service, self.connection, self._told)
+        more["told_of"] = told_of(self.store, self.service, self.connection)
         if request.headers.get("HX-Request"):
             return render_template(
                 part,

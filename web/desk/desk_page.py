@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -22,7 +22,7 @@ from services.booking.find_booking import FoundBooking
 from services.desk import cases
 from services.desk.at_desk import AgentSession, colleagues, telephone
 from services.desk.caller_profile import DONE, CallerProfile, draft_of
-from services.desk.messages import AskedMessages, BookingMessages, told
+from services.desk.messages import BookingMessages, told
 from services.numbers.numbers import CalledNumber
 from services.ports import CallControl, WakeUp
 from services.public.offered import shown
@@ -39,23 +39,18 @@ _FIELDS = (
     '<input type="hidden" name="csrf_token" value="%s">'
     '<input type="hidden" name="entry" value="%s">'
 )
-_NOTHING: Mapping[str, AskedMessages] = {}
 
 
 def told_of(
     store: Store,
     service: Service,
     connection: Connection | None = None,
-    asked: Mapping[str, AskedMessages] = _NOTHING,
 ) -> Callable[[FoundBooking], BookingMessages]:
-    """What a template asks a booking's messages by; in a transaction, or with one of its own.
-
-    `asked` are those that the transaction asked for already, by the ids of bookings.
-    """
+    """What a template asks a booking's messages by; in a transaction, or with one of its own."""
 
     def read(found: FoundBooking) -> BookingMessages:
         if connection is not None:
-            return told(connection, store, service, found, asked.get(found.file.id))
+            return told(connection, store, service, found)
         with store.database.statement() as own:
             return told(own, store, service, found)
 

@@ -9,7 +9,6 @@ from flask import Blueprint, abort, request
 
 from services.booking.find_booking import FoundBooking
 from services.desk import elsewhere
-from services.desk.messages import ask_told
 from services.desk.search import (
     REASONS,
     REFERENCE_DIGITS,
@@ -18,8 +17,6 @@ from services.desk.search import (
     NoReason,
     TooFewCriteria,
     TooManyProfiles,
-    ask_search,
-    ask_to_open,
     open_found,
     search,
 )
@@ -48,12 +45,9 @@ class LookUpAct(DeskAct):
             name=form.get("name", "")[: forms.MOST_LETTERS],
         )
         found: tuple[Masked, ...] = ()
-        asked = None
-        if by.are_enough(on_line=True):
-            asked = ask_search(self.connection, self.store, self.staff, by)
         on_line = self.is_on_line
         try:
-            found = search(self.connection, self.store, self.staff, by, asked, on_line=on_line)
+            found = search(self.connection, self.store, self.staff, by, on_line=on_line)
             notice = "" if found else "nothing"
         except TooFewCriteria:
             notice = "need_caller_or_more" if not self.is_on_line else "need_what"
@@ -66,17 +60,12 @@ class LookUpAct(DeskAct):
         booking_id, reason = request.form.get("booking_id", ""), request.form.get("reason", "")
         if not ID.fullmatch(booking_id):
             abort(HTTPStatus.NOT_FOUND)
-        asked = None
-        if reason in REASONS:
-            asked = ask_to_open(self.connection, self.store, self.staff, booking_id)
-            self._told = {booking_id: ask_told(self.connection, booking_id)}
         try:
             found = open_found(
                 self.connection,
                 self.store,
                 self.staff,
                 booking_id,
-                asked,
                 reason=reason,
                 on_line=self.is_on_line,
             )
