@@ -117,7 +117,9 @@ def test_behind_a_pool_that_gives_each_transaction_another_connection_nothing_is
 def test_what_was_let_go_by_others_fails_once(database: Database, opened: str):
     with getattr(database, opened)() as connection:
         often(connection)
-        connection.execute(text("DEALLOCATE ALL"))
+        # Past the driver, which would hear of it.
+        driver: Any = connection.connection.driver_connection
+        driver.pgconn.exec_(b"DEALLOCATE ALL")
     with pytest.raises(DBAPIError) as raised, getattr(database, opened)() as connection:
         one(connection)
     assert raised.value.connection_invalidated

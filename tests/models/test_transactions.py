@@ -14,7 +14,7 @@ from models.prepared import Prepared
 from models.slots.tables import place
 from tests.support.house import House, mornings
 
-_NEW = Prepared(insert(call).inline())
+_NEW = Prepared(insert(call).inline().execution_options(preserve_rowcount=True))
 
 
 def _store(connection: Connection, call_id: str) -> None:
