@@ -37,7 +37,7 @@ OWNERS = {
     "tests/booking/test_history.py": _TRIGGERS,
     "tests/booking/test_services.py": _GUARDS,
     "tests/booking/test_verify.py": _GUARDS,
-    "tests/models/test_libpq.py": "makes a table of its own",
+    "tests/models/test_connections.py": "makes a table of its own",
     "tests/operations/test_backup.py": "makes a role that may not restore",
     "tests/operations/test_check_keys.py": _OLDER,
     "tests/operations/test_days_of_turns.py": "takes days of turns away, and makes some by hand",
@@ -57,7 +57,7 @@ OWNERS = {
 # Who comes to PostgreSQL itself, whatever stands before it.
 DIRECT = {
     "tests/desk/test_look_up.py": "counts what is sent of what is prepared",
-    "tests/models/test_libpq.py": "asks the server itself what is prepared there",
+    "tests/models/test_connections.py": "asks the server itself what is prepared there",
     "tests/models/test_prepared.py": "ends the server's processes, of which a pooler has its own",
     "tests/operations/test_backup.py": "pg_dump goes past the pooler",
     "tests/operations/test_doctor.py": "a pooled owner has no time limit, and the doctor says so",

@@ -198,13 +198,13 @@ def test_a_link_that_was_made_up_costs_no_question_to_the_database(
 ):
     asked: list[str] = []
     visitor = Visitor(made)
-    take = made.database._take
+    connection = made.database._connection
 
     def taken(engine: Any) -> Any:
         asked.append("a connection")
-        return take(engine)
+        return connection(engine)
 
-    monkeypatch.setattr(made.database, "_take", taken)
+    monkeypatch.setattr(made.database, "_connection", taken)
     for engine in made.database.engines:
         event.listen(engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
         event.listen(engine, "checkout", lambda *_told: asked.append("checkout"))
