@@ -113,6 +113,32 @@ def test_behind_a_pool_that_gives_each_transaction_another_connection_nothing_is
     database.dispose()
 
 
+@MAKES_A_TABLE
+def test_what_is_prepared_finds_few_rows_by_an_index_of_them_alone(lot: Database):
+    """A bound constant hides the index from a plan for all values: none such may be kept."""
+    state = column("state", String)
+    waiting = Prepared(select(column("one")).select_from(table("lot", state)).where(state == "due"))
+    with lot.statement() as connection:
+        connection.execute(text("ALTER TABLE lot ADD state text"))
+        connection.execute(text("CREATE INDEX ix_lot_due ON lot (one) WHERE state = 'due'"))
+
+        def plan() -> str:
+            for _ in range(9):
+                waiting.rows(connection)
+            asked = "SELECT name FROM pg_prepared_statements WHERE statement LIKE '%FROM lot%'"
+            (name,) = connection.execute(text(asked)).scalars()
+            rows = connection.execute(text(f"EXPLAIN EXECUTE {name}('due')")).scalars()
+            return "\n".join(rows)
+
+        # As on the first day: there is nothing to find.
+        assert "Scan on lot" in plan()
+        fill = "INSERT INTO lot SELECT n, CASE WHEN n < 4 THEN 'due' ELSE 'done' END"
+        connection.execute(text(f"{fill} FROM generate_series(1, 5000) AS n"))
+        connection.execute(text("ANALYZE lot"))
+        assert "ix_lot_due" in plan()
+        assert len(waiting.rows(connection)) == 3
+
+
 @pytest.mark.parametrize("opened", ["statement", "transaction"])
 def test_what_was_let_go_by_others_fails_once(database: Database, opened: str):
     with getattr(database, opened)() as connection:
