@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +25,6 @@ class Told:
     @property
     def starts(self) -> list[str]:
         return [row["start"] for row in self.rows]
-
-
-Tell = Callable[..., Told]
 
 
 def tell(folder: Path, platform: str, *answers: Any, options: tuple[str, ...] = ()) -> Told:

@@ -75,8 +75,7 @@ GOOD = {
         {"availabilities": 7},
     ],
 )
-def test_a_failing_partner_changes_nothing_but_the_age(database_url, bad):
-    database = Database(database_url)
+def test_a_failing_partner_changes_nothing_but_the_age(database, bad):
     clock = FixedClock(NOW)
     feed, site = feed_of(database, clock, dict(GOOD))
     rounds(feed)
@@ -91,7 +90,6 @@ def test_a_failing_partner_changes_nothing_but_the_age(database_url, bad):
     told = feeds(database)["doctolib"]
     assert (told.tried_at, told.read_at) == (NOW + timedelta(hours=1), NOW)
     assert told.error == "1 centres could not be read"
-    database.dispose()
 
 
 def test_what_is_read_is_near_with_its_age_and_replaces_what_was(database):
@@ -141,8 +139,7 @@ def test_who_may_book_by_age(database):
         assert rows.near(connection, 48.9, -1.2, "metropole", 30, NOW, age=80) == []
 
 
-def test_who_refuses_is_left_alone_for_longer_each_time(database_url):
-    database = Database(database_url)
+def test_who_refuses_is_left_alone_for_longer_each_time(database):
     clock = FixedClock(NOW)
     feed, site = feed_of(database, clock, {BOOKING: Blocked("answer 403 Anti dDos")})
     pauses = []
@@ -163,11 +160,9 @@ def test_who_refuses_is_left_alone_for_longer_each_time(database_url):
     rounds(feed)
     told = feeds(database)["doctolib"]
     assert (told.error, told.pause_until, told.details["pauses"]) == ("", None, 0)
-    database.dispose()
 
 
-def test_five_useless_answers_in_a_row_are_a_refusal(database_url):
-    database = Database(database_url)
+def test_five_useless_answers_in_a_row_are_a_refusal(database):
     links = [f"{LINK}-{number}" for number in range(9)]
     silent = {
         f"/booking/centre-du-marais-{n}.json": PartnerAnswer(0, why="no answer") for n in range(9)
@@ -176,11 +171,9 @@ def test_five_useless_answers_in_a_row_are_a_refusal(database_url):
     rounds(feed)
     assert len(site.asked) == 5
     assert feeds(database)["doctolib"].pause_until == NOW + timedelta(minutes=15)
-    database.dispose()
 
 
-def test_nothing_is_asked_while_the_host_is_left_in_peace(database_url):
-    database = Database(database_url)
+def test_nothing_is_asked_while_the_host_is_left_in_peace(database):
     feed, site = feed_of(database, FixedClock(NOW), dict(GOOD))
     site.wait = 0.4
     assert feed.step() == feed.step() == 0
@@ -188,7 +181,6 @@ def test_nothing_is_asked_while_the_host_is_left_in_peace(database_url):
     site.wait = 0
     feed.step()
     assert len(site.asked) == 1
-    database.dispose()
 
 
 def test_a_person_settles_a_match_for_ever(database):
@@ -267,19 +259,15 @@ def test_of_several_processes_one_asks_and_one_that_died_holds_up_no_other(datab
     assert second.is_reading
 
 
-def test_a_command_does_not_ask_who_refused(database_url):
-    database = Database(database_url)
+def test_a_command_does_not_ask_who_refused(database):
     feed, site = feed_of(database, FixedClock(NOW), {BOOKING: Blocked("answer 403")})
     run_round(feed)
     with pytest.raises(NotNow, match="doctolib is left in peace: it refused"):
         run_round(feed)
     assert len(site.asked) == 1
-    database.dispose()
 
 
-def test_an_answer_that_breaks_whoever_asks_pauses_the_platform(database_url):
-    database = Database(database_url)
-
+def test_an_answer_that_breaks_whoever_asks_pauses_the_platform(database):
     def breaks(_query: object) -> None:
         raise ValueError("Invalid IPv6 URL")
 
@@ -287,18 +275,15 @@ def test_an_answer_that_breaks_whoever_asks_pauses_the_platform(database_url):
     rounds(feed)
     assert feeds(database)["doctolib"].error == "ValueError in asking"
     assert len(site.asked) == 1
-    database.dispose()
 
 
-def test_of_a_centre_so_many_moments_are_kept(database_url, monkeypatch):
-    database = Database(database_url)
+def test_of_a_centre_so_many_moments_are_kept(database, monkeypatch):
     monkeypatch.setattr("services.partners.slots.MOST_SLOTS", 2)
     told = PartnerCentreRow("maiia:1", "maiia", "Quai", "", latitude=VITRE[0], longitude=VITRE[1])
     slots = [PartnerSlot(NOW + timedelta(hours=hours)) for hours in (3, 1, 2)]
     partner_slots.replace(database, NOW, replace(told, territory="metropole"), slots)
     (found,) = near(database)
     assert (found.free, found.next_at) == (2, NOW + timedelta(hours=1))
-    database.dispose()
 
 
 def test_no_command_of_flask_loads_an_http_client_for_partners():
@@ -309,18 +294,15 @@ def test_no_command_of_flask_loads_an_http_client_for_partners():
     assert told.stdout == "False\n"
 
 
-def test_without_a_file_no_partner_is_read(database_url):
-    database = Database(database_url)
+def test_without_a_file_no_partner_is_read(database):
     told = CliRunner().invoke(commands.make(database, FixedClock(NOW), ""), ["run"])
     assert (told.exit_code, told.stdout) == (1, "")
     assert "PARTNERS names no file" in told.stderr
-    database.dispose()
 
 
 def test_an_answer_that_a_reader_breaks_on_pauses_the_platform_and_a_store_that_fails_does_not(
-    database_url, monkeypatch
+    database, monkeypatch
 ):
-    database = Database(database_url)
     feed, _site = feed_of(database, FixedClock(NOW), dict(GOOD))
 
     def breaks(*_arguments: object, **_named: object) -> None:
@@ -337,7 +319,6 @@ def test_an_answer_that_a_reader_breaks_on_pauses_the_platform_and_a_store_that_
     while feed.is_reading:
         feed.step()
     assert feeds(database)["doctolib"].error == "KeyError in reading"
-    database.dispose()
 
 
 def test_foreign_text_of_any_length_is_stored(database):

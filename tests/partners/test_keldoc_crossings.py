@@ -18,11 +18,11 @@ from services.privacy import person_rights
 from services.privacy.erase_data import erase_data
 from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.give_back import UNDO_WITHIN
-from tests.partners.test_keldoc_orders import asked, keldoc, on_both, stage
+from tests.partners.test_keldoc_orders import asked, keldoc, stage
 from tests.support.house import MOBILE
 from tests.support.keldoc import CENTRE, MORNING, Beside, Meanwhile
 
-__all__ = ["keldoc", "on_both"]
+__all__ = ["keldoc"]
 LATER = timedelta(minutes=6)
 BY_CALLER = By("caller", Channel.WEB)
 
@@ -49,29 +49,29 @@ def restores(one: Beside, booking_id: str) -> None:
     assert isinstance(done, Restored)
 
 
-def test_what_is_cancelled_again_can_be_taken_back_again(on_both: Beside):
+def test_what_is_cancelled_again_can_be_taken_back_again(keldoc: Beside):
     """The news of the first cancellation comes while the second one can still be taken back."""
-    booking_id = booked(on_both)
-    cancels(on_both, booking_id)
-    on_both.house.clock.advance(timedelta(minutes=5))  # type: ignore[attr-defined]
-    restores(on_both, booking_id)
-    on_both.house.clock.advance(timedelta(minutes=4))  # type: ignore[attr-defined]
-    cancels(on_both, booking_id)
+    booking_id = booked(keldoc)
+    cancels(keldoc, booking_id)
+    keldoc.house.clock.advance(timedelta(minutes=5))  # type: ignore[attr-defined]
+    restores(keldoc, booking_id)
+    keldoc.house.clock.advance(timedelta(minutes=4))  # type: ignore[attr-defined]
+    cancels(keldoc, booking_id)
 
-    assert set(on_both.delivers(timedelta(minutes=4))) == {"put off"}
-    restores(on_both, booking_id)
+    assert set(keldoc.delivers(timedelta(minutes=4))) == {"put off"}
+    restores(keldoc, booking_id)
 
-    assert set(on_both.delivers(timedelta(minutes=20))) == {"needless"}
-    assert len(on_both.diary.confirmed()) == len(on_both.house.bookings()) == 1
+    assert set(keldoc.delivers(timedelta(minutes=20))) == {"needless"}
+    assert len(keldoc.diary.confirmed()) == len(keldoc.house.bookings()) == 1
     # At last it is meant.
-    cancels(on_both, booking_id)
-    assert on_both.delivers(timedelta(minutes=13)) == ["undone"]
-    assert on_both.diary.confirmed() == []
+    cancels(keldoc, booking_id)
+    assert keldoc.delivers(timedelta(minutes=13)) == ["undone"]
+    assert keldoc.diary.confirmed() == []
 
 
-def test_an_answer_that_comes_after_another_took_over_changes_nothing(on_both: Beside):
+def test_an_answer_that_comes_after_another_took_over_changes_nothing(keldoc: Beside):
     """Its lease ran out: what it brings would stand in the place of what the other works with."""
-    one = on_both
+    one = keldoc
     order = asked(one)
     kept: list[str] = []
 
@@ -153,9 +153,8 @@ def test_of_an_order_nothing_is_left_in_the_end(keldoc: Beside):
     assert stage(keldoc, order).starts == ()
 
 
-def test_who_is_erased_is_cancelled_there_before_the_partners_ids_go(on_both: Beside):
+def test_who_is_erased_is_cancelled_there_before_the_partners_ids_go(keldoc: Beside):
     """Or the partner would keep an appointment of somebody whom nobody knows any more."""
-    keldoc = on_both
     booked(keldoc)
     with keldoc.house.database.statement() as connection:
         order = str(connection.execute(select(partner_booking.c.id)).scalar_one())

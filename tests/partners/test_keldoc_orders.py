@@ -23,7 +23,6 @@ from services.booking.change_booking import cancel, move, undo_cancel
 from services.booking.changed import By, Cancelled, Moved, Restored
 from services.partners.booking import NotAsked, OrderStage, PlacedOrder, Why, state_of
 from services.ports import PartnerTime
-from services.privacy.erase_data import erase_data
 from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from tests.support.house import NOON, campaign_with
 from tests.support.keldoc import (
@@ -52,14 +51,6 @@ def keldoc(database_url: str) -> Iterator[Beside]:
         yield made
 
 
-@pytest.fixture
-def on_both(database_url: str) -> Iterator[Beside]:
-    with beside(database_url) as made:
-        made.opens()
-        made.mirrors()
-        yield made
-
-
 def asked(one: Beside, **changes: Any) -> str:
     found = one.asks(**changes)
     assert isinstance(found, PlacedOrder), found
@@ -73,8 +64,8 @@ def stage(one: Beside, order_id: str) -> Any:
     return found
 
 
-def test_booked_on_both_sides_and_told_only_then(on_both: Beside):
-    one = on_both
+def test_booked_on_both_sides_and_told_only_then(keldoc: Beside):
+    one = keldoc
     order = asked(one)
 
     assert stage(one, order).stage is OrderStage.ASKED
@@ -218,29 +209,6 @@ def test_nobody_waits_for_ever(keldoc: Beside, *, confirmed: bool):
     assert len(keldoc.texts()) == 1
 
 
-def test_a_partner_that_is_not_there_or_slow_is_asked_again(database_url: str):
-    goes_on = threading.Event()
-
-    def waits(_: float) -> None:
-        goes_on.wait(10)
-
-    with beside(database_url, sleep=waits, timeouts=(1.0, 0.3)) as one:
-        one.opens()
-        one.mirrors()
-        asked(one)
-        one.diary.set_faults({"next": [{"delay": 1}]})
-        try:
-            assert one.delivers() == ["no answer"]
-        finally:
-            goes_on.set()
-        real = one.keldoc._account
-        one.keldoc._account = type(real)("http://127.0.0.1:1/partners", real.key, real.secret)
-        assert one.delivers(LATER) == ["busy"]
-        one.keldoc._account = real
-        assert one.delivers(LATER) == ["booked"]
-        assert len(one.diary.confirmed()) == 1
-
-
 def test_a_partner_without_an_answer_holds_up_nobody_else(keldoc: Beside):
     """After one that got none the others wait a moment, and nobody's place is lost by it."""
     keldoc.opens(MORNING + timedelta(hours=1))
@@ -254,17 +222,6 @@ def test_a_partner_without_an_answer_holds_up_nobody_else(keldoc: Beside):
     assert keldoc.delivers(by=attendant) == ["no answer", "put off"]
     assert len(keldoc.diary.seen) == 4, "two readings, and one try"
     assert keldoc.delivers(LATER, by=attendant) == ["booked", "booked"]
-
-
-def test_who_comes_is_erased_when_it_is_over(keldoc: Beside):
-    order = asked(keldoc)
-    keldoc.house.clock.advance(timedelta(hours=25))  # type: ignore[attr-defined]
-    erase_data(keldoc.house.store)
-    assert keldoc.kept(order).visitor is not None
-    keldoc.delivers()
-    keldoc.house.clock.advance(timedelta(hours=25))  # type: ignore[attr-defined]
-    erase_data(keldoc.house.store)
-    assert keldoc.kept(order).visitor is None
 
 
 @dataclass
@@ -321,8 +278,8 @@ class Dies:
 
 
 @pytest.mark.parametrize("after", ["register", "prepare", "confirm"])
-def test_a_crash_between_their_yes_and_our_commit(on_both: Beside, after: str):
-    one = on_both
+def test_a_crash_between_their_yes_and_our_commit(keldoc: Beside, after: str):
+    one = keldoc
     order = asked(one)
     one.booker = Dies(one.keldoc, after)
     with pytest.raises(Died):
@@ -347,8 +304,8 @@ def take_ours(one: Beside) -> None:
         )
 
 
-def test_what_cannot_be_ours_any_more_is_taken_away_there(on_both: Beside):
-    one = on_both
+def test_what_cannot_be_ours_any_more_is_taken_away_there(keldoc: Beside):
+    one = keldoc
     order = asked(one)
     one.booker = Meanwhile("confirm", one.keldoc, lambda: take_ours(one))
     one.diary.set_faults({"next": ["ok"] * 4 + ["500", "lost"]})
@@ -380,8 +337,8 @@ def by(one: Beside) -> By:
     return By("caller", Channel.WEB)
 
 
-def test_a_cancellation_goes_there_once_nobody_can_take_it_back(on_both: Beside):
-    one = on_both
+def test_a_cancellation_goes_there_once_nobody_can_take_it_back(keldoc: Beside):
+    one = keldoc
     order = asked(one)
     one.delivers()
     booking_id = one.kept(order).booking_id
@@ -431,9 +388,9 @@ def test_who_moves_to_a_centre_of_ours_is_taken_away_there_at_once(keldoc: Besid
 # ------------------------------------------------------------------ one place, many who want it
 
 
-def test_the_last_place_has_one_winner(on_both: Beside):
+def test_the_last_place_has_one_winner(keldoc: Beside):
     """Web, an agent for a caller, a desk without one, and somebody on Keldoc's own site."""
-    one = on_both
+    one = keldoc
     slot = one.slot()
     start = threading.Barrier(4)
     takers = {
@@ -587,9 +544,9 @@ def test_places_follow_the_partners_agendas(database_url: str):
         assert later == NotAsked(Why.NOT_OFFERED)
 
 
-def test_an_import_of_centres_leaves_what_is_booked_there(on_both: Beside):
+def test_an_import_of_centres_leaves_what_is_booked_there(keldoc: Beside):
     """Its mode is not ours, and yet neither its places nor its people are to go elsewhere."""
-    one = on_both
+    one = keldoc
     asked(one)
     one.delivers()
     one.opens(MORNING + timedelta(hours=1))

@@ -124,15 +124,6 @@ def test_a_caller_hears_of_a_partners_centre_and_is_connected(empty: House):
     assert empty.bookings() == []
 
 
-def test_where_there_is_no_telephone_a_person_is_passed_with_the_centre(empty: House):
-    partner(empty)
-    caller = empty.phone(MOBILE).goes_to("partner_centre")
-    caller.presses("1").hears_text("Gymnase Japy")
-    session = empty.session(caller.sid)
-    assert (session.person_reason, session.resume) == ("partner", "partner_centre")
-    assert session.known["partner_centre"] == "Gymnase Japy"
-
-
 def test_the_agent_has_the_partners_centre_on_the_screen(empty: House):
     partner(empty)
     caller = empty.phone(MOBILE).goes_to("partner_centre").presses("1")
@@ -189,6 +180,17 @@ def at_desk(database_url: str) -> Iterator[tuple[Beside, Desk]]:
         yield one, desk
 
 
+def order_from(page: str) -> dict[str, str]:
+    """What an agent sends to ask for the first place of a page of offers."""
+    return {
+        **FORM,
+        "slots": SLOTS.findall(page)[0],
+        "partner_nonce": PARTNER_NONCE.findall(page)[0],
+        "partner_centre": CENTRE,
+        "postcode": "75011",
+    }
+
+
 def test_a_keldoc_centre_is_booked_at_the_desk(at_desk: tuple[Beside, Desk]):
     one, desk = at_desk
     page = desk.does("/offres", **FORM)
@@ -196,13 +198,7 @@ def test_a_keldoc_centre_is_booked_at_the_desk(at_desk: tuple[Beside, Desk]):
     assert "Sur Doctolib" in page
     assert "lu il y a 12 min" in page
     assert "Gymnase Japy" in page
-    order = {
-        **FORM,
-        "slots": SLOTS.findall(page)[0],
-        "partner_nonce": PARTNER_NONCE.findall(page)[0],
-        "partner_centre": CENTRE,
-        "postcode": "75011",
-    }
+    order = order_from(page)
     assert "prénom et du nom" in desk.does("/partenaire", **order)
     order |= {"first_name": "Jeanne", "last_name": "Martin"}
 
@@ -247,15 +243,7 @@ def test_the_desk_is_told_the_truth_about_each_failure(
         desk = Desk(one.house)
         desk.has(None)
         page = desk.does("/offres", **FORM)
-        order = {
-            **FORM,
-            "slots": SLOTS.findall(page)[0],
-            "partner_nonce": PARTNER_NONCE.findall(page)[0],
-            "partner_centre": CENTRE,
-            "postcode": "75011",
-            "first_name": "Jeanne",
-            "last_name": "Martin",
-        }
+        order = order_from(page) | {"first_name": "Jeanne", "last_name": "Martin"}
         (order_id, *_) = ORDER.findall(desk.does("/partenaire", **order))
         one.diary.set_faults({"next": faults})
         one.delivers()

@@ -118,9 +118,8 @@ def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:
 
 
 def test_the_scheduler_goes_on_without_a_file_or_with_a_bad_one(
-    tmp_path: Path, database_url: str
+    tmp_path: Path, database: Database
 ) -> None:
-    database = Database(database_url)
     clock = DatabaseClock()
     path = tmp_path / "partners.toml"
     path.write_text(GOOD.replace("= 3", "= 0"))
@@ -130,4 +129,3 @@ def test_the_scheduler_goes_on_without_a_file_or_with_a_bad_one(
     path.write_text(GOOD)
     names = [one.name for one in partner_feeds.feed_tasks(str(path), database, clock)]
     assert names == ["partner doctolib", "partner keldoc"]
-    database.dispose()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -36,6 +35,7 @@ from services.waiting_list.entries import EntryState
 from services.waiting_list.offer_figures import offer_figures
 from services.waiting_list.offer_notices import OfferNotices
 from services.work import Work
+from tests.calls.telephone import Texts
 from tests.support.house import CAMPAIGN, House, campaign_with, mornings
 from tests.support.passed_over import inversions
 from tests.support.rows import (
@@ -62,9 +62,12 @@ from tests.waiting_list.test_waiting import (
     number_of,
     offers,
     place_ids,
+    second_worker,
     stands,
     tells,
 )
+
+__all__ = ["second_worker"]
 
 PARIS_TIME = ZoneInfo("Europe/Paris")
 LANDLINE = "+33491000001"
@@ -244,17 +247,7 @@ def delivers(house: House, entry_id: str) -> str:
     """The message about the offer of an entry is taken by a relay; its word for what came of it."""
     parts = Service(Directory(house.database), house.campaign, house.settings.national_number)
     means = make_delivery_dependencies(house.settings, parts)
-    return deliver_message(house.store, Taken(), message_of(house, entry_id).id, means)
-
-
-class Taken:
-    """A provider that takes every text."""
-
-    def send(self, *_: object, **__: object) -> str:
-        return "SM" + "1" * 32
-
-    def find(self, *_: object) -> None:
-        return None
+    return deliver_message(house.store, Texts(), message_of(house, entry_id).id, means)
 
 
 @pytest.mark.parametrize("told_first", [False, True])
@@ -650,15 +643,6 @@ class Expected:
     def lets_go(self, entry: str) -> None:
         one = self.people[entry]
         one.state = "waiting" if one.offers == 1 else "gone"
-
-
-@pytest.fixture
-def second_worker(service: House) -> Iterator[House]:
-    """The same store as another process has it."""
-    other = House(service.database.url.render_as_string(hide_password=False), clock=service.clock)
-    other.store = replace(other.store, chance=service.store.chance)
-    with closing(other):
-        yield other
 
 
 def test_500_wait_and_50_cancel_the_right_50_have_them_and_nobody_else_sees_one(
