@@ -27,7 +27,6 @@ from services.messages.write_message import write_message
 from services.service import Service
 from services.store import Store
 
-# What pages know of a question whose answer comes with others'.
 # As often as a text, and for the same reason: the person there is not rung all day.
 CALLS_A_DAY = TEXTS_A_DAY
 # Rows that only looked what became of another, and did nothing themselves.
