@@ -47,7 +47,7 @@ def mirror_all(store: Store, keldoc: Keldoc, *campaigns: Campaign) -> int:
             log.warning("mirror", centre=centre_id, error=type(error).__name__, code=code)
         except Exception as error:  # noqa: BLE001 (the other centres are still read)
             log.error("mirror failed", centre=centre_id, error=type(error).__name__)
-    forget_others(store, set(keldoc.centres))
+    forget_others(store, keldoc.platform, set(keldoc.centres))
     return read
 
 
@@ -60,6 +60,7 @@ def _mirror(store: Store, keldoc: Keldoc, campaign: Campaign, centre_id: str) ->
     ends = datetime.combine(last + timedelta(days=1), time.min, tzinfo=PARIS)
     done = mirror_partner(
         store,
+        keldoc.platform,
         centre_id,
         [moment for moment in times if moment.start_at > asked_at],
         since=asked_at,

@@ -12,7 +12,7 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -38,7 +38,6 @@ from models.rows import from_row
 from models.slots.tables import place, slot
 from models.writes import insert_new
 
-KELDOC: Final = "keldoc"
 ASKED, UNSURE, BOOKED = "asked", "unsure", "booked"
 REFUSED, UNDOING, UNDONE = "refused", "undoing", "undone"
 # The kind of message that asks a partner; its key begins with it and the order's id.
@@ -48,8 +47,9 @@ GOES_ON: Final = (ASKED, UNSURE)
 # Why nothing came of it, in `error`.
 GONE, NO_ANSWER, NOT_OURS, CLOSED = "gone", "no_answer", "not_ours", "closed"
 REFUSALS: Final = (GONE, NO_ANSWER, NOT_OURS, CLOSED)
-# The partner's centre whose free moments are places of ours: its id ends in our centre's.
-MIRROR: Final = "keldoc:booking-"
+# In the id of a partner's centre whose free moments are places of ours, between the platform's name
+# and our centre's id.
+_MIRROR: Final = ":booking-"
 # An order's places are held under this and its id (40 letters).
 _HOLDER: Final = "partner:"
 _ERROR_LENGTH: Final = 20
@@ -129,15 +129,34 @@ def holder_of(order_id: str) -> str:
     return f"{_HOLDER}{order_id}"
 
 
+class MirrorOf(NamedTuple):
+    """At which platform a centre of ours is booked, and what its appointments are for."""
+
+    platform: str
+    service: str
+
+
+def mirror_id(platform: str, centre_id: str) -> str:
+    """The id of the platform's centre whose free moments are places of this centre of ours."""
+    return f"{platform}{_MIRROR}{centre_id}"
+
+
 def is_mirror(partner_centre_id: str) -> bool:
     """Whether a partner's centre is one that is booked through us."""
-    return partner_centre_id.startswith(MIRROR)
+    return _MIRROR in partner_centre_id
+
+
+def is_mirror_row() -> ColumnElement[bool]:
+    """An SQL expression: `is_mirror` of a row of `partner_centre`; its `centre_id` is ours."""
+    c = partner_centre.c
+    return c.id == c.platform + literal(_MIRROR, String) + c.centre_id
 
 
 def mirrors(centre_id: ColumnElement[str]) -> ColumnElement[bool]:
     """An SQL expression: whether a centre of ours mirrors a partner's agendas at present."""
     return exists().where(
-        partner_centre.c.id == literal(MIRROR, String) + centre_id,
+        partner_centre.c.centre_id == centre_id,
+        is_mirror_row(),
         partner_centre.c.gone_at.is_(None),
     )
 
@@ -148,26 +167,28 @@ def is_mirrored(connection: Connection, centre_id: str) -> bool:
     return bool(connection.execute(there).scalar_one())
 
 
-def mirrored(connection: Connection) -> list[str]:
-    """Centres of ours that mirror a partner's agendas at present."""
-    statement = select(partner_centre.c.id).where(
-        partner_centre.c.id.startswith(MIRROR, autoescape=True), partner_centre.c.gone_at.is_(None)
+def mirrored(connection: Connection) -> dict[str, str]:
+    """Centres of ours that mirror a partner's agendas at present, each with the id it has there."""
+    statement = select(partner_centre.c.centre_id, partner_centre.c.id).where(
+        is_mirror_row(), partner_centre.c.gone_at.is_(None)
     )
-    return [id_.removeprefix(MIRROR) for id_ in connection.execute(statement).scalars()]
+    return {row.centre_id: row.id for row in connection.execute(statement)}
 
 
-def service_of(connection: Connection, centre_id: str) -> str | None:
-    """What appointments at a centre that is booked here are for; None where no partner has it."""
-    found: str | None = connection.execute(
-        select(partner_centre.c.service).where(partner_centre.c.id == f"{MIRROR}{centre_id}")
-    ).scalar_one_or_none()
-    return found
+def mirror_of(connection: Connection, centre_id: str) -> MirrorOf | None:
+    """Where a centre of ours is booked, and for what; None where no partner has it at present."""
+    c = partner_centre.c
+    statement = select(c.platform, c.service).where(
+        c.centre_id == centre_id, is_mirror_row(), c.gone_at.is_(None)
+    )
+    row = connection.execute(statement.order_by(c.id)).first()
+    return None if row is None else MirrorOf(row.platform, row.service)
 
 
 def centre_told(
-    connection: Connection, centre_id: str, service: str = ""
+    connection: Connection, platform: str, centre_id: str, service: str = ""
 ) -> PartnerCentreRow | None:
-    """A centre of ours as one of the partner's; None where no partner books it, or it is closed.
+    """A centre of ours as one of the platform's; None where no partner books it, or it is closed.
 
     `service` is what its appointments are for.
     """
@@ -181,8 +202,8 @@ def centre_told(
     return from_row(
         PartnerCentreRow,
         row,
-        id=f"{MIRROR}{row.id}",
-        platform=KELDOC,
+        id=mirror_id(platform, row.id),
+        platform=platform,
         phone=phones[0] if phones else "",
         link=row.booking_link,
         phone_only=False,
@@ -205,14 +226,13 @@ def add(
 ) -> bool:
     """Write an order down, as `asked`; False when its key is there already.
 
-    Another copy of the form waits for it. `columns` are key, centre_id and channel.
+    Another copy of the form waits for it. `columns` are key, platform, centre_id and channel.
     """
     person = {field.name: getattr(visitor, field.name) for field in fields(OrderedPerson)}
     person["born"] = visitor.born.isoformat()
     body = json.dumps({"campaign": campaign, "visitor": person}, ensure_ascii=False)
     values = columns | {
         "id": order_id,
-        "platform": KELDOC,
         "state": ASKED,
         "holder": holder_of(order_id),
         "order_enc": vault.seal_text(body, _where(order_id)),

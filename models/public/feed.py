@@ -21,6 +21,7 @@ from models.booking.history import NO_CHANGES
 from models.booking.tables import appointment, history
 from models.centre_day.tables import operation
 from models.clock import Clock
+from models.partners.bookings import is_mirror_row
 from models.partners.tables import partner_centre
 from models.prepared import Prepared
 from models.slots.holders import of_any_holder
@@ -207,16 +208,13 @@ def operated_on(connection: Connection, moment: datetime) -> set[str]:
     return set(connection.execute(select(operation.c.centre_id).distinct().where(since)).scalars())
 
 
-def mirrored_since(connection: Connection, prefix: str, moment: datetime) -> set[str]:
-    """Centres of ours whose places follow a partner's agendas, if those were read since then.
-
-    `prefix` stands before the centre's id in the partner's.
-    """
+def mirrored_since(connection: Connection, moment: datetime) -> set[str]:
+    """Centres of ours whose places follow a partner's agendas, if those were read since then."""
     c = partner_centre.c
-    statement = select(c.id).where(
-        c.id.startswith(prefix, autoescape=True), or_(c.read_at >= moment, c.gone_at >= moment)
+    statement = select(c.centre_id).where(
+        is_mirror_row(), or_(c.read_at >= moment, c.gone_at >= moment)
     )
-    return {id_.removeprefix(prefix) for id_ in connection.execute(statement).scalars()}
+    return set(connection.execute(statement).scalars())
 
 
 def _in_parts(some: Sequence[_T]) -> Iterator[Sequence[_T]]:

@@ -160,6 +160,10 @@ def _ask(
         raise _NotAsked(Why.NO_NAME)
     if _is_booked(connection, store, campaign, order):
         raise _NotAsked(Why.PERSON_NEEDED)
+    partner = rows.mirror_of(connection, order.centre_id)
+    if partner is None or partner.service != campaign.service:
+        # No partner has it now, or the partner gives its appointments for something else.
+        raise _NotAsked(Why.NOT_OFFERED)
     where, starts = _where(connection, store, campaign, order)
     order_id = store.chance.identifier()
     # First, so that a copy of the form waits here until this one is there, or is not.
@@ -171,6 +175,7 @@ def _ask(
         campaign=campaign.name,
         visitor=order,
         key=order.key,
+        platform=partner.platform,
         centre_id=where.id,
         channel=order.holder.channel,
     ):
@@ -277,10 +282,7 @@ def _where(
     found = changes.slot_starts(connection, slot_ids)
     there = [(slot_id, found[slot_id][1]) for slot_id in slot_ids if slot_id in found]
     away = any(found[slot_id][0] != order.centre_id for slot_id in found)
-    if where is None or away or not rows.is_mirrored(connection, order.centre_id):
-        raise _NotAsked(Why.NOT_OFFERED)
-    if rows.service_of(connection, order.centre_id) != campaign.service:
-        # The partner gives its appointments for something else.
+    if where is None or away:
         raise _NotAsked(Why.NOT_OFFERED)
     now = store.clock.now()
     if len(there) != len(slot_ids) or there[0][1] <= now:

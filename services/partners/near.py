@@ -161,11 +161,11 @@ def _offer(one: PartnerNear, now: datetime, moments: tuple[Moment, ...]) -> Part
 
 def _once_each(found: list[PartnerNear]) -> list[PartnerNear]:
     """A centre that is booked here may be read on the partner's public pages, too."""
-    here = {place.centre_id for place in found if rows.is_mirror(place.id)}
+    here = {(centre.platform, centre.centre_id) for centre in found if rows.is_mirror(centre.id)}
     return [
-        place
-        for place in found
-        if rows.is_mirror(place.id) or place.platform != rows.KELDOC or place.centre_id not in here
+        centre
+        for centre in found
+        if rows.is_mirror(centre.id) or (centre.platform, centre.centre_id) not in here
     ]
 
 

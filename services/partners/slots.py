@@ -71,6 +71,7 @@ def gone(database: Database, clock: Clock, platform: str, page: str) -> int:
 
 def mirror_partner(
     store: Store,
+    platform: str,
     centre_id: str,
     shown: Sequence[FreeMoment],
     *,
@@ -86,7 +87,7 @@ def mirror_partner(
     """
 
     def work(connection: Connection) -> Mirrored | None:
-        told = bookings.centre_told(connection, centre_id, service)
+        told = bookings.centre_told(connection, platform, centre_id, service)
         if told is None:
             return None
         slots = [
@@ -110,14 +111,19 @@ def mirror_partner(
     return store.database.retried(work)
 
 
-def forget_others(store: Store, centre_ids: Collection[str]) -> int:
-    """Centres that are configured no more are booked from here no more; gives how many.
+def forget_others(store: Store, platform: str, centre_ids: Collection[str]) -> int:
+    """Centres of a platform that are configured no more are booked from here no more; how many.
 
     What is booked stays booked.
     """
     with store.database.transaction() as connection:
-        others = [other for other in bookings.mirrored(connection) if other not in centre_ids]
-        for centre_id in others:
-            rows.mark_gone(connection, store.clock, f"{bookings.MIRROR}{centre_id}")
+        others = {
+            centre_id: partner_centre_id
+            for centre_id, partner_centre_id in bookings.mirrored(connection).items()
+            if partner_centre_id == bookings.mirror_id(platform, centre_id)
+            and centre_id not in centre_ids
+        }
+        for centre_id, partner_centre_id in others.items():
+            rows.mark_gone(connection, store.clock, partner_centre_id)
             mirror.block_all(connection, store.clock, centre_id)
     return len(others)

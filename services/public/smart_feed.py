@@ -27,7 +27,6 @@ import structlog
 from models.database import Connection
 from models.operations import shared_files
 from models.operations.shared_files import FEED, Stored
-from models.partners.bookings import MIRROR
 from models.public import feed
 from models.public.centres import PublicCentre, public_centres
 from models.public.feed import ChangeMarks, FeedSlot, Spot
@@ -314,7 +313,7 @@ class SmartFeed:
                 look.spots.add(self._held.get(place_id) or look.held[place_id])
         last = min(look.now, datetime.fromtimestamp(edition.at, UTC))
         look.whole |= feed.operated_on(connection, last - _RECENT)
-        look.whole |= feed.mirrored_since(connection, MIRROR, last - _OVERLAP)
+        look.whole |= feed.mirrored_since(connection, last - _OVERLAP)
         look.whole.update(look.again)
 
     def _tell_left_out(self, left_out: tuple[str, ...]) -> None:

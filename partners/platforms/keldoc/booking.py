@@ -29,6 +29,7 @@ from urllib3.exceptions import HTTPError, NewConnectionError
 
 from models.partners.bookings import OrderedPerson
 from partners.in_time import in_time
+from partners.platforms.keldoc.reader import PLATFORM
 from services.partners.slots import FreeMoment
 from services.ports import Busy, NoAnswer, PartnerTime, ProviderRefused
 
@@ -90,6 +91,8 @@ class Keldoc:
 
     `now` is the clock of this machine, which the partner compares with its own.
     """
+
+    platform: Final = PLATFORM
 
     def __init__(
         self,
