@@ -101,12 +101,12 @@ class _Values:
     """The values of one caller: as marks while a document is made, then as they are spoken.
 
     A value is said as its format has it, and never read again for digits or pauses as the words
-    around it are. `now`: as `Speech` has it; None: the moment is not known. `recorded`: recordings
+    around it are. `now`: as `Speech` has it; None: the moment is not known. `in_clips`: recordings
     may say values, too.
     """
 
-    def __init__(self, *, slow: bool, now: datetime | None = None, recorded: bool = True) -> None:
-        self.slow, self.now, self.recorded = slow, now, recorded
+    def __init__(self, *, slow: bool, now: datetime | None = None, in_clips: bool = True) -> None:
+        self.slow, self.now, self.in_clips = slow, now, in_clips
         self._spoken: list[str] = []
 
     def mark(self, said_in: Catalogue, part: Part, line: Line) -> str:
@@ -222,7 +222,7 @@ def _said_to(
 
     `verbs` gives what the provider does, of what is said.
     """
-    catalogue, values = load(now.language), _Values(slow=now.slow, recorded=False)
+    catalogue, values = load(now.language), _Values(slow=now.slow, in_clips=False)
     heard = _says(lines, catalogue, addresses, values)
     return values.filled(document(*verbs(heard)))
 
@@ -361,7 +361,7 @@ def _says(
         takes: list[Take] = []
         for take in said_in.takes(key, line.wording, aloud=aloud and not line.language):
             heard = None
-            if line.values and values.recorded and said_in.joins:
+            if line.values and values.in_clips and said_in.joins:
                 heard = said_in.joined(take, line.values, values.now)
             if heard is not None:
                 files: list[str] = []

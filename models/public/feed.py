@@ -21,7 +21,6 @@ from models.booking.history import NO_CHANGES
 from models.booking.tables import appointment, history
 from models.centre_day.tables import operation
 from models.clock import Clock
-from models.partners.bookings import is_mirror_row
 from models.partners.tables import partner_centre
 from models.prepared import Prepared
 from models.slots.holders import of_any_holder
@@ -208,12 +207,15 @@ def operated_on(connection: Connection, moment: datetime) -> set[str]:
     return set(connection.execute(select(operation.c.centre_id).distinct().where(since)).scalars())
 
 
-def mirrored_since(connection: Connection, moment: datetime) -> set[str]:
-    """Centres of ours whose places follow a partner's agendas, if those were read since then."""
+def mirrored_since(
+    connection: Connection, mirrors: ColumnElement[bool], moment: datetime
+) -> set[str]:
+    """Centres of ours whose places follow a partner's agendas, if those were read since then.
+
+    `mirrors`: which of the partners' centres are such.
+    """
     c = partner_centre.c
-    statement = select(c.centre_id).where(
-        is_mirror_row(), or_(c.read_at >= moment, c.gone_at >= moment)
-    )
+    statement = select(c.centre_id).where(mirrors, or_(c.read_at >= moment, c.gone_at >= moment))
     return set(connection.execute(statement).scalars())
 
 

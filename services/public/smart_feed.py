@@ -27,6 +27,7 @@ import structlog
 from models.database import Connection
 from models.operations import shared_files
 from models.operations.shared_files import FEED, Stored
+from models.partners.bookings import is_mirror_row
 from models.public import feed
 from models.public.centres import PublicCentre, public_centres
 from models.public.feed import ChangeMarks, FeedSlot, Spot
@@ -313,7 +314,7 @@ class SmartFeed:
                 look.spots.add(self._held.get(place_id) or look.held[place_id])
         last = min(look.now, datetime.fromtimestamp(edition.at, UTC))
         look.whole |= feed.operated_on(connection, last - _RECENT)
-        look.whole |= feed.mirrored_since(connection, last - _OVERLAP)
+        look.whole |= feed.mirrored_since(connection, is_mirror_row(), last - _OVERLAP)
         look.whole.update(look.again)
 
     def _tell_left_out(self, left_out: tuple[str, ...]) -> None:
