@@ -6,6 +6,8 @@ import itertools
 import math
 import re
 
+from typing import Any
+
 import psycopg
 import pytest
 
@@ -22,11 +24,11 @@ from tests.support.house import House, mornings
 class BenchHouse(House):
     """A house that has the token and the address of the bench."""
 
-    def application(self) -> Flask:
+    def application(self, *given: Any, **changed: Any) -> Flask:
         self.settings = self.settings.model_copy(
             update={"public_base_url": traffic.BASE, "twilio_auth_token": traffic.TOKEN}
         )
-        return super().application()
+        return super().application(*given, **changed)
 
 
 def answer(app: Flask, raw: bytes) -> bytes:

@@ -694,6 +694,7 @@ def test_a_cancellation_taken_back_against_a_new_caller(town: House):
             partial(books, town, f"CA-new-{number}", number=None),
         )
         assert isinstance(back, Restored)
+        assert isinstance(newcomer, BookingDetails)
         assert len(newcomer.live) == 2
         assert not {one.place_id for one in newcomer.live} & {one.place_id for one in file.live}
         cancels(town, file)

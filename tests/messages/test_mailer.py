@@ -27,7 +27,8 @@ from models.clock import FixedClock
 from services.messages.deliver_message import DeliveryDependencies
 from services.messages.mails import PER_ADDRESS, Mails
 from services.ports import Busy, ProviderRefused
-from tests.messages.test_mails import ANNE, Texts, books, mail_rows
+from tests.calls.telephone import Texts
+from tests.messages.test_mails import ANNE, books, mail_rows
 from tests.support.house import NOON, House, house, mornings
 from tests.support.office import Office
 from tests.support.rows import clock_of
