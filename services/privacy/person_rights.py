@@ -20,7 +20,7 @@ import structlog
 
 from models.booking import changes, history
 from models.database import Connection, Scrubbed, unhurried
-from models.operations import people, person_requests, provider_records
+from models.operations import people, person_requests, person_rows, provider_records
 from models.operations.people import Given, Trail
 from models.operations.person_requests import PersonRequest
 from models.waiting_list import waiting
@@ -53,7 +53,7 @@ LOOKED, EXPORTED, ASKED_FOR, ERASED, NOT_ERASED = (
 )  # fmt: skip
 # Tables whose old bytes go; all that a person has rows in, and the requests themselves.
 TABLES: Final = (
-    *(kind.table.name for kind in people.KINDS if kind.table.name not in {"history", "staff_act"}),
+    *sorted({kind.table.name for kind in person_rows.KINDS} - {"history", "staff_act"}),
     "budget",
     "place",
     "person_request",
@@ -186,7 +186,7 @@ def export(store: Store, given: Given, *, by: Actor, reason: str) -> Told:
     with store.database.transaction() as connection:
         unhurried(connection)
         person = identify(connection, store, given)
-        kept = people.read(connection, store.vault, person.trail)
+        kept = person_rows.read(connection, store.vault, person.trail)
         counts = {name: len(rows) for name, rows in kept.items()}
         _ask(connection, store, request_id, person_requests.EXPORT, None, by=by, reason=reason)
         _decide(connection, store, request_id, person_requests.DONE, by, counts=counts)
@@ -213,7 +213,7 @@ def _plan(connection: Connection, store: Store, person: Person) -> Plan:
         for booked in changes.load_as_any(connection, store.vault, booking_id).ahead(now)
     ]
     busy = people.is_on_the_line(connection, store.clock, trail, SILENCE)
-    counts = people.count(connection, trail)
+    counts = person_rows.count(connection, trail)
     return Plan(counts, sorted(ahead), trail.shared, busy)
 
 
@@ -315,14 +315,14 @@ def _erase(  # noqa: PLR0917
     trail = person.trail
     if people.is_on_the_line(connection, store.clock, trail, SILENCE):
         raise OnTheLine
-    counts = people.count(connection, trail)
+    counts = person_rows.count(connection, trail)
     _let_go(connection, store, campaign_of, trail, by)
-    sids = people.provider_ids(connection, trail)
+    sids = person_rows.provider_ids(connection, trail)
     # Cancelling has written a message to the person, who is not told any more.
     trail = people.with_new_messages(connection, store.vault, person.given, trail)
     _unwatch(connection, store, person, by)
-    people.erase(connection, store.clock, trail)
-    people.forget_at_partners(connection, trail)
+    person_rows.erase(connection, store.clock, trail)
+    person_rows.forget_at_partners(connection, trail)
     state = person_requests.ERASED
     provider_records.take_person(connection, store.clock, request_id, sids)
     _decide(connection, store, request_id, state, by, counts=counts)
@@ -334,8 +334,8 @@ def _erase(  # noqa: PLR0917
 def _unwatch(connection: Connection, store: Store, person: Person, by: Actor) -> None:
     """A watch is of a name and a birth date: it is about the person as much as their booking."""
     trail, born = person.trail, person.given.born
-    names = people.names_of(connection, store.vault, trail)
-    others = people.other_names(connection, store.vault, born, trail)
+    names = person_rows.names_of(connection, store.vault, trail)
+    others = person_rows.other_names(connection, store.vault, born, trail)
     watched.forget(connection, store, names, born, others=others, by=by.staff_id)
 
 
@@ -359,8 +359,8 @@ def _let_go(
             leave(Work(connection, store, campaign), entry_id)
         else:
             waiting.settle(connection, store.clock, entry_id, "gone")
-    people.end_entries(connection, store.clock, trail)
-    for holder in people.holders_of(connection, trail):
+    person_rows.end_entries(connection, store.clock, trail)
+    for holder in person_rows.holders_of(connection, trail):
         give_back_holds(connection, holder)
 
 

@@ -13,7 +13,7 @@ from models.booking.history import TYPED, WORDS, Change
 from models.booking.tables import booking, history, history_reason
 from models.database import Database
 from models.desk import cases
-from models.operations import people, traces
+from models.operations import person_rows, traces
 from models.operations.people import Trail
 from models.operations.traces import HISTORY, Line
 from services.booking.change_booking import cancel
@@ -85,7 +85,7 @@ def test_what_an_operator_types_goes_with_the_booking(cancelled: tuple[House, st
 def test_what_an_operator_types_goes_with_the_person(cancelled: tuple[House, str]):
     made, booking_id = cancelled
     with made.database.transaction() as connection:
-        people.erase(connection, made.clock, Trail(bookings=(booking_id,)))
+        person_rows.erase(connection, made.clock, Trail(bookings=(booking_id,)))
     assert reasons(made, booking_id) == ["", TYPED]
 
 
@@ -94,7 +94,7 @@ def test_a_reason_that_went_leaves_the_chain_whole(cancelled: tuple[House, str])
     chainer = Chainer(made.store, KEYS)
     assert chainer() > 0
     with made.database.transaction() as connection:
-        people.erase(connection, made.clock, Trail(bookings=(booking_id,)))
+        person_rows.erase(connection, made.clock, Trail(bookings=(booking_id,)))
     assert verify_traces(chainer, None, limit=5, say=lambda _: None) == 0
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from models.all_tables import metadata
-from models.operations.people import KINDS
+from models.operations.person_rows import KINDS
 from services.privacy.erase_data import STEPS
 from tests.support.keeper import ROOT
 

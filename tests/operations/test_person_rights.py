@@ -34,8 +34,8 @@ from models.crypto import Vault
 from models.database import Database
 from models.messages import phone_lines
 from models.messages.tables import message
-from models.operations import people, restores
-from models.operations.people import KINDS
+from models.operations import person_rows, restores
+from models.operations.person_rows import KINDS
 from models.operations.provider_records import provider_record
 from models.operations.tables import person_request
 from models.queue.tables import queue_entry
@@ -728,7 +728,7 @@ def test_what_fails_in_the_middle_of_erasing_erases_nothing(
         raise RuntimeError("cut off")
 
     with monkeypatch.context() as patched:
-        patched.setattr(people, "forget_at_partners", breaks)
+        patched.setattr(person_rows, "forget_at_partners", breaks)
         with pytest.raises(RuntimeError):
             erases(town)
     assert values_left(town) == before

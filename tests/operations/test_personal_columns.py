@@ -9,8 +9,7 @@ import pytest
 from sqlalchemy import Column, LargeBinary, MetaData, String, Table
 
 from models.all_tables import metadata
-from models.operations import people
-from models.operations.people import KINDS
+from models.operations.person_rows import KINDS, Erasing
 from models.tables import is_personal, may, nothing_personal
 from models.types import LookUp, Sealed
 
@@ -80,9 +79,10 @@ def test_each_table_with_personal_columns_is_of_an_export_or_named_here():
 
 def test_what_stays_of_a_row_may_be_without_what_is_personal():
     wrong = [
-        f"{table.name}.{name}"
-        for table, _, _ in people._BLANKED
-        for name in nothing_personal(table)
-        if not table.c[name].nullable
+        f"{kind.table.name}.{name}"
+        for kind in KINDS
+        if kind.erasing is Erasing.BLANK
+        for name in nothing_personal(kind.table)
+        if not kind.table.c[name].nullable
     ]
     assert wrong == []

@@ -27,7 +27,7 @@ from models.desk.lost_texts import LostText
 from models.desk.tables import agent_case, lost_text
 from models.messages import claims, freezes
 from models.messages.tables import message, reminder_plan
-from models.operations import people, processes
+from models.operations import people, person_rows, processes
 from models.operations.provider_records import provider_record
 from models.public import incidents
 from models.slots.tables import place
@@ -642,8 +642,8 @@ def test_a_person_is_told_of_them_and_they_go_with_an_erasure(night: Night):
     assert (lost["number"], lost["body"]) == (MOBILE, "Bonjour")
     with night.house.database.transaction() as connection:
         trail = person_rights.identify(connection, night.house.store, here).trail
-        sids = people.provider_ids(connection, trail)
-        people.erase(connection, night.house.clock, trail)
+        sids = person_rows.provider_ids(connection, trail)
+        person_rows.erase(connection, night.house.clock, trail)
     assert {one.sid for one in night.provider.texts()} == {
         one for one in sids if not one.startswith("CA")
     }
