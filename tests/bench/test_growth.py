@@ -149,7 +149,12 @@ def test_the_questions_of_a_search_are_all_different():
 def test_a_search_among_many_and_a_look_at_the_outbox_are_asked(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ):
+    made = [servers.store_of(database_url) for _ in range(2)]
+    left = made.copy()
+    monkeypatch.setattr(growth, "store_of", lambda _url: left.pop())
     growth.fill_slots(database_url, growth.CENTRES * growth.DAYS)
     growth.fill_texts(database_url, growth.FEW_TEXTS)
     assert growth.searches(database_url)(7) > 0
     assert growth.looks(database_url)(0) > 0
+    for store in made:
+        store.database.dispose()

@@ -35,7 +35,6 @@ OWNERS = {
     "tests/accounts/test_staff_acts.py": _TRIGGERS,
     "tests/bench/test_growth.py": "takes indexes away, and makes them anew",
     "tests/booking/test_history.py": _TRIGGERS,
-    "tests/booking/test_services.py": _GUARDS,
     "tests/booking/test_verify.py": _GUARDS,
     "tests/models/test_connections.py": "makes a table of its own",
     "tests/operations/test_backup.py": "makes a role that may not restore",
@@ -50,7 +49,6 @@ OWNERS = {
     "tests/operations/test_roles.py": "makes the roles themselves",
     "tests/operations/test_traces.py": "changes what is recorded behind the triggers' back",
     "tests/queue/test_shared_lines.py": "a deadlock, by a setting of the administrator",
-    "tests/slots/test_last_places.py": _GUARDS,
     "tests/slots/test_services_race.py": _GUARDS,
     "tests/slots/test_sixteen_processes.py": _GUARDS,
 }

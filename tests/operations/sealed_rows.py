@@ -195,6 +195,7 @@ def fill(house: House) -> None:
             campaign="tests",
             visitor=orders.OrderedPerson("Anne", "Martin", BORN, "75011", MOBILE),
             key="a-form",
+            platform="keldoc",
             centre_id="1",
             channel="web",
         )
