@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import re
+import ssl
+import statistics
 import time
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlencode
@@ -18,9 +20,10 @@ from twilio.request_validator import RequestValidator
 
 from models.attempts import attempt
 from tests.crash.conftest import Caller, Town
+from tests.crash.test_slow_clients import AS_SOON, SOON_ENOUGH
 from tests.ivr.line import read
 from tests.support import parts, proxies
-from tests.support.house import ACCOUNT, MOBILE, TOKEN
+from tests.support.house import ACCOUNT, MOBILE, TOKEN, StaffClient
 from tests.support.proxies import NAME, PUBLIC, Proxy
 from tests.support.rows import rows_of
 from tests.support.until import wait_for
@@ -32,6 +35,8 @@ HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
 PLACE = re.compile(r'<button name="place" value="([^"]+)"')
 # Seconds that a slow client gets at the most: five, and what the proxies take to close.
 CLOSED_WITHIN = 12.0
+# Of one kind at every moment, and the calls that are made beside them.
+SLOW_CLIENTS, CALLS = 200, 150
 
 
 @pytest.fixture(params=sorted(proxies.FILES))
@@ -146,39 +151,47 @@ def test_a_visitor_books_over_tls(town: Town, proxy: Proxy):
 
 
 class SlowClient:
-    """A connection on which a request was begun; a dripping one goes on, a byte now and then."""
+    """A connection on which a request was begun; a dripping one goes on, a byte now and then.
 
-    def __init__(self, proxy: Proxy, *, form: bool, drips: bool) -> None:
-        self._drips, self._last = drips, 0.0
+    `reads` is false for a client who asks for page after page and takes no answer in.
+    """
+
+    def __init__(self, proxy: Proxy, sent: str, *, drips: bool = False, reads: bool = True) -> None:
+        self._drips, self._reads, self._last = drips, reads, 0.0
         self._connection = proxy.connects()
-        head = f"POST /voice/incoming HTTP/1.1\r\nHost: {NAME}\r\n"
-        rest = "Content-Length: 1000\r\n\r\nCallSid=" if form else "X-Slow: "
-        self._connection.sendall((head + rest).encode())
+        self._connection.sendall(sent.encode())
+        self._connection.settimeout(0)
 
     def is_closed(self) -> bool:
-        connection = self._connection
-        connection.settimeout(0.01)
+        """Whether the proxy gave it up; else a dripping client sends a byte."""
+        if not self._reads:
+            return False
         try:
-            while connection.recv(4096):
+            while self._connection.recv(4096):
                 pass
-        except TimeoutError:
+        except (ssl.SSLWantReadError, BlockingIOError):
             if self._drips and time.monotonic() - self._last > 0.2:
                 self._last = time.monotonic()
                 with suppress(OSError):
-                    connection.send(b"x")
+                    self._connection.send(b"x")
             return False
         except OSError:
             pass
-        connection.close()
+        self.close()
         return True
 
     def close(self) -> None:
         self._connection.close()
 
 
+HEAD = f"POST /voice/incoming HTTP/1.1\r\nHost: {NAME}\r\n"
+HALF_A_HEAD, HALF_A_FORM = f"{HEAD}X-Slow: ", f"{HEAD}Content-Length: 1000\r\n\r\nCallSid="
+PAGES = f"GET /connexion HTTP/1.1\r\nHost: {NAME}\r\n\r\n" * 8
+
+
 def test_slow_clients_are_closed_and_others_are_answered_meanwhile(town: Town, proxy: Proxy):
-    kinds = itertools.product((False, True), (False, True))
-    clients = [SlowClient(proxy, form=form, drips=drips) for form, drips in kinds]
+    kinds = itertools.product((HALF_A_HEAD, HALF_A_FORM), (False, True))
+    clients = [SlowClient(proxy, sent, drips=drips) for sent, drips in kinds]
     left = clients
     ends = time.monotonic() + CLOSED_WITHIN
     try:
@@ -189,6 +202,44 @@ def test_slow_clients_are_closed_and_others_are_answered_meanwhile(town: Town, p
     finally:
         for one in clients:
             one.close()
+
+
+@pytest.mark.parametrize("kind", ["idle", "dripping heads", "dripping forms", "not reading"])
+def test_two_hundred_slow_clients_keep_no_call_and_no_desk_waiting(
+    town: Town, proxy: Proxy, kind: str, capsys: pytest.CaptureFixture[str]
+):
+    """New calls beside them, p99; a client whom the proxy gave up is followed by another one."""
+    begins: dict[str, Callable[[], SlowClient]] = {
+        "idle": lambda: SlowClient(proxy, ""),
+        "dripping heads": lambda: SlowClient(proxy, HALF_A_HEAD, drips=True),
+        "dripping forms": lambda: SlowClient(proxy, HALF_A_FORM, drips=True),
+        "not reading": lambda: SlowClient(proxy, PAGES, reads=False),
+    }
+    kept = town.house.signs_in("agent").get_cookie(StaffClient.cookie)
+    assert kept is not None
+    agent = {"Cookie": f"{StaffClient.cookie}={kept.value}"}
+    alone = [rings(town, proxy) for _ in range(CALLS)]
+    clients = [begins[kind]() for _ in range(SLOW_CLIENTS)]
+    took: list[float] = []
+    try:
+        for _ in range(CALLS):
+            clients = [begins[kind]() if one.is_closed() else one for one in clients]
+            took.append(rings(town, proxy))
+            assert proxy.asks("/poste", headers=agent)[0] == 200
+    finally:
+        for client in clients:
+            client.close()
+    p99, bare = (statistics.quantiles(some, n=100)[98] for some in (took, alone))
+    with capsys.disabled():
+        print(f"\n{kind}: p99 {1000 * p99:.0f} ms; alone {1000 * bare:.0f} ms")  # noqa: T201
+    assert p99 < max(SOON_ENOUGH, AS_SOON * bare)
+
+
+def rings(town: Town, proxy: Proxy) -> float:
+    """Seconds until a new call is answered over the proxy."""
+    began = time.monotonic()
+    caller_over(proxy, town).dial()
+    return time.monotonic() - began
 
 
 def test_a_caller_whose_node_is_down_hears_a_sentence_and_goes_on_with_the_next(
