@@ -153,7 +153,7 @@ def test_a_visitor_books_over_tls(town: Town, proxy: Proxy):
 class SlowClient:
     """A connection on which a request was begun; a dripping one goes on, a byte now and then.
 
-    `reads` is false for a client who asks for page after page and takes no answer in.
+    `reads` is false for a client who asks for a recording and does not take it in.
     """
 
     def __init__(self, proxy: Proxy, sent: str, *, drips: bool = False, reads: bool = True) -> None:
@@ -186,7 +186,7 @@ class SlowClient:
 
 HEAD = f"POST /voice/incoming HTTP/1.1\r\nHost: {NAME}\r\n"
 HALF_A_HEAD, HALF_A_FORM = f"{HEAD}X-Slow: ", f"{HEAD}Content-Length: 1000\r\n\r\nCallSid="
-PAGES = f"GET /connexion HTTP/1.1\r\nHost: {NAME}\r\n\r\n" * 8
+RECORDING = f"GET /audio/music/waiting.wav HTTP/1.1\r\nHost: {NAME}\r\n\r\n"
 
 
 def test_slow_clients_are_closed_and_others_are_answered_meanwhile(town: Town, proxy: Proxy):
@@ -213,7 +213,7 @@ def test_two_hundred_slow_clients_keep_no_call_and_no_desk_waiting(
         "idle": lambda: SlowClient(proxy, ""),
         "dripping heads": lambda: SlowClient(proxy, HALF_A_HEAD, drips=True),
         "dripping forms": lambda: SlowClient(proxy, HALF_A_FORM, drips=True),
-        "not reading": lambda: SlowClient(proxy, PAGES, reads=False),
+        "not reading": lambda: SlowClient(proxy, RECORDING, reads=False),
     }
     kept = town.house.signs_in("agent").get_cookie(StaffClient.cookie)
     assert kept is not None
