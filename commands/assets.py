@@ -14,8 +14,9 @@ from pathlib import Path
 
 import click
 
-from commands.terminal import refusals
+from commands.terminal import Commands
 from models.database import STORE_ERRORS
+from services.refused import OperatorRefused
 
 # Where each file lies in the packages of package.json, by the name that pages use.
 FILES = {
@@ -34,7 +35,7 @@ _DEADLINE = 90
 _QUICK = ("--fetch-retries=1", "--fetch-retry-mintimeout=500", "--fetch-timeout=20000")
 
 
-class CannotInstall(Exception):
+class CannotInstall(OperatorRefused):
     """One sentence for the operator: what is missing, and the remedy."""
 
 
@@ -43,10 +44,7 @@ def make(pages: Path, var: Path, share: Callable[[], int]) -> click.Group:
 
     `share` puts all files of pages where other machines find them; gives how many.
     """
-
-    @click.group("assets")
-    def group() -> None:
-        """Style sheets and scripts of others, which pages use."""
+    group = Commands("assets", help="Style sheets and scripts of others, which pages use.")
 
     @group.command("install", epilog="Example: flask assets install")
     @click.option("--checks", is_flag=True, help="Those of the browser tests, too.")
@@ -57,8 +55,7 @@ def make(pages: Path, var: Path, share: Callable[[], int]) -> click.Group:
         notice. What is there is put into the database, for machines of the version before or after.
         """
         try:
-            with refusals(CannotInstall):
-                done = install(pages, var, checks=checks)
+            done = install(pages, var, checks=checks)
         finally:
             try:
                 shared = share()

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from commands.terminal import refusals
+from commands.terminal import Commands
 from services.backups import backups
-from services.backups.backups import BackupRefused, Programs
+from services.backups.backups import Programs
 from services.campaign.campaign import Campaign
 from services.store import Store
 
@@ -35,10 +35,9 @@ def make(
     make_programs: MakePrograms,
 ) -> click.Group:
     """The group `backup`; `folder` is where back-ups lie unless a command says otherwise."""
-
-    @click.group("backup")
-    def group() -> None:
-        """Back-ups of the whole database, and whether they can be restored."""
+    group = Commands(
+        "backup", help="Back-ups of the whole database, and whether they can be restored."
+    )
 
     @group.command("run", epilog="Example: flask backup run --to /srv/backups --keep 14")
     @click.option(
@@ -64,8 +63,7 @@ def make(
         No key is in it: keep DATA_KEYS and INDEX_KEY elsewhere. A back-up that cannot be made
         leaves those that are there, says why, and ends with exit status 1.
         """
-        with refusals(BackupRefused):
-            made = backups.run(store, to, keep=keep, programs=make_programs(programs))
+        made = backups.run(store, to, keep=keep, programs=make_programs(programs))
         ended = store.clock.now().timestamp()
         _tell(
             textfile,
@@ -90,15 +88,14 @@ def make(
         It is restored where --into names an empty database, as the owner of the tables reaches it
         (createdb -O allo_owner scratch); else its file is only read, to the end.
         """
-        with refusals(BackupRefused):
-            recounted = backups.verify(
-                store,
-                file,
-                programs=make_programs(programs),
-                into=into,
-                campaigns=campaigns(),
-                say=click.echo,
-            )
+        recounted = backups.verify(
+            store,
+            file,
+            programs=make_programs(programs),
+            into=into,
+            campaigns=campaigns(),
+            say=click.echo,
+        )
         if recounted:
             verified = store.clock.now().timestamp()
             what = "When a back-up was last restored and recounted."

@@ -10,7 +10,7 @@ import click
 
 from commands import operator
 from commands.operator import Seen
-from commands.terminal import print_csv, refusals
+from commands.terminal import Commands, print_csv
 from models.booking import bookings, changes, history
 from models.booking.changes import BookingDetails
 from models.booking.history import HistoryLine
@@ -64,11 +64,7 @@ _BECAME = {
 
 def make(store: Store, campaign_of: Callable[[str], Campaign | None]) -> click.Group:
     """The group `bookings`; `campaign_of` finds a campaign by the name that bookings keep."""
-
-    @click.group("bookings")
-    def group() -> None:
-        """Look at bookings, and change one."""
-
+    group = Commands("bookings", help="Look at bookings, and change one.")
     _add_looking(group, store)
     _add_changing(group, store, campaign_of)
     return group
@@ -88,7 +84,9 @@ def _add_looking(group: click.Group, store: Store) -> None:
         service.
         """
         if with_people:
-            _for_two(store)
+            with store.database.statement() as connection:
+                people = bookings.count(connection)
+            _for_two(store, "bookings", people)
         with store.database.transaction() as connection:
             found = bookings.export(
                 connection, store.vault, with_people=with_people, with_services=with_services
@@ -97,14 +95,6 @@ def _add_looking(group: click.Group, store: Store) -> None:
             seen(connection, what, "bookings")
             columns = COLUMNS + PEOPLE * with_people + SERVICES * with_services
             print_csv(columns, map(_exported, found))
-
-    def _for_two(store: Store) -> None:
-        with store.database.statement() as connection:
-            people = bookings.count(connection)
-        by = four_eyes.account(operator.name())
-        wish = four_eyes.Wish(four_eyes.EXPORT, "bookings", people, by)
-        with refusals(four_eyes.SecondNeeded):
-            four_eyes.demand(store, wish)
 
     @group.command("show", epilog="Example: flask bookings show 4521000001")
     @click.argument("reference")
@@ -129,6 +119,12 @@ def _add_looking(group: click.Group, store: Store) -> None:
         click.echo("history:")
         for row in lines:
             click.echo(f"  {_line(row)}")
+
+
+def _for_two(store: Store, subject: str, people: int) -> None:
+    """Let a supervisor confirm a list with people. Raises SecondNeeded."""
+    by = four_eyes.account(operator.name())
+    four_eyes.demand(store, four_eyes.Wish(four_eyes.EXPORT, subject, people, by))
 
 
 def _add_changing(

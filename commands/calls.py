@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from commands.common_call import PATHS, path_seconds, played
+from commands.terminal import Mistakes
 from flows.engine import ENDED, PERSON_STEPS
 from flows.steps.common import reads_back
 from flows.steps.line import LINE_STEPS
@@ -44,11 +45,9 @@ MOST_LABEL = 34
 
 def make() -> click.Group:
     """The group `calls`."""
-
-    @click.group("calls")
-    def calls() -> None:
-        """The conversation: a map of it, and a walk through all of it."""
-
+    calls = click.Group(
+        "calls", help="The conversation: a map of it, and a walk through all of it."
+    )
     calls.add_command(_draw)
     calls.add_command(_walk_all)
     calls.add_command(_time)
@@ -148,10 +147,8 @@ def _time() -> None:
         for row in call.rows():
             click.echo(row)
         complaints += [f"{path.name}: {what}" for what in call.over(bars)]
-    for complaint in complaints:
-        click.echo(complaint, err=True)
     if complaints:
-        raise SystemExit(1)
+        raise Mistakes(complaints)
 
 
 _make = partial(RehearsedWorld, vocabularies=vocabulary)

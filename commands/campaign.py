@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from commands.terminal import Mistakes
 from ivr.conversation import LANGUAGE
 from prompts.service_words import USUAL
 from services.campaign.campaign import ONE_PLACE, BadCampaign, Campaign, Eligible
@@ -18,16 +19,16 @@ from services.messages.text_names import ALWAYS, NAMES, left_out, text_names
 
 
 def make() -> click.Group:
-    @click.group("campaign")
-    def group() -> None:
-        """Campaigns: who may book, when, how far ahead. docs/campaigns.md has every entry."""
+    group = click.Group(
+        "campaign",
+        help="Campaigns: who may book, when, how far ahead. docs/campaigns.md has every entry.",
+    )
 
     @group.command(epilog="Example: flask campaign check campaigns/demonstration.toml")
     @click.argument(
         "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path)
     )
-    @click.pass_context
-    def check(context: click.Context, files: tuple[Path, ...]) -> None:
+    def check(files: tuple[Path, ...]) -> None:
         """Read campaign files (or folders of them) and say what they mean, or what is wrong.
 
         The words of their service are tried in every sentence, text and page.
@@ -38,15 +39,11 @@ def make() -> click.Group:
         try:
             campaigns = load_all(paths, texts=text_names(LANGUAGE))
         except BadCampaign as bad:
-            for problem in bad.problems:
-                click.echo(problem, err=True)
-            context.exit(1)
+            raise Mistakes(bad.problems) from None
         all_words = {each.all_words for each in campaigns.values() if each.all_words}
         problems = [problem for words in all_words for problem in wrong(words)]
         if problems:
-            for problem in sorted(problems):
-                click.echo(problem, err=True)
-            context.exit(1)
+            raise Mistakes(sorted(problems))
         for path, campaign in campaigns.items():
             click.echo(f"{path}: right")
             for line in summary(campaign):

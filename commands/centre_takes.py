@@ -8,16 +8,14 @@ from pathlib import Path
 import click
 
 from commands import operator
-from commands.terminal import progress_bar, refusals
+from commands.terminal import progress_bar
 from services.centre_day.centre_life import CentreLife
-from services.centre_day.operation import LifeRefused
 from services.centre_day.take_centres import (
     MODES,
     OURS,
     GiveReport,
     Refusal,
     TakeCentres,
-    TakeRefused,
     TakeReport,
     TakeWish,
     Terms,
@@ -25,7 +23,7 @@ from services.centre_day.take_centres import (
 )
 from services.centre_day.take_file import TakeFile, read_take_file
 from services.setup.town import OPEN_DAYS
-from services.slots.week import BadWeek, parse_week
+from services.slots.week import parse_week
 
 EXIT_ALL_REFUSED = 3
 # So many centres are told one by one; of more, what was done is counted.
@@ -90,14 +88,13 @@ def _add_take(group: click.Group, life: CentreLife) -> None:
         """
         if (bool(centre_ids), file is not None, departement is not None).count(True) != 1:
             raise click.UsageError("say GID…, or --from FILE, or --departement CODE: one of them")
-        with refusals(TakeRefused, BadWeek, LifeRefused):
-            week = parse_week("; ".join(hours)) if hours else None
-            terms = Terms(week, capacity, minutes, mode)
-            terms.check()
-            asked = _asked(life, centre_ids, file, departement, terms)
-            taking = TakeCentres(life, operator.name)
-            with progress_bar("centres", len(asked.wishes)) as progress:
-                report = taking.take(asked.wishes, dry_run=dry_run, progress=progress)
+        week = parse_week("; ".join(hours)) if hours else None
+        terms = Terms(week, capacity, minutes, mode)
+        terms.check()
+        asked = _asked(life, centre_ids, file, departement, terms)
+        taking = TakeCentres(life, operator.name)
+        with progress_bar("centres", len(asked.wishes)) as progress:
+            report = taking.take(asked.wishes, dry_run=dry_run, progress=progress)
         report.refused = sorted([*asked.bad, *report.refused], key=lambda one: one.line)
         _tell_take(report, whole_departement=departement is not None)
         if mode == OURS and not dry_run:
@@ -157,12 +154,9 @@ def _add_give(group: click.Group, life: CentreLife) -> None:
         if last == bool(centre_ids):
             raise click.UsageError("say either GID… or --last")
         giving = TakeCentres(life, operator.name)
-        with refusals(TakeRefused, LifeRefused):
-            report: GiveReport = (
-                giving.undo_last(dry_run=dry_run)
-                if last
-                else giving.give(centre_ids, dry_run=dry_run)
-            )
+        report: GiveReport = (
+            giving.undo_last(dry_run=dry_run) if last else giving.give(centre_ids, dry_run=dry_run)
+        )
         _tell(report.sentences)
         _tell_refused(report.refused)
         click.echo(report.last_line())

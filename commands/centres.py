@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from commands import centre_access, centre_list, centre_names, centre_takes
-from commands.terminal import progress_bar
+from commands.terminal import Commands, progress_bar
 from commands.wishes import CarryOut, changes_centre
 from jobs import feeds
 from models.clock import Clock
@@ -28,9 +28,7 @@ MOST_LINES = 10
 
 
 def make(database: Database, clock: Clock, life: CentreLife) -> click.Group:
-    @click.group()
-    def centres() -> None:
-        """Vaccination centres."""
+    centres = Commands("centres", help="Vaccination centres.")
 
     @centres.command("import", epilog="Example: flask centres import centres-vaccination.csv")
     @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -104,9 +102,7 @@ def _tell_booked(life: CentreLife) -> None:
 
 
 def make_postcodes(database: Database) -> click.Group:
-    @click.group()
-    def postcodes() -> None:
-        """Postcodes and their towns."""
+    postcodes = click.Group("postcodes", help="Postcodes and their towns.")
 
     @postcodes.command("import", epilog="Example: flask postcodes import laposte_hexasmal.csv")
     @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))

@@ -14,10 +14,7 @@ from models.operations.grants import BadRole
 
 def make(owner: Callable[[], Database]) -> click.Group:
     """The group `db`; `owner` gives the database as the owner of its tables reaches it."""
-
-    @click.group("db")
-    def group() -> None:
-        """Look after the database's roles."""
+    group = click.Group("db", help="Look after the database's roles.")
 
     @group.command(epilog="Example: flask db grant allo")
     @click.argument("role")

@@ -18,10 +18,7 @@ OF_A_PROXY = (400, 413, 414, 429, 500, 502, 503, 504)
 
 def make(public_base_url: str, national_number: str) -> click.Group:
     """The group `deploy`. `national_number` (E.164) is what pages say to ring."""
-
-    @click.group("deploy")
-    def group() -> None:
-        """Print what has to lie outside this service."""
+    group = click.Group("deploy", help="Print what has to lie outside this service.")
 
     @group.command(epilog="Example: flask deploy fallback > fallback.xml")
     def fallback() -> None:

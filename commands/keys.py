@@ -8,10 +8,9 @@ from pathlib import Path
 import click
 
 from commands import operator
-from commands.terminal import progress_bar, refusals
+from commands.terminal import Commands, progress_bar
 from services.keys import keys
-from services.keys.check_keys import WrongKeys
-from services.keys.keys import KeysRefused, Resealed
+from services.keys.keys import Resealed
 from services.store import Store
 
 # Changes the value of a setting in the file that it comes from; None where it is from elsewhere.
@@ -23,14 +22,13 @@ NAMED = 5
 
 def make(store: Store, change_file: ChangeFile) -> click.Group:
     """The group `keys`."""
-
-    @click.group("keys")
-    def group() -> None:
-        """Keys of personal data: add one, seal everything anew with it, retire the old one.
+    group = Commands(
+        "keys",
+        help="""Keys of personal data: add one, seal everything anew with it, retire the old one.
 
         No command shows a key, but for the one that is made.
-        """
-
+        """,
+    )
     for command in (
         _make_list(store),
         _make_add(store, change_file),
@@ -48,8 +46,7 @@ def _make_list(store: Store) -> click.Command:
 
         Every sealed value is counted, which takes some seconds for a million.
         """
-        with refusals(KeysRefused):
-            found = keys.list_keys(store)
+        found = keys.list_keys(store)
         for key in found:
             click.echo(f"key {key.number + 1}: {key.state}; {sum(key.values.values())} values")
             for table, count in sorted(key.values.items()):
@@ -78,11 +75,10 @@ def _make_add(store: Store, change_file: ChangeFile) -> click.Command:
         """
         if (write and index) or (as_before and not index):
             raise click.UsageError("--write is for data keys, and --as-before goes with --index.")
-        with refusals(KeysRefused, WrongKeys):
-            if index:
-                _add_index_key(store, as_before=as_before)
-            else:
-                _add_data_key(store, change_file if write else None)
+        if index:
+            _add_index_key(store, as_before=as_before)
+        else:
+            _add_data_key(store, change_file if write else None)
 
     return add
 
@@ -122,8 +118,7 @@ def _make_reseal(store: Store) -> click.Command:
         service must be stopped, and does not start before it has ended.
         """
         use_case = keys.rewrite_look_ups if index else keys.reseal_all
-        with refusals(KeysRefused, WrongKeys):
-            done = use_case(store, by=operator.name(), watch=progress_bar)
+        done = use_case(store, by=operator.name(), watch=progress_bar)
         for table, count in sorted(done.by_table.items()):
             if count:
                 click.echo(f"{table}: {count} rows")
@@ -138,8 +133,7 @@ def _make_retire(store: Store) -> click.Command:
     @click.argument("number", type=click.IntRange(1, 256), metavar="NUMBER")
     def retire(*, number: int) -> None:
         """Let the data key of this number be taken out of DATA_KEYS, once nothing needs it."""
-        with refusals(KeysRefused, WrongKeys):
-            keys.retire_key(store, number - 1, by=operator.name())
+        keys.retire_key(store, number - 1, by=operator.name())
         click.echo(
             f"Key {number} is retired: take it out of DATA_KEYS, where the others keep their"
             " numbers (2:… for the second), and restart every process."

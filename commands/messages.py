@@ -10,14 +10,14 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import click
 
-from commands.terminal import print_csv, progress_bar, refusals
+from commands.terminal import Commands, as_moment, moment, print_csv, progress_bar
 from commands.wishes import yes_option
 from flows.understanding import COUNTRY_ZONE
 from models.messages import messages
 from models.messages.messages import MessageRow
 from services.messages.late_texts import waiting
 from services.messages.provider_pace import ProviderPace
-from services.messages.resend import NotAgain, ResendPlan, carry_out, plan_one, plan_topic
+from services.messages.resend import ResendPlan, carry_out, plan_one, plan_topic
 from services.messages.topics import Topic
 from services.store import Store
 
@@ -30,14 +30,13 @@ COLUMNS = ("month", "topic", "texts", "parts", "calls", "minutes")
 
 def make(store: Store, pace: ProviderPace) -> click.Group:
     """The group `messages`; `pace` is that of texts at the provider."""
-
-    @click.group("messages")
-    def group() -> None:
-        """Texts and calls of the outbox: what waits, sending again, what they cost.
+    group = Commands(
+        "messages",
+        help="""Texts and calls of the outbox: what waits, sending again, what they cost.
 
         Nothing here shows to whom a message goes or what it says.
-        """
-
+        """,
+    )
     _add_sending(group, store, pace)
     _add_held(group, store)
     _add_costs(group, store)
@@ -131,8 +130,11 @@ def _add_held(group: click.Group, store: Store) -> None:
             found, all_held = messages.list_held(connection, limit=limit), messages.held(connection)
         for message in found:
             moments = (message.held_at, message.due_at)
-            told = (at.astimezone(UTC).isoformat(timespec="seconds") for at in moments)
-            click.echo("\t".join((message.id, message.topic or "-", message.held_why, *told)))
+            click.echo(
+                "\t".join(
+                    (message.id, message.topic or "-", message.held_why, *map(moment, moments))
+                )
+            )
         click.echo(f"{all_held.count} messages are held back")
 
 
@@ -176,7 +178,7 @@ def _line(one: MessageRow) -> str:
             one.state,
             str(one.attempts),
             one.error_code or "-",
-            one.due_at.astimezone(UTC).isoformat(timespec="seconds"),
+            moment(one.due_at),
         )
     )
 
@@ -188,17 +190,16 @@ def _plan(
     states: Iterable[str],
     since: str | None,
 ) -> ResendPlan:
-    """Raises click.ClickException."""
+    """Raises click.ClickException, NotAgain."""
     if bool(message_id) == bool(topic):
         raise click.UsageError("say the ID of a message, or --topic and --since")
-    with refusals(NotAgain):
-        if message_id:
-            if since:
-                raise click.UsageError("a message by its ID needs no --since")
-            return plan_one(store, message_id)
-        if not since:
-            raise click.UsageError("say --since as well: how far back, as 24h or 3d")
-        return plan_topic(store, Topic(topic or ""), tuple(states), _moment(since, store))
+    if message_id:
+        if since:
+            raise click.UsageError("a message by its ID needs no --since")
+        return plan_one(store, message_id)
+    if not since:
+        raise click.UsageError("say --since as well: how far back, as 24h or 3d")
+    return plan_topic(store, Topic(topic or ""), tuple(states), _moment(since, store))
 
 
 def _moment(text: str, store: Store) -> datetime:
@@ -207,13 +208,7 @@ def _moment(text: str, store: Store) -> datetime:
     if span:
         hours = int(span[1]) * (24 if span[2] == "d" else 1)
         return store.clock.now() - timedelta(hours=hours)
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.ClickException(
-            f"{text!r} is no moment; write it like 24h, 3d or 2026-11-25T08:00"
-        ) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return as_moment(text, "24h, 3d or 2026-11-25T08:00")
 
 
 def _month(text: str) -> tuple[datetime, datetime]:

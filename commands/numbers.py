@@ -7,21 +7,21 @@ from pathlib import Path
 
 import click
 
+from commands.terminal import Mistakes
 from services.numbers.file import load
 from services.numbers.numbers import BadNumbers, CalledNumber, Known, Numbers
 
 
 def make(numbers: Numbers, source: str, known: Callable[[], Known]) -> click.Group:
     """The group `numbers`; `source` is NUMBERS_FILE, and `known` looks into the store."""
-
-    @click.group("numbers")
-    def group() -> None:
-        """Numbers that people call, and what each decides. docs/numbers.md has every entry."""
+    group = click.Group(
+        "numbers",
+        help="Numbers that people call, and what each decides. docs/numbers.md has every entry.",
+    )
 
     @group.command(epilog="Example: flask numbers check deploy/numbers.toml")
     @click.argument("file", required=False, type=click.Path(path_type=Path))
-    @click.pass_context
-    def check(context: click.Context, file: Path | None) -> None:
+    def check(file: Path | None) -> None:
         """Read FILE (by default NUMBERS_FILE) and say what it means, or what is wrong with it.
 
         Each mistake is one line on standard error with file, line and remedy; then the exit status
@@ -36,9 +36,7 @@ def make(numbers: Numbers, source: str, known: Callable[[], Known]) -> click.Gro
         try:
             found = load(path, known())
         except BadNumbers as bad:
-            for problem in bad.problems:
-                click.echo(problem, err=True)
-            context.exit(1)
+            raise Mistakes(bad.problems) from None
         click.echo(f"{path}: right")
         for entry in found:
             for line in summary(entry):

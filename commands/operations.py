@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import click
 
-from commands.terminal import progress_bar, refusals
+from commands.terminal import Commands, moment, progress_bar
 from commands.wishes import carry_out, dry_run_option, yes_option
 from models.centre_day.operations import Operation
 from services.centre_day.centre_life import CentreLife
-from services.centre_day.operation import LifeRefused, OperationRequest
+from services.centre_day.operation import OperationRequest
 
 
 def make(life: CentreLife) -> click.Group:
     """The group `operations`."""
-
-    @click.group("operations")
-    def group() -> None:
-        """Changes to many places at once: closing, capacity, a moved hour."""
+    group = Commands(
+        "operations", help="Changes to many places at once: closing, capacity, a moved hour."
+    )
 
     @group.command("list", epilog="Example: flask operations list --centre 21")
     @click.option("--centre", "centre_id", metavar="GID", help="Only of this centre.")
@@ -35,8 +34,7 @@ def make(life: CentreLife) -> click.Group:
 
         Each line has the booking, what was done, and from where to where (dose, centre, UTC).
         """
-        with refusals(LifeRefused):
-            one = life.find(operation_id)
+        one = life.find(operation_id)
         click.echo(_line(one))
         seen = set()
         for booking_id, change in life.lines_of(one):
@@ -86,7 +84,7 @@ def _line(one: Operation) -> str:
         state = "being undone"
     else:
         state = "done" if one.details["done"] else "not finished"
-    at = one.at.isoformat(timespec="seconds")
+    at = moment(one.at)
     return f"{one.id} {at} {one.kind} centre {one.centre_id}, {state}, by {one.who}: {one.why}"
 
 

@@ -30,11 +30,7 @@ def make(
 
     `services` are those of the campaigns, "" for one without a name.
     """
-
-    @click.group()
-    def partners() -> None:
-        """Slots of Doctolib, Maiia and Keldoc."""
-
+    partners = click.Group("partners", help="Slots of Doctolib, Maiia and Keldoc.")
     partners.add_command(read)
     partners.add_command(make_check(services))
     _add_reading(partners, database, clock, settings_file, services)

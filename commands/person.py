@@ -53,11 +53,10 @@ def make(
     store: Store, campaign_of: CampaignOf, provider: Callable[[], ProviderRecords]
 ) -> click.Group:
     """The group `person`; `provider` gives what deletes records at the provider."""
-
-    @click.group("person")
-    def group() -> None:
-        """One person's rights: to know what is kept about them, and to have it erased."""
-
+    group = click.Group(
+        "person",
+        help="One person's rights: to know what is kept about them, and to have it erased.",
+    )
     _add_export(group, store)
     _add_erase(group, store, campaign_of, provider)
     _add_finish(group, store, provider)

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from commands.common_call import bars_of, common_call, vocabulary_of
+from commands.terminal import Mistakes
 from flows.understanding.vocabulary import IncompleteVocabulary
 from prompts import service_words
 from prompts.catalogue import (
@@ -47,8 +48,7 @@ def make(folder: Path = FOLDER) -> click.Group:
 
     @group.command("check", epilog="Example: flask prompts check --times")
     @click.option("--times", is_flag=True, help="Also print how long each sentence takes.")
-    @click.pass_context
-    def check_(context: click.Context, *, times: bool) -> None:
+    def check_(*, times: bool) -> None:
         """Check every sentence and text of every language, and the length of the common call.
 
         Each problem is one line on standard error, with the file, the entry and what to do; then
@@ -62,10 +62,8 @@ def make(folder: Path = FOLDER) -> click.Group:
                     click.echo(line)
                 over = common_call(folder, name).over(bars_of(name))
                 problems += [f"{name}.toml: the common call: {what}" for what in over]
-        for problem in problems:
-            click.echo(problem, err=True)
         if problems:
-            context.exit(1)
+            raise Mistakes(problems)
 
     group.add_command(_script(folder))
     group.add_command(recordings_group(folder))
@@ -107,21 +105,18 @@ def recordings_group(folder: Path) -> click.Group:
 
     @recordings.command("check", epilog="Example: flask prompts recordings check --language fr")
     @click.option("--language", default=COUNTRY_LANGUAGE, show_default=True)
-    @click.pass_context
-    def check_(context: click.Context, *, language: str) -> None:
+    def check_(*, language: str) -> None:
         """Say what is missing, too loud or quiet, clipped, too long, or silent where it is joined.
 
         Each is one line on standard error; then the exit status is 1. Nothing is changed.
         """
         catalogue = _of(folder, language)
         found = recordings_in(folder, language)
-        wrong = list(of_recordings(catalogue, found, folder / AUDIO))
-        for name, what in wrong:
-            click.echo(f"{name}: {what}", err=True)
         wanted = readings(catalogue)
         click.echo(f"{language}: {len(wanted.keys() & found)} of {len(wanted)} are recorded.")
-        if wrong:
-            context.exit(1)
+        problems = of_recordings(catalogue, found, folder / AUDIO)
+        if sentences := [f"{name}: {what}" for name, what in problems]:
+            raise Mistakes(sentences)
 
     return recordings
 

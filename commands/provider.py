@@ -11,11 +11,11 @@ from typing import Final
 import click
 
 from commands import operator
-from commands.terminal import refusals
+from commands.terminal import Commands
 from services.findings import Finding, Level
 from services.ports import ProviderAccount
 from services.setup import provider_account
-from services.setup.provider_account import AccountRefused, Change, Wanted
+from services.setup.provider_account import Change, Wanted
 from services.store import Store
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -30,13 +30,13 @@ def make(
     wait: Callable[[float], object] = time.sleep,
 ) -> click.Group:
     """The group `provider`; `wanted` is what our settings need there. `wait`: so many seconds."""
-
-    @click.group("provider")
-    def group() -> None:
-        """The account at the provider: its number, sender, caller id, and whom it may ring.
+    group = Commands(
+        "provider",
+        help="""The account at the provider: its number, sender, caller id, and whom it may ring.
 
         Nothing here buys, releases or removes anything.
-        """
+        """,
+    )
 
     @group.command(epilog="Example: flask provider check --text-to +33612345678")
     @click.option(
@@ -51,11 +51,10 @@ def make(
         Each line begins with ok, note or missing. Fails where something is missing. A text to try
         costs what a text costs, and is recorded as an operator's act, without its number.
         """
-        with refusals(AccountRefused):
-            found = provider_account.check(account(), wanted)
-            if text_to:
-                provider_account.record_try(store, by=operator.name())
-                found.append(provider_account.try_text(account(), wanted, text_to, wait=wait))
+        found = provider_account.check(account(), wanted)
+        if text_to:
+            provider_account.record_try(store, by=operator.name())
+            found.append(provider_account.try_text(account(), wanted, text_to, wait=wait))
         _tell(found)
         _end(found, "Nothing is missing at the provider.")
 
@@ -66,15 +65,14 @@ def make(
 
         May be run again: what is right already is left alone. It is recorded as an operator's act.
         """
-        with refusals(AccountRefused):
-            asked = account()
-            plan = provider_account.plan(asked, wanted)
-            for change in plan.changes:
-                click.echo(_change(change))
-            for hindrance in plan.hindered:
-                click.echo(_line(hindrance), err=True)
-            if yes and plan.changes:
-                provider_account.connect(store, asked, plan.changes, by=operator.name())
+        asked = account()
+        plan = provider_account.plan(asked, wanted)
+        for change in plan.changes:
+            click.echo(_change(change))
+        for hindrance in plan.hindered:
+            click.echo(_line(hindrance), err=True)
+        if yes and plan.changes:
+            provider_account.connect(store, asked, plan.changes, by=operator.name())
         if not plan.changes:
             told = "Nothing is to be set."
         elif yes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +10,7 @@ import click
 
 from babel import Locale
 
+from commands.terminal import moment
 from models.public.incidents import Incident
 from prompts.catalogue import COUNTRY_LANGUAGE, languages
 from services.public import incidents
@@ -23,14 +23,14 @@ REQUIRED: Final = frozenset({COUNTRY_LANGUAGE, "en"})
 
 def make_incidents(store: Store) -> click.Group:
     """The group `incidents`."""
-
-    @click.group("incidents")
-    def group() -> None:
-        """What went wrong, as the public page /etat tells it.
+    group = click.Group(
+        "incidents",
+        help="""What went wrong, as the public page /etat tells it.
 
         A store that does not answer, an overload and a partner whose slots got old are told, and
         ended, by themselves.
-        """
+        """,
+    )
 
     @group.command(
         epilog='Example: flask incidents begin --fr "Une partie des appels est coupée."'
@@ -84,10 +84,7 @@ def _in_each_language(command: Callable[..., None]) -> Callable[..., None]:
 
 def make_feed(feed: SmartFeed, folder: Path) -> click.Group:
     """The commands `feed …`; `folder` is where `feed` writes."""
-
-    @click.group("feed")
-    def group() -> None:
-        """Our free slots for others (SMART Scheduling Links)."""
+    group = click.Group("feed", help="Our free slots for others (SMART Scheduling Links).")
 
     @group.command(epilog="Example: flask feed write --whole")
     @click.option("--whole", is_flag=True, help="Read all slots again, not only what changed.")
@@ -115,10 +112,6 @@ def _checked(text: str, option: str) -> str:
 
 
 def _line(one: Incident) -> str:
-    moments = (_moment(one.began_at), _moment(one.ended_at))
+    ended = moment(one.ended_at) if one.ended_at else "-"
     text = one.translations.get("en") or one.text or "-"
-    return "\t".join((one.id, one.kind, *moments, one.who, text))
-
-
-def _moment(at: datetime | None) -> str:
-    return at.isoformat(timespec="seconds") if at else "-"
+    return "\t".join((one.id, one.kind, moment(one.began_at), ended, one.who, text))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import click
 
-from commands.terminal import refusals
+from commands.terminal import Commands
 from models.queue import call_queues
 from services.accounts import staff as accounts
 from services.ports import CallControl
@@ -21,11 +21,9 @@ _LARGEST = 5000
 
 def make(store: Store, control: Callable[[], CallControl]) -> click.Group:
     """The group `queues`; `control` is asked for when the provider is."""
-
-    @click.group("queues")
-    def group() -> None:
-        """Queues of a language, national or of a region, and who answers them."""
-
+    group = Commands(
+        "queues", help="Queues of a language, national or of a region, and who answers them."
+    )
     _add_making(group, store, control)
     _add_members(group, store)
     return group
@@ -110,10 +108,9 @@ def _add_members(group: click.Group, store: Store) -> None:
 
 
 def _change(store: Store, queue_id: str, login: str, *, there: bool) -> None:
-    with refusals(accounts.StaffRefused):
-        with store.database.statement() as connection:
-            found = accounts.find(connection, store, login)
-            theirs = set(call_queues.of_member(connection, found.id))
-        wanted = theirs | {queue_id} if there else theirs - {queue_id}
-        accounts.set_queues(store, login, sorted(wanted))
+    with store.database.statement() as connection:
+        found = accounts.find(connection, store, login)
+        theirs = set(call_queues.of_member(connection, found.id))
+    wanted = theirs | {queue_id} if there else theirs - {queue_id}
+    accounts.set_queues(store, login, sorted(wanted))
     click.echo(f"{login}: {', '.join(sorted(wanted)) or 'the queues of their languages'}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import click
 
 from commands import operator
-from commands.terminal import progress_bar, refusals
+from commands.terminal import Commands, as_moment, moment, progress_bar
 from services.backups import restore
 from services.backups.restore import Reconciler, RestoreRefused
 from services.ports import Busy, NoAnswer, ProviderRefused
@@ -45,11 +45,10 @@ FitAnchors = Callable[[], Fitted | None]
 
 def make(store: Store, reconciler: MakeReconciler, fit_anchors: FitAnchors) -> click.Group:
     """The group `restore`; the provider is asked by what `reconciler` makes."""
-
-    @click.group("restore")
-    def group() -> None:
-        """After a restore: freeze what leaves, compare with the provider, let it leave again."""
-
+    group = Commands(
+        "restore",
+        help="After a restore: freeze what leaves, compare with the provider, let it leave again.",
+    )
     _add_freeze(group, store, fit_anchors)
     _add_reconcile(group, store, reconciler)
     return group
@@ -68,15 +67,14 @@ def _add_freeze(group: click.Group, store: Store, fit_anchors: FitAnchors) -> No
         Anchors (TRACES_ANCHOR_FILE) of lines that are lost go to a file beside, so that `flask
         store verify` can be clean again. Run it on each machine that has such a file.
         """
-        with refusals(RestoreRefused):
-            begun = restore.begin(store, _who(), _moment(since))
+        begun = restore.begin(store, _who(), _moment(since))
         freeze = begun.freeze
         click.echo(
-            f"Nothing leaves since {_told(freeze.began_at)}: {begun.waiting} messages wait."
+            f"Nothing leaves since {moment(freeze.began_at)}: {begun.waiting} messages wait."
             if begun.is_new
-            else f"Nothing leaves since {_told(freeze.began_at)} already; nothing was changed."
+            else f"Nothing leaves since {moment(freeze.began_at)} already; nothing was changed."
         )
-        click.echo(f"The provider will be asked what left since {_told(freeze.since_at)}.")
+        click.echo(f"The provider will be asked what left since {moment(freeze.since_at)}.")
         if begun.processes:
             click.echo(f"{begun.processes} processes that ran at the back-up are noted as over.")
         if begun.being_sent:
@@ -108,8 +106,7 @@ def _add_freeze(group: click.Group, store: Store, fit_anchors: FitAnchors) -> No
     @click.option("--anyway", is_flag=True, help="Though nothing was compared: texts come twice.")
     def end(*, anyway: bool) -> None:
         """Let texts and call backs leave again. Refused as long as nothing was compared."""
-        with refusals(RestoreRefused):
-            waiting = restore.end(store, _who(), anyway=anyway)
+        waiting = restore.end(store, _who(), anyway=anyway)
         click.echo(f"Everything leaves again: {waiting} messages wait for it.")
 
 
@@ -128,7 +125,7 @@ def _add_reconcile(group: click.Group, store: Store, reconciler: MakeReconciler)
         if dry_run and release:
             raise click.UsageError("a dry run releases nothing")
         work = reconciler(dry_run)
-        with refusals(RestoreRefused), progress_bar("comparing", 1) as progress:
+        with progress_bar("comparing", 1) as progress:
             work.watch = progress
             try:
                 counts = work.run(_moment(since))
@@ -142,8 +139,7 @@ def _add_reconcile(group: click.Group, store: Store, reconciler: MakeReconciler)
         if dry_run:
             click.echo("Nothing was changed.")
         if release:
-            with refusals(RestoreRefused):
-                waiting = restore.end(store, _who())
+            waiting = restore.end(store, _who())
             click.echo(f"Everything leaves again: {waiting} messages wait for it.")
 
 
@@ -153,7 +149,7 @@ def _tell_anchors(fitted: Fitted | None) -> None:
         return
     if fitted.lost:
         up_to = (
-            f"vouches for what was recorded up to {_told(fitted.reach)}"
+            f"vouches for what was recorded up to {moment(fitted.reach)}"
             if fitted.reach
             else "vouches for nothing that was recorded before now"
         )
@@ -180,16 +176,4 @@ def _who() -> str:
 
 
 def _moment(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.ClickException(
-            f"{text!r} is no moment; write it like 2026-11-28T02:00, in UTC"
-        ) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _told(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds")
+    return None if text is None else as_moment(text, "2026-11-28T02:00, in UTC")

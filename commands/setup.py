@@ -10,12 +10,12 @@ import click
 
 from models.database import STORE_ERRORS
 from services.campaign.campaigns import Campaigns
-from services.centre_day.take_centres import TakeRefused, Terms
+from services.centre_day.take_centres import Terms
+from services.refused import OperatorRefused
 from services.setup.going_live import Installation, Missing, missing
-from services.setup.set_up import SetUp, StepRefused, not_as_told
+from services.setup.set_up import SetUp, not_as_told
 from services.setup.town import OPEN_DAYS, BadTown, CentresOf, Person, Town, read_town
-from services.slots.open_slots import SlotsRefused
-from services.slots.week import BadWeek, parse_week
+from services.slots.week import parse_week
 
 READY = "Ready for callers"
 _AGAIN = "Run `flask setup` again when it is mended: what is done stays done."
@@ -109,7 +109,7 @@ def _asking(steps: SetUp, left: Callable[[], list[Missing]]) -> Iterator[str]:
         before = [each.sentence for each in left()]
         try:
             yield from _ASKS[one.what](steps)
-        except (StepRefused, SlotsRefused, TakeRefused, BadWeek) as refused:
+        except OperatorRefused as refused:
             yield f"Not done: {refused}"
         if [each.sentence for each in left()] == before:
             declined.add(one.what)

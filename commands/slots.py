@@ -6,7 +6,7 @@ from datetime import datetime
 
 import click
 
-from commands.terminal import print_csv, progress_bar, refusals
+from commands.terminal import Commands, print_csv, progress_bar
 from commands.wishes import CarryOut, as_day, as_time, changes_centre
 from services.centre_day.centre_life import CentreLife
 from services.slots.open_slots import (
@@ -22,11 +22,7 @@ from services.store import Store
 
 def make(store: Store, life: CentreLife) -> click.Group:
     """The commands `slots …`."""
-
-    @click.group()
-    def slots() -> None:
-        """Slots: times at a centre with a number of places."""
-
+    slots = Commands("slots", help="Slots: times at a centre with a number of places.")
     _add_opening(slots, store)
     _add_changing(slots, life)
     return slots
@@ -89,18 +85,17 @@ def _add_opening(group: click.Group, store: Store) -> None:
             raise click.UsageError("say either --centre GID or --all")
         if every_centre and hours:
             raise click.UsageError("--all opens each centre by its own hours: leave out --hours")
-        with refusals(SlotsRefused):
-            report = open_slots(
-                store,
-                centre_ids=None if every_centre else sorted(set(centre_ids)),
-                first=first.date(),
-                days=days,
-                hours=sorted({parse_hours(text) for text in hours}),
-                every=every,
-                capacity=capacity,
-                watch=progress_bar,
-                serving=serving,
-            )
+        report = open_slots(
+            store,
+            centre_ids=None if every_centre else sorted(set(centre_ids)),
+            first=first.date(),
+            days=days,
+            hours=sorted({parse_hours(text) for text in hours}),
+            every=every,
+            capacity=capacity,
+            watch=progress_bar,
+            serving=serving,
+        )
         for line in report.lines():
             click.echo(line)
 
@@ -140,25 +135,23 @@ def _add_opening(group: click.Group, store: Store) -> None:
 
         Refused where a place is booked for something that it would serve no more.
         """
-        with refusals(SlotsRefused):
-            changed = serve(
-                store.database,
-                store.clock,
-                centre_id=centre_id,
-                first=first.date(),
-                days=days,
-                hours=sorted({parse_hours(text) for text in hours}),
-                serving=serving,
-                places=_two_numbers(places) if places else None,
-            )
+        changed = serve(
+            store.database,
+            store.clock,
+            centre_id=centre_id,
+            first=first.date(),
+            days=days,
+            hours=sorted({parse_hours(text) for text in hours}),
+            serving=serving,
+            places=_two_numbers(places) if places else None,
+        )
         click.echo(f"{changed} places changed")
 
     @group.command("list", epilog="Example: flask slots list --centre 21")
     @click.option("--centre", "centre_id", required=True, metavar="GID")
     def list_(centre_id: str) -> None:
         """Print a centre's slots as CSV; starts are in the centre's own time zone."""
-        with refusals(SlotsRefused):
-            print_csv(HEADER, list_slots(store.database, store.clock, centre_id))
+        print_csv(HEADER, list_slots(store.database, store.clock, centre_id))
 
 
 def _two_numbers(text: str) -> tuple[int, int]:

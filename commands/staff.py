@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import sys
 
-from contextlib import AbstractContextManager
 from datetime import date
 
 import click
 
 from commands import operator
 from commands.operator import Seen
-from commands.terminal import refusals
+from commands.terminal import Commands, moment
 from models.accounts.staff import ROLES
-from services.accounts import lost_factor, passwords
+from services.accounts import lost_factor
 from services.accounts import staff as accounts
-from services.accounts.four_eyes import SecondNeeded
 from services.desk import watched
 from services.qr_code import qr_code
 from services.store import Store
@@ -27,11 +25,10 @@ MOST_IN_A_CROWD = 20
 
 def make(store: Store, *, production: bool) -> click.Group:
     """The group `staff`."""
-
-    @click.group("staff")
-    def group() -> None:
-        """Accounts: agents, supervisors, secretaries of centres, operators. See docs/staff.md."""
-
+    group = Commands(
+        "staff",
+        help="Accounts: agents, supervisors, secretaries of centres, operators. See docs/staff.md.",
+    )
     _add_making(group, store, production=production)
     _add_changing(group, store)
     _add_signing_in(group, store)
@@ -72,25 +69,23 @@ def _add_making(group: click.Group, store: Store, *, production: bool) -> None:
         anything else, unless --totp prints one here.
         """
         given = _from_stdin() if password_stdin else ""
-        with _refusals():
-            new = accounts.add(
-                store,
-                login=login,
-                name=name,
-                role=role,
-                languages=tuple(
-                    language for language in languages.replace(",", " ").split() if language
-                ),
-                centre_id=centre_id,
-                password=given or (made := accounts.new_password()),
-                temporary=not given,
-            )
+        new = accounts.add(
+            store,
+            login=login,
+            name=name,
+            role=role,
+            languages=tuple(
+                language for language in languages.replace(",", " ").split() if language
+            ),
+            centre_id=centre_id,
+            password=given or (made := accounts.new_password()),
+            temporary=not given,
+        )
         click.echo(f"{new.login} is {_a(role)}")
         if not given:
             click.echo(f"password, to be changed at the first sign-in: {made}")
         if totp:
-            with _refusals():
-                _show_second_factor(accounts.give_second_factor(store, new.login))
+            _show_second_factor(accounts.give_second_factor(store, new.login))
 
     @group.command(epilog="Example: flask staff demo")
     @click.option(
@@ -121,8 +116,7 @@ def _add_changing(group: click.Group, store: Store) -> None:
     @click.option("--centre", "centre_id", metavar="GID", help="Of a secretary; all without.")
     def role(*, login: str, role: str, centre_id: str | None) -> None:
         """Give somebody another role. They are signed out."""
-        with _refusals():
-            accounts.change_role(store, login, role, centre_id=centre_id)
+        accounts.change_role(store, login, role, centre_id=centre_id)
         click.echo(f"{accounts.fold(login)} is {_a(role)}")
 
     @group.command(epilog="Example: flask staff disable camille")
@@ -130,8 +124,7 @@ def _add_changing(group: click.Group, store: Store) -> None:
     @click.option("--enable", is_flag=True, help="Open the account again.")
     def disable(*, login: str, enable: bool) -> None:
         """Close an account: its sessions end with their next request. Nothing is deleted."""
-        with _refusals():
-            accounts.disable(store, login, disabled=not enable)
+        accounts.disable(store, login, disabled=not enable)
         click.echo(f"{accounts.fold(login)} is {'enabled' if enable else 'disabled'}")
 
     @group.command(epilog="Example: flask staff queues camille fr-bretagne,fr --in-order")
@@ -146,8 +139,7 @@ def _add_changing(group: click.Group, store: Store) -> None:
         Without --in-order who waits longest comes first, in whichever of them.
         """
         wanted = [queue for name in queues for queue in name.split(",") if queue]
-        with _refusals():
-            now = accounts.set_queues(store, login, wanted, in_order=in_order)
+        now = accounts.set_queues(store, login, wanted, in_order=in_order)
         click.echo(f"{accounts.fold(login)} takes {', '.join(now) or 'the national queues'}")
 
 
@@ -161,8 +153,7 @@ def _add_signing_in(group: click.Group, store: Store) -> None:
         Their second factor stays, and is asked for: see `flask staff lost`.
         """
         given = _from_stdin() if password_stdin else accounts.new_password()
-        with _refusals():
-            accounts.give_password(store, login, given)
+        accounts.give_password(store, login, given)
         click.echo(f"{accounts.fold(login)} has another password")
         if not password_stdin:
             click.echo(f"password, to be changed at the next sign-in: {given}")
@@ -171,8 +162,7 @@ def _add_signing_in(group: click.Group, store: Store) -> None:
     @click.argument("login")
     def totp(*, login: str) -> None:
         """Give somebody who has no second factor one now, and print it. They are signed out."""
-        with _refusals():
-            address = accounts.give_second_factor(store, login)
+        address = accounts.give_second_factor(store, login)
         _show_second_factor(address)
 
     @group.command(
@@ -195,20 +185,16 @@ def _add_signing_in(group: click.Group, store: Store) -> None:
         sign-in, with the password that they have, takes another second factor before anything else
         is shown.
         """
-        with _refusals():
-            lost_factor.take_factor_away(
-                store, login, second=second, operator=operator.name(), why=why
-            )
+        lost_factor.take_factor_away(store, login, second=second, operator=operator.name(), why=why)
         click.echo(f"{accounts.fold(login)} has no second factor")
 
     @group.command(epilog="Example: flask staff signout camille")
     @click.argument("login")
     def signout(*, login: str) -> None:
         """End every session of somebody."""
-        with _refusals():
-            with store.database.statement() as connection:
-                who = accounts.find(connection, store, login)
-            ended = accounts.sign_out_everywhere(store, who.id, by=accounts.OPERATOR)
+        with store.database.statement() as connection:
+            who = accounts.find(connection, store, login)
+        ended = accounts.sign_out_everywhere(store, who.id, by=accounts.OPERATOR)
         click.echo(f"{who.login} is signed out of {ended} sessions")
 
 
@@ -246,17 +232,16 @@ def _add_looking(group: click.Group, store: Store) -> None:
 
         Reasons tell of people, so that they were read is an act too.
         """
-        with _refusals():
-            names = {line.staff.id: line.staff.login for line in accounts.lines(store)}
-            staff_id = None
-            if login:
-                with store.database.statement() as connection:
-                    staff_id = accounts.find(connection, store, login).id
+        names = {line.staff.id: line.staff.login for line in accounts.lines(store)}
+        staff_id = None
+        if login:
+            with store.database.statement() as connection:
+                staff_id = accounts.find(connection, store, login).id
         found = accounts.read_acts(store, limit=last, staff_id=staff_id, subject=subject)
         with store.database.transaction() as connection:
             seen(connection, "acts_shown", "acts")
         for written_act in found:
-            at, act = written_act.at.isoformat(timespec="seconds"), written_act.act
+            at, act = moment(written_act.at), written_act.act
             who = names.get(act.staff_id, act.staff_id)
             click.echo(f"{at} {who} {act.what} {act.subject} {act.why}".rstrip())
         click.echo(f"{len(found)} acts")
@@ -292,12 +277,8 @@ def _add_watching(group: click.Group, store: Store) -> None:
         """The watched names: id, since when (UTC), by whom. The names are not kept."""
         found = watched.everyone(store)
         for act in found:
-            click.echo(f"{act.id} {act.at.isoformat(timespec='seconds')} {act.who}")
+            click.echo(f"{act.id} {moment(act.at)} {act.who}")
         click.echo(f"{len(found)} watched names")
-
-
-def _refusals() -> AbstractContextManager[None]:
-    return refusals(accounts.StaffRefused, passwords.BadPassword, SecondNeeded)
 
 
 def _from_stdin() -> str:

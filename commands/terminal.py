@@ -6,14 +6,34 @@ import sys
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from itertools import chain
-from typing import Any
+from typing import IO, Any
 
 import click
 
 from models.database import STORE_ERRORS, first_line, lacks_right
 from services.centres.import_centres import Progress, no_progress
 from services.csv_cells import write_rows
+from services.refused import OperatorRefused
+
+
+class Commands(click.Group):
+    """A group whose commands end with one sentence where a use case refuses an operator."""
+
+    def invoke(self, context: click.Context) -> Any:
+        with refusals(OperatorRefused):
+            return super().invoke(context)
+
+
+class Mistakes(click.ClickException):
+    """Sentences, each a line on standard error, and exit status 1."""
+
+    def __init__(self, sentences: Iterable[str]) -> None:
+        super().__init__("\n".join(sentences))
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(self.message, file=file, err=file is None)
 
 
 @contextmanager
@@ -46,6 +66,23 @@ def says_what_grants(command: click.Command, role: str) -> click.Command:
 
     command.invoke = invoke_or_say  # type: ignore[assignment, method-assign]
     return command
+
+
+def moment(at: datetime) -> str:
+    """Return a moment as commands tell it: to the second, in UTC."""
+    return at.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def as_moment(text: str, like: str) -> datetime:
+    """Return a moment of the command line, in UTC unless it says otherwise.
+
+    Raises click.ClickException, which says what one is `like`.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.ClickException(f"{text!r} is no moment; write it like {like}") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 @contextmanager

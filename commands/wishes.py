@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from commands import operator
-from commands.terminal import progress_bar, refusals
+from commands.terminal import progress_bar
 from services.accounts import four_eyes
 from services.centre_day.centre_life import CentreLife
 from services.centre_day.operation import (
@@ -85,13 +85,12 @@ def carry_out(
     operator, unless it is told `yes`. Any answer but yes changes nothing (exit status 1). A centre
     that closes, and an act that moves many people, wait for a second person, `yes` or not.
     """
-    with refusals(LifeRefused, four_eyes.SecondNeeded):
-        if not wish.dry_run:
-            preview = operation(replace(wish, dry_run=True))
-            if not yes:
-                _ask(preview)
-            _for_two(life, preview, about)
-        report = operation(wish)
+    if not wish.dry_run:
+        preview = operation(replace(wish, dry_run=True))
+        if not yes:
+            _ask(preview)
+        _for_two(life, preview, about)
+    report = operation(wish)
     if report.dry_run:
         # What was done is told by `flask operations show`; this leaves nothing to be shown.
         for booking_id, fate in report.fates.items():

@@ -16,6 +16,7 @@ from models.accounts.approvals import Approval
 from models.accounts.staff import Staff
 from models.database import Connection
 from services.accounts.staff import OPERATOR, fold, record_act
+from services.refused import OperatorRefused
 from services.store import Store
 
 CENTRE: Final = "centre_closed"
@@ -38,7 +39,7 @@ LONGEST_SUBJECT: Final = 80
 __all__ = ["CENTRE", "CLUSTER", "EXPORT", "FACTOR", "KINDS", "MANY", "MOVED", "Approval", "Wish"]
 
 
-class SecondNeeded(Exception):
+class SecondNeeded(OperatorRefused):
     """One sentence for the operator: who must confirm, where, and how long there is."""
 
 

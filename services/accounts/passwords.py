@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 from services.letters import bare
+from services.refused import OperatorRefused
 
 SHORTEST = 12
 LONGEST = 128
@@ -49,7 +50,7 @@ _A_MEBIBYTE = 1024 * 1024
 _turn = threading.BoundedSemaphore(1)
 
 
-class BadPassword(Exception):
+class BadPassword(OperatorRefused):
     """The key of a sentence on pages (`account.password_…`), and one in English for the console."""
 
     def __init__(self, key: str, sentence: str) -> None:

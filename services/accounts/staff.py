@@ -22,6 +22,7 @@ from models.centres.geography import distance_km
 from models.database import Connection
 from models.queue import call_queues
 from services.accounts import passwords, second_factor
+from services.refused import OperatorRefused
 from services.store import Store
 
 # What pages know of accounts as they are stored.
@@ -52,7 +53,7 @@ _BETWEEN = re.compile(r"\(0\)|[\s./()-]")
 _LANGUAGE = re.compile(r"[a-z]{2}")
 
 
-class StaffRefused(Exception):
+class StaffRefused(OperatorRefused):
     """One sentence for the operator: what is not right, and the remedy where there is one."""
 
 

@@ -28,6 +28,7 @@ from services.backups.disk import disk_of
 from services.booking.verify_store import verify_store
 from services.campaign.campaign import Campaign
 from services.keys.check_keys import WrongKeys, check_keys, read_canaries
+from services.refused import OperatorRefused
 from services.store import Store
 
 _ALL: Final = "allo-*.dump"
@@ -38,7 +39,7 @@ _LEAST_ROOM: Final = 16 * 1024**2
 _LAST_LETTERS: Final = 300
 
 
-class BackupRefused(Exception):
+class BackupRefused(OperatorRefused):
     """One sentence for the operator: what is wrong, and what to do."""
 
 

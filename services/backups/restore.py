@@ -51,6 +51,7 @@ from services.messages.phone_capabilities import PhoneKind, kind_of_number, take
 from services.messages.sms_parts import parts
 from services.messages.write_message import open_case
 from services.ports import ListedCall, ListedText, ProviderLog
+from services.refused import OperatorRefused
 from services.store import Store
 
 # The kind of the cases that are opened here.
@@ -67,7 +68,7 @@ _T = TypeVar("_T")
 log = structlog.get_logger()
 
 
-class RestoreRefused(Exception):
+class RestoreRefused(OperatorRefused):
     """One sentence for the operator."""
 
 

@@ -16,6 +16,7 @@ from models.centres.centres import CentreState
 from services.booking.changed import MOST_WHY
 from services.centre_day.move_people import MoveOutcome
 from services.centres.import_centres import Watch, no_watch
+from services.refused import OperatorRefused
 
 OPERATOR: Final = "operator"
 _MOST_WHO: Final = 60
@@ -46,7 +47,7 @@ _SAID = {
 }
 
 
-class LifeRefused(Exception):
+class LifeRefused(OperatorRefused):
     """One sentence: why nothing was changed."""
 
 

@@ -28,13 +28,14 @@ from services.accounts.staff import OPERATOR, record_act
 from services.centre_day.centre_life import CentreLife
 from services.centre_day.operation import OperationKind, OperationRequest
 from services.centres.import_centres import Progress, no_progress
+from services.refused import OperatorRefused
 from services.slots.open_slots import (
     CAPACITY,
     EVERY_MINUTES,
     SlotsRefused,
     check_figures,
 )
-from services.slots.week import BadWeek, Week, check_week, from_json, to_json, told
+from services.slots.week import Week, check_week, from_json, to_json, told
 from services.store import Store
 
 OURS: Final = "ours"
@@ -47,7 +48,7 @@ _RESERVED: Final = "is reserved for professionals, so no caller may be sent ther
 _WALK_IN: Final = "takes people without an appointment, so there is nothing to book"
 
 
-class TakeRefused(Exception):
+class TakeRefused(OperatorRefused):
     """One sentence: why nothing was changed."""
 
 
@@ -64,17 +65,14 @@ class Terms:
     mode: str = OURS
 
     def check(self) -> None:
-        """Raises TakeRefused for figures that cannot be, and slots that do not fit."""
+        """Raises OperatorRefused for figures that cannot be, and slots that do not fit."""
         minutes = EVERY_MINUTES if self.minutes is None else self.minutes
         capacity = CAPACITY if self.capacity is None else self.capacity
         if self.mode not in MODES:
             raise TakeRefused(f"{self.mode!r} is no way to book: {', '.join(MODES)}")
-        try:
-            check_figures(every=minutes, capacity=capacity)
-            if self.hours is not None and self.minutes is not None:
-                check_week(self.hours, self.minutes)
-        except (SlotsRefused, BadWeek) as refused:
-            raise TakeRefused(str(refused)) from None
+        check_figures(every=minutes, capacity=capacity)
+        if self.hours is not None and self.minutes is not None:
+            check_week(self.hours, self.minutes)
 
     def over(self, before: Word) -> Word:
         """An operator's word once these are said, too."""
@@ -254,7 +252,7 @@ def _slots_fit(state: TakeState, terms: Terms, whole: str) -> str:
     minutes = EVERY_MINUTES if word.minutes is None else word.minutes
     try:
         check_week(from_json(word.hours or state.hours), minutes)
-    except BadWeek as bad:
+    except SlotsRefused as bad:
         return f"{whole}: {bad}"
     return ""
 

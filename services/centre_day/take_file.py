@@ -22,7 +22,8 @@ from services.centre_day.take_centres import (
     TakeWish,
     Terms,
 )
-from services.slots.week import BadWeek, parse_week, week_of
+from services.refused import OperatorRefused
+from services.slots.week import parse_week, week_of
 
 ENTRIES: Final = ("gid", "hours", "capacity", "minutes", "mode")
 # For people who read the table; not read here.
@@ -62,11 +63,11 @@ def read_rows(rows: Iterator[tuple[int, Mapping[str, Any]]], usual: Terms) -> Ta
         gid = str(row.get("gid", "")).strip()
         try:
             if not gid:
-                raise TakeRefused("there is no gid")  # noqa: TRY301 (told like the others)
+                raise TakeRefused("there is no gid")
             if gid in lines:
-                raise TakeRefused(f"centre {gid} is on line {lines[gid]} already")  # noqa: TRY301
+                raise TakeRefused(f"centre {gid} is on line {lines[gid]} already")
             terms = terms_of(row, usual)
-        except TakeRefused as refused:
+        except OperatorRefused as refused:
             found.bad.append(Refusal(gid, str(refused), line))
             continue
         lines[gid] = line
@@ -75,7 +76,7 @@ def read_rows(rows: Iterator[tuple[int, Mapping[str, Any]]], usual: Terms) -> Ta
 
 
 def terms_of(row: Mapping[str, Any], usual: Terms) -> Terms:
-    """What a row says over what is usual. Raises TakeRefused."""
+    """What a row says over what is usual. Raises OperatorRefused."""
     if _WRONG in row:
         raise TakeRefused(str(row[_WRONG]))
     unknown = sorted(set(row) - {*ENTRIES, *_PASSED_OVER})
@@ -84,12 +85,7 @@ def terms_of(row: Mapping[str, Any], usual: Terms) -> Terms:
     given: dict[str, Any] = {}
     hours = row.get("hours")
     if hours:
-        try:
-            given["hours"] = (
-                week_of(hours) if isinstance(hours, Mapping) else parse_week(str(hours))
-            )
-        except BadWeek as bad:
-            raise TakeRefused(str(bad)) from None
+        given["hours"] = week_of(hours) if isinstance(hours, Mapping) else parse_week(str(hours))
     for name in ("capacity", "minutes"):
         value = row.get(name)
         if value is not None and value != "":

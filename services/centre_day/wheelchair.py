@@ -9,6 +9,7 @@ from models.centres import access
 from models.centres.access import Access
 from models.database import Connection
 from services.accounts.staff import OPERATOR, record_act
+from services.refused import OperatorRefused
 from services.store import Store
 
 # As an operator writes it; "unset" takes the operator's word back.
@@ -16,7 +17,7 @@ UNSET = "unset"
 WORDS = ("yes", "no", UNSET)
 
 
-class AccessRefused(Exception):
+class AccessRefused(OperatorRefused):
     """One sentence: why nothing was changed."""
 
 

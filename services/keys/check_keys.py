@@ -8,13 +8,14 @@ from models.all_tables import metadata
 from models.crypto import CannotOpen, Vault
 from models.operations import key_canary, reseal
 from models.operations.key_canary import Canary
+from services.refused import OperatorRefused
 from services.store import Store
 
 _WORD = "une clef, une porte"
 _KIND = "canary"
 
 
-class WrongKeys(Exception):
+class WrongKeys(OperatorRefused):
     """One sentence for the operator: which key does not fit, and what to do."""
 
 

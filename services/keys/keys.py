@@ -32,6 +32,7 @@ from services.keys.check_keys import (
     name_of,
     read_canaries,
 )
+from services.refused import OperatorRefused
 from services.store import Store
 
 # Called with what is counted and how many there are; gives what is told how many more are done.
@@ -45,7 +46,7 @@ PASSES = 20
 _STILL_THERE = timedelta(seconds=30)
 
 
-class KeysRefused(Exception):
+class KeysRefused(OperatorRefused):
     """One sentence for the operator: why nothing was done, or what is left to do."""
 
 

@@ -23,6 +23,7 @@ from services.messages.deliver_message import SMS, VOICE
 from services.messages.notices import Later, ReadyNotice, Render
 from services.messages.texts import text_of_what_comes
 from services.messages.topics import Topic
+from services.refused import OperatorRefused
 from services.store import Store
 
 # So many are written in one transaction.
@@ -81,7 +82,7 @@ def _confirmation(
 # ---------------------------------------------------------------- what an operator asks for
 
 
-class NotAgain(Exception):
+class NotAgain(OperatorRefused):
     """One sentence: why a message does not go again."""
 
 

@@ -19,6 +19,7 @@ from typing import Final
 from models.operations import traces
 from models.operations.traces import CHAINS, Anchor
 from services.privacy.traces import Chainer
+from services.refused import OperatorRefused
 from services.store import Store
 from services.supervision.alerts import Listener
 
@@ -35,7 +36,7 @@ class NotAnchored(Exception):
     """The ways by which an anchor did not leave; it is tried again in a minute."""
 
 
-class BadAnchors(Exception):
+class BadAnchors(OperatorRefused):
     """One sentence: what of a file of anchors cannot be read, or changed."""
 
 

@@ -23,6 +23,7 @@ from services.ports import (
     ProviderRefused,
     TextState,
 )
+from services.refused import OperatorRefused
 from services.setup.provider_errors import SAID
 from services.store import Store
 
@@ -119,7 +120,7 @@ class Wanted:
         return {number: name for number, name in named.items() if number}
 
 
-class AccountRefused(Exception):
+class AccountRefused(OperatorRefused):
     """The account cannot be looked at or changed; one sentence with the remedy."""
 
 

@@ -17,8 +17,7 @@ from models.centres.geography import DEFAULT_TIME_ZONE
 from models.database import Database
 from models.migrations import schema
 from models.migrations.runner import NotMigrated, upgrade
-from services.accounts import passwords, staff
-from services.centre_day.operation import LifeRefused
+from services.accounts import staff
 from services.centre_day.take_centres import (
     Refusal,
     TakeCentres,
@@ -28,13 +27,14 @@ from services.centre_day.take_centres import (
 )
 from services.centres.import_centres import CentreFeed, FileRefused, Watch, import_centres, no_watch
 from services.centres.import_postcodes import PostcodeFeed, import_postcodes
+from services.refused import OperatorRefused
 from services.setup.going_live import Missing
 from services.setup.town import CentresOf, Person, Town
-from services.slots.open_slots import SlotsRefused, open_slots
+from services.slots.open_slots import open_slots
 from services.store import Store
 
 
-class StepRefused(Exception):
+class StepRefused(OperatorRefused):
     """One sentence: why a step could not be done."""
 
 
@@ -94,7 +94,7 @@ class SetUp:
         yield f"directory: {report.last_line()}"
 
     def take(self, wanted: Sequence[CentresOf]) -> Iterator[str]:
-        """Take centres that are not ours yet, or with other terms. Raises StepRefused.
+        """Take centres that are not ours yet, or with other terms. Raises OperatorRefused.
 
         A centre that cannot be taken is told; of a whole département it is passed over.
         """
@@ -115,10 +115,7 @@ class SetUp:
             wishes |= {wish.centre_id: wish for wish in found}
         # What is said of one centre counts before what is said of its département.
         wishes |= {wish.centre_id: wish for wish in named}
-        try:
-            report = self.taking.take(list(wishes.values()))
-        except LifeRefused as problem:
-            raise StepRefused(str(problem)) from None
+        report = self.taking.take(list(wishes.values()))
         if report.written:
             yield f"centres: {report.last_line()}"
         own_word = {wish.centre_id for wish in named}
@@ -171,7 +168,7 @@ class SetUp:
         return self.store.clock.now().astimezone(zone).date() + timedelta(days=1)
 
     def staff(self, people: Sequence[Person]) -> Iterator[str]:
-        """Make accounts that are not there. Raises StepRefused.
+        """Make accounts that are not there. Raises OperatorRefused.
 
         Each line has the password, which is told here and nowhere else.
         """
@@ -180,18 +177,15 @@ class SetUp:
             if staff.fold(person.login) in there:
                 continue
             password = staff.new_password()
-            try:
-                new = staff.add(
-                    self.store,
-                    login=person.login,
-                    name=person.name,
-                    role=person.role,
-                    languages=person.languages,
-                    centre_id=person.centre_id,
-                    password=password,
-                )
-            except (staff.StaffRefused, passwords.BadPassword) as refused:
-                raise StepRefused(str(refused)) from None
+            new = staff.add(
+                self.store,
+                login=person.login,
+                name=person.name,
+                role=person.role,
+                languages=person.languages,
+                centre_id=person.centre_id,
+                password=password,
+            )
             yield (
                 f"staff: {new.login} ({person.role}), password, to be changed at the first "
                 f"sign-in: {password}"
@@ -212,7 +206,7 @@ class SetUp:
         ):
             try:
                 yield from step()
-            except (StepRefused, SlotsRefused) as refused:
+            except OperatorRefused as refused:
                 yield from (f"Not done: {line}" for line in str(refused).splitlines())
                 if step == self.schema:
                     return

@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from models.accounts.staff import ROLES
 from services.campaign.toml_lines import Entry, line_of, lines_of
-from services.centre_day.take_centres import TakeRefused, Terms
+from services.centre_day.take_centres import Terms
 from services.centre_day.take_file import ENTRIES, terms_of
+from services.refused import OperatorRefused
 from services.slots.open_slots import MOST_DAYS
 
 _ENTRIES: Final = ("number", "campaign", "directory", "postcodes", "open_days", "centres", "staff")
@@ -159,7 +160,7 @@ def _centres(reader: _Reader, table: Mapping[str, Any], entry: Entry) -> Centres
         return None
     try:
         terms = terms_of(rest, Terms())
-    except TakeRefused as refused:
+    except OperatorRefused as refused:
         sentence = str(refused).replace(", ".join(ENTRIES), ", ".join((*ENTRIES, "departement")))
         reader.wrong(entry, sentence)
         return None

@@ -29,6 +29,7 @@ from models.slots import services, slots
 from models.waiting_list import waiting
 from services.campaign.campaign import is_service
 from services.centres.import_centres import Watch, no_watch
+from services.refused import OperatorRefused
 from services.store import Store
 
 Interval = tuple[str, str]
@@ -51,7 +52,7 @@ CAPACITY: Final = 1
 HEADER: Final = ("start", "capacity", "booked", "held", "blocked")
 
 
-class SlotsRefused(Exception):
+class SlotsRefused(OperatorRefused):
     """One sentence: why no slot was opened, or none can be listed."""
 
 

@@ -34,12 +34,8 @@ _REMEDY: Final = "write them like mon-fri 09:00-12:00 14:00-17:00; sat 09:00-12:
 _BETWEEN: Final = re.compile(r"[\s,]+")
 
 
-class BadWeek(Exception):
-    """One sentence: why these are no hours, and how to write them."""
-
-
 def parse_week(text: str) -> Week:
-    """The hours of a week. Raises BadWeek."""
+    """The hours of a week. Raises SlotsRefused."""
     week: Week = {}
     for part in re.split(r"[;|\n]+", text):
         words = [word for word in _BETWEEN.split(part.strip()) if word]
@@ -48,39 +44,36 @@ def parse_week(text: str) -> Week:
         times = [word for word in words if word[0].isdigit()]
         names = words[: len(words) - len(times)]
         if not names or not times or words != names + times:
-            raise BadWeek(f"{part.strip()!r} are no hours of some days; {_REMEDY}")
+            raise SlotsRefused(f"{part.strip()!r} are no hours of some days; {_REMEDY}")
         for day in sorted({day for name in names for day in _days(name)}):
             if day in week:
-                raise BadWeek(f"{_SHORT[day]} is there twice; {_REMEDY}")
+                raise SlotsRefused(f"{_SHORT[day]} is there twice; {_REMEDY}")
             week[day] = _intervals(times)
     if not week:
-        raise BadWeek(f"there are no hours in {text!r}; {_REMEDY}")
+        raise SlotsRefused(f"there are no hours in {text!r}; {_REMEDY}")
     return week
 
 
 def week_of(table: Mapping[str, object]) -> Week:
-    """The hours of a table of days, as `monday = ["09:00-12:00"]`. Raises BadWeek."""
+    """The hours of a table of days, as `monday = ["09:00-12:00"]`. Raises SlotsRefused."""
     week: Week = {}
     for name, times in table.items():
         (day,) = _days(name) if "-" not in name else (None,)
         if day is None or not isinstance(times, list) or not all(type(t) is str for t in times):
-            raise BadWeek(f'{name} has no hours; write them like monday = ["09:00-12:00"]')
+            raise SlotsRefused(f'{name} has no hours; write them like monday = ["09:00-12:00"]')
         if day in week:
-            raise BadWeek(f"{_SHORT[day]} is there twice")
+            raise SlotsRefused(f"{_SHORT[day]} is there twice")
         if times:
             week[day] = _intervals(times)
     if not week:
-        raise BadWeek('there are no hours in it; write them like monday = ["09:00-12:00"]')
+        raise SlotsRefused('there are no hours in it; write them like monday = ["09:00-12:00"]')
     return week
 
 
 def check_week(week: Week, minutes: int) -> None:
-    """Whether a slot of so many minutes fits into each of its hours. Raises BadWeek."""
-    try:
-        for intervals in week.values():
-            check_hours(intervals, minutes)
-    except SlotsRefused as refused:
-        raise BadWeek(str(refused)) from None
+    """Whether a slot of so many minutes fits into each of its hours. Raises SlotsRefused."""
+    for intervals in week.values():
+        check_hours(intervals, minutes)
 
 
 def to_json(week: Week) -> str:
@@ -112,21 +105,18 @@ def told(week: Week) -> str:
 
 
 def _intervals(times: Sequence[str]) -> list[Interval]:
-    try:
-        found = sorted({parse_hours(text) for text in times})
-        check_hours(found, 1)
-    except SlotsRefused as refused:
-        raise BadWeek(str(refused)) from None
+    found = sorted({parse_hours(text) for text in times})
+    check_hours(found, 1)
     return found
 
 
 def _days(name: str) -> list[int]:
-    """The weekdays of `mon` or `mon-fri`. Raises BadWeek."""
+    """The weekdays of `mon` or `mon-fri`. Raises SlotsRefused."""
     first, dash, last = name.partition("-")
     begins = _day(first)
     ends = _day(last) if dash else begins
     if begins is None or ends is None or ends < begins:
-        raise BadWeek(f"{name!r} is no day of the week; {_REMEDY}")
+        raise SlotsRefused(f"{name!r} is no day of the week; {_REMEDY}")
     return list(range(begins, ends + 1))
 
 
