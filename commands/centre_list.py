@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import click
 
-from commands.terminal import print_csv, refusals
-from services.centre_day.list_centres import ListedCentre, NoSuchPostcode, list_centres
+from commands.terminal import print_csv
+from services.centre_day.list_centres import ListedCentre, list_centres
 from services.store import Store
 
 COLUMNS = (
@@ -38,14 +38,13 @@ def add(group: click.Group, store: Store) -> None:
 
         Options narrow it down together. Exit status 1 where there is none.
         """
-        with refusals(NoSuchPostcode):
-            found = list_centres(
-                store,
-                near=near.strip(),
-                departement=departement.strip().upper(),
-                name=name.strip(),
-                ours=ours,
-            )
+        found = list_centres(
+            store,
+            near=near.strip(),
+            departement=departement.strip().upper(),
+            name=name.strip(),
+            ours=ours,
+        )
         if as_csv:
             print_csv(COLUMNS, [_cells(centre) for centre in found[:limit]])
         else:
@@ -59,22 +58,23 @@ def add(group: click.Group, store: Store) -> None:
 
 
 def _cells(one: ListedCentre) -> Sequence[object]:
-    kilometres = "" if one.kilometres is None else one.kilometres
+    centre, kilometres = one.state, "" if one.kilometres is None else one.kilometres
     return (
-        *(one.id, one.name, one.postcode, one.town, one.departement, one.standing),
+        *(centre.id, centre.name, centre.postcode, centre.town, centre.departement, one.standing),
         kilometres,
-        one.spoken,
-        one.of_source,
+        centre.spoken,
+        centre.of_source,
     )
 
 
 def _tell(found: Sequence[ListedCentre]) -> None:
-    width = max((len(centre.id) for centre in found), default=0)
-    for centre in found:
-        far = f", {centre.kilometres:g} km" if centre.kilometres is not None else ""
+    width = max((len(listed.state.id) for listed in found), default=0)
+    for listed in found:
+        centre = listed.state
+        far = f", {listed.kilometres:g} km" if listed.kilometres is not None else ""
         click.echo(
             f"{centre.id:<{width}}  {centre.name}, {centre.postcode} {centre.town}{far}:"
-            f" {centre.standing}"
+            f" {listed.standing}"
         )
         others = []
         if centre.spoken != centre.name:

@@ -1,4 +1,4 @@
-"""`flask centres names`: how a centre is written and said, and a word of an operator on it."""
+"""`flask centres names` and `wheelchair`: what an operator says of a centre, over every import."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from collections.abc import Iterable
 import click
 
 from commands import operator
-from commands.terminal import print_csv, refusals
+from commands.terminal import print_csv
 from jobs import feeds
-from services.centre_day.name_centres import NameCentres, NamedCentre, NameRefused
+from models.centres.names import NamedState
+from services.centre_day.name_centres import NameCentres
+from services.centre_day.wheelchair import WORDS, WheelchairAccess
 from services.store import Store
 
 
 def add(group: click.Group, store: Store) -> None:
-    """Add the command to `flask centres`."""
+    """Add the commands to `flask centres`."""
 
     @group.command(
         epilog="Example: flask centres names 21 --spoken 'hôpital Saint-André'"
@@ -49,22 +51,39 @@ def add(group: click.Group, store: Store) -> None:
         if centre_id is None:
             _tell_doubtful(naming.doubtful(), as_csv=as_csv)
             return
-        with refusals(NameRefused):
-            if undo:
-                found = naming.undo(centre_id)
-            elif written or spoken:
-                found = naming.say(centre_id, written=written, spoken=spoken)
-            else:
-                found = naming.read(centre_id)
-        click.echo(f"written:   {found.written}")
+        if undo:
+            found = naming.undo(centre_id)
+        elif written or spoken:
+            found = naming.say(centre_id, written=written, spoken=spoken)
+        else:
+            found = naming.read(centre_id)
+        click.echo(f"written:   {found.name}")
         click.echo(f"spoken:    {found.spoken}")
         click.echo(f"directory: {found.of_source}")
         if found.corrected:
             click.echo("an operator said so; `--undo` takes it back")
 
+    @group.command(epilog="Example: flask centres wheelchair 21 yes")
+    @click.argument("centre_id", metavar="GID")
+    @click.argument("word", type=click.Choice(WORDS), required=False)
+    def wheelchair(*, centre_id: str, word: str | None) -> None:
+        """Show or say whether a centre can be entered with a wheelchair.
 
-def _tell_doubtful(found: Iterable[tuple[NamedCentre, str]], *, as_csv: bool) -> None:
-    rows = [(one.id, one.written, one.town, why, one.of_source) for one, why in found]
+        The site shows it beside each offer and on the centre's page. What is said here stays over
+        every import; `unset` takes it back.
+        """
+        access = WheelchairAccess(store, operator.name)
+        found = access.say(centre_id, word) if word else access.read(centre_id)
+        click.echo(f"{found.name}: {found.told or 'not told'}")
+        if found.our_wheelchair is not None:
+            click.echo(
+                f"an operator said so (the directory: {found.wheelchair or 'not told'}); "
+                "`unset` takes it back"
+            )
+
+
+def _tell_doubtful(found: Iterable[tuple[NamedState, str]], *, as_csv: bool) -> None:
+    rows = [(one.id, one.name, one.town, why, one.of_source) for one, why in found]
     if as_csv:
         print_csv(("gid", "name", "town", "why", "directory"), rows)
         return

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from commands import centre_access, centre_list, centre_names, centre_takes
+from commands import centre_list, centre_names, centre_takes
 from commands.terminal import Commands, progress_bar
 from commands.wishes import CarryOut, changes_centre
 from jobs import feeds
@@ -84,7 +84,6 @@ def make(database: Database, clock: Clock, life: CentreLife) -> click.Group:
     centre_takes.add(centres, life)
     centre_list.add(centres, life.store)
     centre_names.add(centres, life.store)
-    centre_access.add(centres, life.store)
     return centres
 
 

@@ -31,6 +31,15 @@ class NamedState:
     def of_source(self) -> str:
         return self.source_name or self.name
 
+    @property
+    def spoken(self) -> str:
+        return self.spoken_name or self.name
+
+    @property
+    def corrected(self) -> bool:
+        """Whether an operator said one of them."""
+        return (self.our_name or self.our_spoken_name) is not None
+
 
 def state(connection: Connection, centre_id: str) -> NamedState | None:
     """A centre, locked, so that of two commands the second sees what the first said."""

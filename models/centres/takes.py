@@ -60,6 +60,14 @@ class TakeState:
     source_name: str = ""
 
     @property
+    def spoken(self) -> str:
+        return self.spoken_name or self.name
+
+    @property
+    def of_source(self) -> str:
+        return self.source_name or self.name
+
+    @property
     def back_to(self) -> str:
         """How it is booked once an operator says nothing of it any more."""
         return self.source_mode or UNSAID

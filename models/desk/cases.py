@@ -62,36 +62,22 @@ def add(connection: Connection, clock: Clock, new: NewCase) -> None:
 
 def close(connection: Connection, clock: Clock, case_id: str) -> bool:
     """Close a case; False when it is closed already, or unknown."""
-    statement = (
-        update(agent_case)
-        .where(agent_case.c.id == case_id, agent_case.c.closed_at.is_(None))
-        .values(closed_at=clock.at())
-    )
-    return connection.execute(statement).rowcount == 1
+    return _close(connection, clock, agent_case.c.id == case_id)
 
 
 def close_of_booking(connection: Connection, clock: Clock, booking_id: str, kind: str) -> None:
     """Close the cases of this kind that a booking has."""
-    statement = (
-        update(agent_case)
-        .where(
-            agent_case.c.booking_id == booking_id,
-            agent_case.c.kind == kind,
-            agent_case.c.closed_at.is_(None),
-        )
-        .values(closed_at=clock.at())
-    )
-    connection.execute(statement)
+    _close(connection, clock, agent_case.c.booking_id == booking_id, agent_case.c.kind == kind)
 
 
 def close_of_request(connection: Connection, clock: Clock, request_id: str) -> None:
     """Close the case of a call that was asked for at a typed number: its owner agreed."""
-    statement = (
-        update(agent_case)
-        .where(agent_case.c.request_id == request_id, agent_case.c.closed_at.is_(None))
-        .values(closed_at=clock.at())
-    )
-    connection.execute(statement)
+    _close(connection, clock, agent_case.c.request_id == request_id)
+
+
+def _close(connection: Connection, clock: Clock, *which: ColumnElement[bool]) -> bool:
+    statement = update(agent_case).where(*which, agent_case.c.closed_at.is_(None))
+    return connection.execute(statement.values(closed_at=clock.at())).rowcount > 0
 
 
 def get(

@@ -105,6 +105,14 @@ def used(connection: Connection, store: Store, wish: Wish) -> bool:
     return True
 
 
+def is_agreed(store: Store, wish: Wish) -> bool:
+    """Whether one person may do this, or another has confirmed it; else it is asked for."""
+    if wish.people <= MANY or use(store, wish):
+        return True
+    ask(store, wish)
+    return False
+
+
 def demand(store: Store, wish: Wish, page: str = PAGE) -> None:
     """Take the confirmation of an act, or ask for it. Raises SecondNeeded."""
     if use(store, wish):

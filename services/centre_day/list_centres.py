@@ -12,12 +12,13 @@ from models.database import Connection
 from models.partners.bookings import mirrored
 from services.centre_day.take_centres import OURS, TakeWish, refusal_of
 from services.letters import bare
+from services.refused import OperatorRefused
 from services.store import Store
 
 CAN_BE_TAKEN: Final = "can be taken"
 
 
-class NoSuchPostcode(Exception):
+class NoSuchPostcode(OperatorRefused):
     """One sentence: nothing can be near it."""
 
 
@@ -29,16 +30,9 @@ class ListedCentre:
     the postcode that was asked for; None where none was, or the centre has no position.
     """
 
-    id: str
-    name: str
-    postcode: str
-    town: str
-    departement: str
+    state: TakeState
     standing: str
-    kilometres: float | None = None
-    # As it is said, and as the directory has it.
-    spoken: str = ""
-    of_source: str = ""
+    kilometres: float | None
 
 
 def list_centres(
@@ -55,17 +49,7 @@ def list_centres(
         found = takes.states(connection, departement=departement, every=not departement)
     wanted = bare(name)
     listed = [
-        ListedCentre(
-            state.id,
-            state.name,
-            state.postcode,
-            state.town,
-            state.departement,
-            _standing(store, state, elsewhere),
-            _kilometres(state, around),
-            spoken=state.spoken_name or state.name,
-            of_source=state.source_name or state.name,
-        )
+        ListedCentre(state, _standing(store, state, elsewhere), _kilometres(state, around))
         for state in found.values()
         if wanted in bare(f"{state.name} {state.source_name} {state.town}")
         and not (ours and state.booking_mode != OURS)

@@ -7,7 +7,6 @@ is a line with what was said before, so that it can be taken back.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from models.centres import names
 from models.centres.names import NamedState, Naming
@@ -15,26 +14,15 @@ from models.database import Connection
 from services.accounts.staff import OPERATOR, record_act
 from services.centre_day.list_centres import list_centres
 from services.centres.centre_names import CentreNames, centre_names, doubt, said
+from services.refused import OperatorRefused
 from services.store import Store
 
 # Letters; what is longer cannot be kept in mind, nor put into a text.
 LONGEST = 80
 
 
-class NameRefused(Exception):
+class NameRefused(OperatorRefused):
     """One sentence: why nothing was changed."""
-
-
-@dataclass(frozen=True)
-class NamedCentre:
-    """A centre with its names in force, the directory's own, and whether an operator said one."""
-
-    id: str
-    town: str
-    written: str
-    spoken: str
-    of_source: str
-    corrected: bool
 
 
 class NameCentres:
@@ -49,22 +37,22 @@ class NameCentres:
     ) -> None:
         self._store, self._by, self._towns = store, by, towns
 
-    def read(self, centre_id: str) -> NamedCentre:
+    def read(self, centre_id: str) -> NamedState:
         """A centre's names. Raises NameRefused where there is no such centre."""
         with self._store.database.transaction() as connection:
-            return _told(_state(connection, centre_id))
+            return _state(connection, centre_id)
 
-    def doubtful(self) -> list[tuple[NamedCentre, str]]:
+    def doubtful(self) -> list[tuple[NamedState, str]]:
         """Open centres whose name looks mangled, and why; not those that an operator named."""
         towns = self._towns()
         doubted = [
-            (self.read(centre.id), why)
-            for centre in list_centres(self._store)
-            if (why := doubt(centre.name, centre.of_source, towns))
+            (self.read(listed.state.id), why)
+            for listed in list_centres(self._store)
+            if (why := doubt(listed.state.name, listed.state.of_source, towns))
         ]
         return [(named, why) for named, why in doubted if not named.corrected]
 
-    def say(self, centre_id: str, *, written: str = "", spoken: str = "") -> NamedCentre:
+    def say(self, centre_id: str, *, written: str = "", spoken: str = "") -> NamedState:
         """Call a centre so; without `spoken` it is said as it is written. Raises NameRefused.
 
         `spoken` alone changes only what callers hear.
@@ -75,28 +63,24 @@ class NameCentres:
             lambda connection: self._say(connection, centre_id, written, spoken)
         )
 
-    def undo(self, centre_id: str) -> NamedCentre:
+    def undo(self, centre_id: str) -> NamedState:
         """Take the last word back; the one before it counts. Raises NameRefused."""
         towns = self._towns()
         return self._store.database.retried(
             lambda connection: self._undo(connection, centre_id, towns)
         )
 
-    def _say(
-        self, connection: Connection, centre_id: str, written: str, spoken: str
-    ) -> NamedCentre:
+    def _say(self, connection: Connection, centre_id: str, written: str, spoken: str) -> NamedState:
         before = _state(connection, centre_id)
         our_name = written or before.our_name
         our_spoken = spoken or (said(written) if written else before.our_spoken_name)
         if (our_name, our_spoken) == (before.our_name, before.our_spoken_name):
-            return _told(before)
+            return before
         names.note(connection, self._store.clock, before, self._by())
-        made = CentreNames(before.name, before.spoken_name or before.name)
+        made = CentreNames(before.name, before.spoken)
         return self._write(connection, before, made, our_name, our_spoken)
 
-    def _undo(
-        self, connection: Connection, centre_id: str, towns: Mapping[str, str]
-    ) -> NamedCentre:
+    def _undo(self, connection: Connection, centre_id: str, towns: Mapping[str, str]) -> NamedState:
         before = _state(connection, centre_id)
         back = names.take_back(connection, self._store.clock, centre_id)
         if back is None:
@@ -114,7 +98,7 @@ class NameCentres:
         made: CentreNames,
         our_name: str | None,
         our_spoken: str | None,
-    ) -> NamedCentre:
+    ) -> NamedState:
         written, spoken = our_name or made.written, our_spoken or made.spoken
         naming = Naming(
             name=written,
@@ -126,7 +110,7 @@ class NameCentres:
         names.write(connection, self._store.clock, before.id, naming)
         details = {"by": self._by()}
         record_act(connection, self._store, OPERATOR, "centre_named", before.id, details=details)
-        return _told(_state(connection, before.id))
+        return _state(connection, before.id)
 
 
 def _state(connection: Connection, centre_id: str) -> NamedState:
@@ -147,14 +131,3 @@ def _check(written: str, spoken: str) -> None:
             raise NameRefused(f"{option} {name!r} has no letter, so it is no name")
         if not name.isprintable():
             raise NameRefused(f"{option} has letters that cannot be written")
-
-
-def _told(state: NamedState) -> NamedCentre:
-    return NamedCentre(
-        id=state.id,
-        town=state.town,
-        written=state.name,
-        spoken=state.spoken_name or state.name,
-        of_source=state.of_source,
-        corrected=(state.our_name or state.our_spoken_name) is not None,
-    )

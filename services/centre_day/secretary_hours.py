@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from models.centre_day import operations
 from models.slots import slots
 from models.slots.slots import OpenedSlots
-from services.accounts import four_eyes
 from services.booking.changed import MOST_WHY
 from services.centre_day.secretary import DAY_CLOSED, AtCentre
 from services.slots.open_slots import MINUTES_A_DAY, MOST_PLACES, day_starts
@@ -121,17 +120,6 @@ def people_of(at: AtCentre, operation_id: str) -> int:
     with at.store.database.statement() as connection:
         found = operations.find(connection, operation_id)
     return len(found.details["bookings"]) if found else 0
-
-
-def may_be_done(at: AtCentre, subject: str, people: int) -> bool:
-    """Whether one person may do it, or another has confirmed it; else it is asked for."""
-    if people <= four_eyes.MANY:
-        return True
-    wish = four_eyes.Wish(four_eyes.MOVED, subject, people, at.who.id)
-    if four_eyes.use(at.store, wish):
-        return True
-    four_eyes.ask(at.store, wish)
-    return False
 
 
 def _close(at: AtCentre, hours: DayHours, *, why: str, dry_run: bool) -> LifeReport:

@@ -120,9 +120,13 @@ class Made:
 
 @dataclass(frozen=True)
 class Texted:
-    """A text that is on its way, or was by an earlier copy of the form (no message then)."""
+    """A text or call is on its way, or was by an earlier copy of the form (no message then).
+
+    `at` of a call: the hours in which a machine may ring that number begin then, None for now.
+    """
 
     message_id: str = ""
+    at: datetime | None = None
 
 
 class _NotMade(Exception):
@@ -374,11 +378,9 @@ def text_again(at: DeskWork, booking_id: str, *, nonce: str) -> Texted | Booking
     if not takes_texts(file.number):
         return BookingRefused(Refusal.NO_MOBILE)
     key = f"agent:{booking_id}:"
-    if rows.has_message(at.connection, key + nonce):
-        return Texted()
-    line = at.store.vault.index("phone", file.number)
-    if rows.count_texts(at.connection, at.store.clock, line, key, DAY) >= TEXTS_A_DAY:
-        return BookingRefused(Refusal.TOO_OFTEN)
+    told_before = was_told(at, file.number, key, nonce)
+    if told_before is not None:
+        return told_before
     whose = of_booking(at.connection, at.store, file)
     body = text_of_booking(
         at.store,
@@ -402,6 +404,21 @@ def text_again(at: DeskWork, booking_id: str, *, nonce: str) -> Texted | Booking
         called=file.called or at.desk.called,
     )
     return Texted(message_id or "")
+
+
+def was_told(
+    at: DeskWork, number: str | None, key: str, nonce: str
+) -> Texted | BookingRefused | None:
+    """Whether a form was sent before, or the number told too often of this; None: neither.
+
+    `key` is how the dedupe keys of all messages about it begin.
+    """
+    if rows.has_message(at.connection, key + nonce):
+        return Texted()
+    line = at.store.vault.index("phone", number)
+    if rows.count_texts(at.connection, at.store.clock, line, key, DAY) >= TEXTS_A_DAY:
+        return BookingRefused(Refusal.TOO_OFTEN)
+    return None
 
 
 def begun(found: FoundBooking, now: datetime) -> bool:

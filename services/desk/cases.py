@@ -136,21 +136,20 @@ def open_case(
     lost = lost_texts.of_case(connection, store.vault, case.id)
     if case.booking_id is None and not lost:
         return OpenedCase(shown, None)
-    if case.booking_id is None:
-        if read:
-            count(connection, store, staff, 1, why=f"case {case.kind}")
-            read_file(connection, store, staff, case.id, why=f"case {case.kind}", case=case.id)
-        return OpenedCase(shown, None, _may_ring(lost[0].number), lost=tuple(lost))
     if read:
-        count(connection, store, staff, 1, why=f"case {case.kind}")
-        read_file(connection, store, staff, case.booking_id, why=f"case {case.kind}", case=case.id)
-    found = read_booking(connection, store, case.booking_id)
-    if read:
-        note_opened(connection, store, staff.id, found.file if found else None)
+        why, subject = f"case {case.kind}", case.booking_id or case.id
+        count(connection, store, staff, 1, why=why)
+        read_file(connection, store, staff, subject, why=why, case=case.id)
+    found = read_booking(connection, store, case.booking_id) if case.booking_id else None
+    if read and found is not None:
+        note_opened(connection, store, staff.id, found.file)
+    return OpenedCase(shown, found, _may_ring(_number_of(found, lost)), lost=tuple(lost))
+
+
+def _number_of(found: FoundBooking | None, lost: Sequence[LostText]) -> str | None:
+    """The number of the booking, else the one that a restored store knows nothing of."""
     number = found.file.number if found else None
-    if lost and not number:
-        number = lost[0].number
-    return OpenedCase(shown, found, _may_ring(number), lost=tuple(lost))
+    return number or (lost[0].number if lost else None)
 
 
 def _may_ring(number: str | None) -> bool:
@@ -175,46 +174,38 @@ def ring(
     The agent who rings has the booking on their page. `numbers` know in whose queue the call waits.
     """
     case = cases.get(connection, case_id, lock=True)
-    if case is not None and case.closed_at is None and case.request_id is not None:
-        return _ring_typed(connection, store, staff, case, numbers)
     if case is None or case.closed_at is not None:
         return BookingRefused(Refusal.UNKNOWN)
-    if case.booking_id is None:
-        return _ring_lost(connection, store, staff, case)
-    found = read_booking(connection, store, case.booking_id)
-    number = found.file.number if found else None
+    if case.request_id is not None:
+        return _ring_typed(connection, store, staff, case, numbers)
+    found, lost, called = None, [], None
+    # An agent rings a number that was told something of which a restored store knows nothing.
+    known: dict[str, Any] = {"reason": str(Reason.CASE), "language": COUNTRY_LANGUAGE}
+    details: dict[str, Any] = {}
+    if case.booking_id is not None:
+        found = read_booking(connection, store, case.booking_id)
+    else:
+        lost = lost_texts.of_case(connection, store.vault, case.id)
+        if not lost:
+            return BookingRefused(Refusal.UNKNOWN)
+    number = _number_of(found, lost)
     # An agent rings that a text said to be another person, too: only they can find out.
-    if found is None or not number or phone_capabilities.kind_of_number(number) is PhoneKind.NONE:
+    if not number or not _may_ring(number):
         return BookingRefused(Refusal.NO_CALLS)
-    file = found.file
-    known: dict[str, Any] = {
-        "reason": str(Reason.CASE),
-        "language": file.language,
-        "born": file.born.isoformat() if file.born else "",
-        "postcode": file.postcode or "",
-        rows.DRAFT: {BOOKED: [file.id]},
-    }
-    called = numbers.of(file.called) if numbers and file.called else None
+    if found is not None:
+        file = found.file
+        known |= {
+            "language": file.language,
+            "born": file.born.isoformat() if file.born else "",
+            "postcode": file.postcode or "",
+            rows.DRAFT: {BOOKED: [file.id]},
+        }
+        details = {"booking": file.id}
+        called = numbers.of(file.called) if numbers and file.called else None
     kept = promise(connection, store, number, None, known, called=called)
     if kept.is_new or not staff_rows.newest_acts(connection, RUNG, [case.id]):
-        details = {"booking": file.id, "entry": kept.entry_id}
+        details["entry"] = kept.entry_id
         record_act(connection, store, staff.id, RUNG, case.id, details=details)
-    return kept.is_new
-
-
-def _ring_lost(
-    connection: Connection, store: Store, staff: Staff, case: Case
-) -> bool | BookingRefused:
-    """An agent rings a number that was told something of which a restored store knows nothing."""
-    lost = lost_texts.of_case(connection, store.vault, case.id)
-    if not lost:
-        return BookingRefused(Refusal.UNKNOWN)
-    if not _may_ring(lost[0].number):
-        return BookingRefused(Refusal.NO_CALLS)
-    known = {"reason": str(Reason.CASE), "language": COUNTRY_LANGUAGE}
-    kept = promise(connection, store, lost[0].number, None, known)
-    if kept.is_new or not staff_rows.newest_acts(connection, RUNG, [case.id]):
-        record_act(connection, store, staff.id, RUNG, case.id, details={"entry": kept.entry_id})
     return kept.is_new
 
 

@@ -14,12 +14,11 @@ from flows.session import Offer, Party, Session
 from flows.steps.town import at_town
 from flows.world import Town
 from models.accounts.staff import Staff
-from models.desk import desk as rows
 from prompts.catalogue import load
 from services.accounts.staff import record_act
 from services.call import resume_call
 from services.call.resume_call import RESUME_WITHIN
-from services.desk.booking import DAY, TEXTS_A_DAY, BookingRefused, Refusal, Texted, is_nonce
+from services.desk.booking import BookingRefused, Refusal, Texted, is_nonce, was_told
 from services.desk.offers import Desk, DeskWork
 from services.desk.search import count
 from services.messages import texts
@@ -80,11 +79,9 @@ def send_link(at: DeskWork, begun: PartnerSearch, *, nonce: str) -> Texted | Boo
         return BookingRefused(Refusal.UNKNOWN)
     if not takes_texts(begun.number):
         return BookingRefused(Refusal.NO_MOBILE)
-    if rows.has_message(at.connection, _KEY + nonce):
-        return Texted()
-    line = at.store.vault.index("phone", begun.number)
-    if rows.count_texts(at.connection, at.store.clock, line, _KEY, DAY) >= TEXTS_A_DAY:
-        return BookingRefused(Refusal.TOO_OFTEN)
+    told_before = was_told(at, begun.number, _KEY, nonce)
+    if told_before is not None:
+        return told_before
     work = at.work
     session = _session(at.desk, begun).but(wanted=at.wanted)
     visit, _ = from_call(work, session, holders=(at.desk.holder_id,))

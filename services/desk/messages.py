@@ -16,7 +16,7 @@ from models.messages.messages import MessageRow
 from models.messages.outbox import FAILING, MAIL
 from services.booking.find_booking import FoundBooking, read_booking
 from services.campaign.call_hours import next_call_at
-from services.desk.booking import DAY, TEXTS_A_DAY, BookingRefused, Refusal, is_nonce
+from services.desk.booking import BookingRefused, Refusal, Texted, is_nonce, was_told
 from services.desk.offers import DeskWork
 from services.messages import phone_capabilities
 from services.messages.deliver_message import VOICE
@@ -27,8 +27,6 @@ from services.messages.write_message import write_message
 from services.service import Service
 from services.store import Store
 
-# As often as a text, and for the same reason: the person there is not rung all day.
-CALLS_A_DAY = TEXTS_A_DAY
 # Rows that only looked what became of another, and did nothing themselves.
 _LOOKED = ("pending", "sending", "dropped")
 # Why something was dropped that its person should have got.
@@ -127,21 +125,11 @@ def _fate(one: MessageRow, now: datetime) -> str:
     return fates[one.state]
 
 
-@dataclass(frozen=True)
-class RequestedCall:
-    """A call is on its way, or was by an earlier copy of the form (no message then).
-
-    `at`: the hours in which a machine may ring that number begin then, None for now.
-    """
-
-    message_id: str = ""
-    at: datetime | None = None
-
-
-def have_called(at: DeskWork, booking_id: str, *, nonce: str) -> RequestedCall | BookingRefused:
+def have_called(at: DeskWork, booking_id: str, *, nonce: str) -> Texted | BookingRefused:
     """Let the machine ring the number on file and tell the appointment. Raises ValueError.
 
-    The person who answers proves to be one and gives the birth date first, as in each such call.
+    As often a day as a text. The person who answers proves to be one and gives the birth date
+    first, as in each such call.
     """
     if not is_nonce(nonce):
         raise ValueError("not a form of this desk")
@@ -154,11 +142,9 @@ def have_called(at: DeskWork, booking_id: str, *, nonce: str) -> RequestedCall |
     if phone_capabilities.way_of(at.connection, at.store, number) is ContactWay.NONE:
         return BookingRefused(Refusal.NO_CALLS)
     key = f"{VOICE}:{booking_id}:"
-    if rows.has_message(at.connection, key + nonce):
-        return RequestedCall()
-    line = at.store.vault.index("phone", number)
-    if rows.count_texts(at.connection, at.store.clock, line, key, DAY) >= CALLS_A_DAY:
-        return BookingRefused(Refusal.TOO_OFTEN)
+    told_before = was_told(at, number, key, nonce)
+    if told_before is not None:
+        return told_before
     message_id = write_message(
         at.connection,
         at.store,
@@ -171,4 +157,4 @@ def have_called(at: DeskWork, booking_id: str, *, nonce: str) -> RequestedCall |
         call_id=at.desk.call_id or None,
     )
     rings_at = next_call_at(at.service.campaign, number, now, machine=True)
-    return RequestedCall(message_id or "", None if rings_at <= now else rings_at)
+    return Texted(message_id or "", None if rings_at <= now else rings_at)

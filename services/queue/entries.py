@@ -24,10 +24,9 @@ from models.queue.order import QueuePosition
 from models.queue.queues import CALL, CALLBACK, NewQueueEntry, QueueEntry
 from services.campaign.campaign import Campaign
 from services.campaign.opening_hours import OpeningHours
-from services.centres.towns import regions_of
 from services.messages.notices import Reason
 from services.ports import Busy, CallControl, NoAnswer, ProviderRefused
-from services.queue.promise_callback import BY_MACHINE, LOST_KEPT, due_from, promised_for
+from services.queue.promise_callback import BY_MACHINE, LOST_KEPT, due_from, pick, promised_for
 from services.queue.wait_estimate import (
     Throughput,
     can_promise,
@@ -139,21 +138,9 @@ class WaitEstimates:
 def choose(
     doors: Sequence[QueueStatus], departement: str | None, *named: str
 ) -> QueueStatus | None:
-    """The queue of a caller: the first one `named` that is not closed, or their region's.
-
-    Else the national one.
-
-    `doors` are the queues of one language; None where it has none.
-    """
-    open_doors = {door.queue.id: door for door in doors if door.queue.state != "closed"}
-    wanted = next((open_doors[name] for name in named if name in open_doors), None)
-    if wanted is not None:
-        return wanted
-    regions = regions_of(departement)
-    for status in doors:
-        if status.queue.region.casefold() in regions and status.queue.state != "closed":
-            return status
-    return next((status for status in doors if not status.queue.region), None)
+    """The queue of a caller, as `pick`. `doors` are those of one language; None: it has none."""
+    found = pick([door.queue for door in doors], departement, *named)
+    return next((door for door in doors if found is not None and door.queue.id == found.id), None)
 
 
 def why_closed(

@@ -7,9 +7,10 @@ asked for (silence, a call cut before its confirmation) the machine calls, and n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from flows.steps.line import is_later_day, told_at
@@ -198,25 +199,29 @@ def queue_for(
 ) -> CallQueue:
     """The queue of the number that was called, or of the caller's region; else the national.
 
-    One that is closed is none.
-
     That of French where the language has no national queue.
     """
-    known, regions = call_queues.all_queues(connection), regions_of(departement)
-    nationals = {queue.language: queue for queue in known if not queue.region}
-    national = nationals.get(language) or nationals["fr"]
-    if called is not None:
-        own = next((queue for queue in known if queue.id == called.queue), None)
-        if own is not None and own.language == national.language and own.state != "closed":
-            return own
-    theirs = (
-        queue
-        for queue in known
-        if queue.language == national.language
-        and queue.region.casefold() in regions
-        and queue.state != "closed"
-    )
-    return next(theirs, national)
+    known = call_queues.all_queues(connection)
+    nationals = {queue.language for queue in known if not queue.region}
+    spoken = language if language in nationals else "fr"
+    named = called.queue if called is not None else ""
+    found = pick([queue for queue in known if queue.language == spoken], departement, named)
+    if found is None:
+        raise RuntimeError("there is no national queue of French")
+    return found
+
+
+def pick(queues: Sequence[CallQueue], departement: str | None, *named: str) -> CallQueue | None:
+    """Of one language's queues the first one `named`, or that of the region; else the national.
+
+    One that is closed is none, but for the national.
+    """
+    open_queues = {queue.id: queue for queue in queues if queue.state != "closed"}
+    regions = regions_of(departement)
+    wanted = (open_queues[name] for name in named if name in open_queues)
+    of_region = (queue for queue in open_queues.values() if queue.region.casefold() in regions)
+    national = (queue for queue in queues if not queue.region)
+    return next(chain(wanted, of_region, national), None)
 
 
 def end_where_needless(store: Store) -> int:

@@ -24,6 +24,7 @@ from flask import Blueprint, Response, abort, jsonify, redirect, render_template
 from flask.typing import ResponseReturnValue
 
 from flows.understanding import NotUnderstood
+from services.accounts import four_eyes
 from services.accounts.staff import names_of
 from services.booking.confirm_booking import Booked
 from services.booking.find_booking import read_booking
@@ -416,7 +417,7 @@ class _Views:
             span = "-".join(f"{moment:%H:%M}" for moment in hours.span or ())
             subject = f"{secretary.DAY_CLOSED} {at.day.centre.id} {at.day.day} {span}".strip()
             why = form.get("why", "").strip()
-            if why and not secretary_hours.may_be_done(at, subject, people):
+            if why and not _is_agreed(at, subject, people):
                 return redirect(self._closing_url(at, dit="hours_second"), 303)
             done = secretary_hours.close_hours(at, hours, why=form.get("why", ""), people=people)
         except HoursRefused as refused:
@@ -442,7 +443,7 @@ class _Views:
             return _unproved(url_for("secretary.page", **_where(at), dit="again", _anchor="hours"))
         operation = request.form.get("operation", "")[:_LONGEST_ID]
         people = secretary_hours.people_of(at, operation)
-        if not secretary_hours.may_be_done(at, f"reopen {operation}", people):
+        if not _is_agreed(at, f"reopen {operation}", people):
             return self._back(at, "hours_second", anchor="hours")
         back = secretary_hours.reopen(at, operation)
         return self._back(at, "reopened", anchor="hours", n=back)
@@ -518,6 +519,11 @@ class _Views:
 def _unproved(wanted: str) -> ResponseReturnValue:
     """The password is asked for again; `wanted` is the path that follows it."""
     return ({"error": UNPROVED}, HTTPStatus.FORBIDDEN) if is_fetch() else to_proof(wanted)
+
+
+def _is_agreed(at: AtCentre, subject: str, people: int) -> bool:
+    wish = four_eyes.Wish(four_eyes.MOVED, subject, people, at.who.id)
+    return four_eyes.is_agreed(at.store, wish)
 
 
 def _chooses() -> bool:

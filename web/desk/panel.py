@@ -10,8 +10,7 @@ from flows.session import Offer
 from flows.world import Town
 from services.booking.changed import Changed, Unchanged
 from services.booking.find_booking import FoundBooking
-from services.desk.booking import BookingRefused, Refusal
-from services.desk.messages import RequestedCall
+from services.desk.booking import BookingRefused, Refusal, Texted
 from services.desk.offers import OffersFound as FoundOffers
 from services.desk.offers import OnDesk
 from services.partners.booking import NotAsked, OrderState
@@ -134,6 +133,6 @@ def in_words(outcome: Any, done: str = "") -> str:
             done = f"desk.partner.not_{why}"
         case Changed(repeated=True):
             done = "desk.card.already"
-        case RequestedCall(at=datetime() as at):
+        case Texted(at=datetime() as at):
             done, values = "desk.card.called_from", {"moment": DeskWords(words()).day_hour(at)}
     return words().text(done, **values)
