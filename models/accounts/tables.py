@@ -69,7 +69,7 @@ staff_session = Table(
     may("challenge_at", Instant),
 )
 
-# What a key says of itself is public; without it, nothing here signs in anybody.
+# What a key says of itself is public; without it, nothing here signs a user in.
 staff_passkey = Table(
     "staff_passkey",
     metadata,

@@ -180,6 +180,6 @@ def note_asked(connection: Connection, clock: Clock, entry_id: str, than: timede
 
 def wrapups_without_agent(connection: Connection, clock: Clock, than: timedelta) -> list[str]:
     """Entries that wait to be wrapped up for so long, and that no agent has."""
-    somebody = exists().where(agent.c.entry_id == queue_entry.c.id, agent.c.state.in_(BUSY))
+    has_agent = exists().where(agent.c.entry_id == queue_entry.c.id, agent.c.state.in_(BUSY))
     old = (queue_entry.c.state == "wrapup", queue_entry.c.updated_at < clock.at(-than))
-    return queues.ids_of(connection, tables.BUSY, *old, ~somebody)
+    return queues.ids_of(connection, tables.BUSY, *old, ~has_agent)

@@ -18,7 +18,6 @@ from models.crypto import Vault
 from models.rows import from_row, values_of
 from models.writes import insert_new
 
-# A leg's state never moves backwards, in whatever order the provider tells of it.
 _RANK = {"asked": 0, "ringing": 1, "answered": 2, "joined": 3, "ended": 4}
 
 

@@ -1,4 +1,4 @@
-"""Keep promises to ring back: when, how often, by whom, and what becomes of a try.
+"""Keep promises to ring back: when, how often, by which party, and what becomes of a try.
 
 An agent is reserved and in the conference first; then the number is dialled, once, and the person
 who picks up proves not to be a machine. Promises of the machine need no agent. A try is counted

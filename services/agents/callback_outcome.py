@@ -2,7 +2,7 @@
 
 Reached, wrong number and not wanted end the promise. No answer and voicemail are one try, by the
 rules of every other (`services.agents.call_back`): the number is rung again, or the promise is
-lost and the person is told. Before anybody is on the line the promise itself is ended or tried
+lost and the person is told. Before a person is on the line the promise itself is ended or tried
 again; afterwards the conversation ends and is wrapped up with it.
 """
 
@@ -30,7 +30,7 @@ REACHED, BOOKED, NO_ANSWER, VOICEMAIL = "reached", "booked", "no_answer", "voice
 WRONG_NUMBER, NOT_WANTED = "wrong_number", "not_wanted"
 # In the order of the page's buttons; of the first two it has the one that is true.
 OUTCOMES = (REACHED, BOOKED, NO_ANSWER, VOICEMAIL, WRONG_NUMBER, NOT_WANTED)
-# What an agent may say before anybody is on the line.
+# What an agent may say before a person is on the line.
 BEFORE_TALK = (WRONG_NUMBER, NOT_WANTED)
 # And while the number rings.
 WHILE_RINGING = (NO_ANSWER, VOICEMAIL, *BEFORE_TALK)

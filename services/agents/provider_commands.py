@@ -119,8 +119,8 @@ def sweep(store: Store, control: CallControl, workers: Executor | None = None) -
     with store.database.statement() as connection:
         left = stored_commands.undone(connection, store.clock)
     together: dict[str, list[str]] = {}
-    for one, entry_id in left:
-        together.setdefault(entry_id or one, []).append(one)
+    for intent_id, entry_id in left:
+        together.setdefault(entry_id or intent_id, []).append(intent_id)
 
     def in_order(ids: list[str]) -> None:
         for command_id in ids:

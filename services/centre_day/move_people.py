@@ -172,7 +172,7 @@ class MovePeople:
             return to if len(goes) == 1 and not beyond else None
         near = self._centres_near(work, file.postcode)
         radius = work.campaign.radius_kilometres
-        reach = [one for one, away in near.items() if not radius < away <= KEPT_WITHIN_KILOMETRES]
+        reach = [gid for gid, away in near.items() if not radius < away <= KEPT_WITHIN_KILOMETRES]
         for some in [[gid] for gid in near if gid not in reach] if beyond else [reach]:
             plan = OtherPlaces(
                 work,

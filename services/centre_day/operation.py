@@ -120,7 +120,7 @@ def difference(
         ordered = sorted(usable, key=lambda one: (one.booked, one.held, -one.number))
         return ordered[: len(usable) - capacity], [], 0
     missing = capacity - len(usable)
-    # A person whose place was cut and who could not be moved has it again before anybody else.
+    # A person whose place was cut and who could not be moved has it again before all others.
     blocked = sorted(
         (place for place in places if place.blocked), key=lambda one: (not one.booked, one.number)
     )[:missing]

@@ -301,8 +301,8 @@ def comes_for(at: AtCentre) -> tuple[Campaign, ...]:
 
 def not_in_one_place(campaigns: Collection[Campaign]) -> str:
     """Why these are not done in one place: "together", "apart"; empty where they are."""
-    for one, other in combinations(campaigns, 2):
-        if not are_together(one, other):
+    for campaign, other in combinations(campaigns, 2):
+        if not are_together(campaign, other):
             return "together"
     return "apart" if len(campaigns) > 1 and places_of(campaigns) == TWO_PLACES else ""
 

@@ -47,7 +47,7 @@ def open_hours(at: AtCentre, hours: DayHours, every: int, capacity: int) -> Open
     """Open slots in these hours, one each `every` minutes. Raises HoursRefused.
 
     What is there stays, and gets more places where `capacity` is larger. Those who wait are offered
-    the new places before anybody sees them.
+    the new places before others see them.
     """
     store, day, span = at.store, at.day, hours.span
     if span is None or span[0] >= span[1]:

@@ -379,8 +379,11 @@ def on_desk(at: DeskWork, town: Town | None = None, *, alone: bool = False) -> l
         else paired(held, *at.campaigns, bits=bits)
     )
     offers = [
-        OnDesk(_offer(one, second, town), min(one.until, second.until) if second else one.until)
-        for one, second in pairs
+        OnDesk(
+            _offer(first, second, town),
+            min(first.until, second.until) if second else first.until,
+        )
+        for first, second in pairs
     ]
     return sorted(offers, key=lambda each: (each.offer.kilometres, each.offer.start_at))
 

@@ -87,9 +87,9 @@ def judge(
         rate = service["abandoned_rate"]
         found.append(_above("abandoned_rate", rate, limits["abandoned_rate"]))
     at_work, least = body["agents"]["at_work"], limits["agents_at_work"]
-    nobody = at_work <= least and waiting > 0
+    too_few = at_work <= least and waiting > 0
     found.append(
-        ThresholdReading("agents_at_work", at_work, least, beyond=nobody, eased=not nobody)
+        ThresholdReading("agents_at_work", at_work, least, beyond=too_few, eased=not too_few)
     )
     found += _failures(seen, limits["step_failure"])
     return found

@@ -564,7 +564,7 @@ class Sheet:
 def sheets_of(people: Sequence[Comes]) -> list[Sheet]:
     """Who is due on sheets of A4: a usual day of 120 people is one sheet, in two columns."""
     most = _LARGE_ROWS if len(people) <= 2 * _LARGE_ROWS else _SMALL_ROWS
-    # A day without anybody is a sheet, too.
+    # A day without people is a sheet, too.
     columns = [list(people[first : first + most]) for first in range(0, len(people) or 1, most)]
     return [
         Sheet(number, columns[first : first + 2])

@@ -172,7 +172,9 @@ class BoardPages:
         if known is None or ticks - known[0] > HISTORY_FRESH:
             known = ticks, self.store.database.read_late(partial(board_history.page, *which))
             fresh = {
-                one: row for one, row in self._history.items() if ticks - row[0] <= HISTORY_FRESH
+                shown: row
+                for shown, row in self._history.items()
+                if ticks - row[0] <= HISTORY_FRESH
             }
             self._history = {**fresh, which: known}
         response = jsonify(known[1])
