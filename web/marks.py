@@ -24,8 +24,7 @@ class Who:
 
     `wall`: a screen on a wall may ask for it, too; such a screen is let in nowhere else. `moment`:
     what it tells is so little that a user who asked a moment ago is not looked up again.
-    `free_form`: its forms carry no session token, because their pages are the same for all. `late`:
-    its view looks itself at the session's row, with what else it asks (`web.staff_only.confirm`).
+    `free_form`: its forms carry no session token, because their pages are the same for all.
     """
 
     roles: frozenset[str]
@@ -34,25 +33,23 @@ class Who:
     wall: bool = False
     moment: bool = False
     free_form: bool = False
-    late: bool = False
 
 
 def roles(
-    *names: str, poll: bool = False, wall: bool = False, moment: bool = False, late: bool = False
+    *names: str, poll: bool = False, wall: bool = False, moment: bool = False
 ) -> Callable[[View], View]:
     """For staff with one of these roles ("agent", "supervisor", "secretary", "operator").
 
     `poll=True` is for what a page asks for by itself: it does not renew the idle limit. `wall=True`
     is for what any person near a wall screen may read, `moment=True` for counts and states polled
-    each second: there a session that was ended may be answered two seconds longer. `late=True` is
-    for a view that calls `web.staff_only.confirm` in its transaction: else it answers no request.
+    each second: there a session that was ended may be answered two seconds longer.
     """
     unknown = set(names) - set(ROLES)
     if unknown or not names:
         raise ValueError(f"no such role: {', '.join(sorted(unknown)) or 'none named'}")
 
     def mark(view: View) -> View:
-        who = Who(frozenset(names), poll=poll, wall=wall, moment=moment, late=late)
+        who = Who(frozenset(names), poll=poll, wall=wall, moment=moment)
         setattr(view, _MARK, who)
         return view
 

@@ -13,11 +13,9 @@ finds the routes that have none.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from http import HTTPStatus
 
 from flask import (
     Flask,
-    Response,
     abort,
     current_app,
     g,
@@ -31,7 +29,6 @@ from flask.typing import ResponseReturnValue
 from flask_login import LoginManager
 from flask_wtf.csrf import CSRFError, CSRFProtect
 
-from models.database import Connection
 from services.accounts.sign_in import SignIn, needs
 from services.accounts.staff import Staff, StaffSession
 from web.browser_session import Cookies
@@ -53,7 +50,6 @@ def current() -> Staff:
 def register(app: Flask, sign_in: SignIn, cookies: Cookies, *, hops: int = 0) -> None:
     """Look at each request before its route does. `hops`: proxies in front that add an address."""
     app.session_interface = cookies
-    app.register_error_handler(SignedOut, signed_out)
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False
     # The token belongs to the session and ends with it.
     app.config["WTF_CSRF_TIME_LIMIT"] = None
@@ -64,7 +60,6 @@ def register(app: Flask, sign_in: SignIn, cookies: Cookies, *, hops: int = 0) ->
     app.login_manager = _Logins()  # type: ignore[attr-defined]
     app.extensions["allo_staff"] = _Parts(sign_in, cookies, csrf, hops)
     app.before_request(_look)
-    app.after_request(_answer_confirmed)
 
 
 class _Logins(LoginManager):  # type: ignore[misc]
@@ -137,46 +132,12 @@ def staff_session() -> StaffSession | None:
         who = who_may(current_app, request.endpoint)
         poll, moment = (who.poll, who.moment) if who else (False, False)
         sign_in, its = parts().sign_in, token()
-        found = sign_in.known(its) if who and who.late and its else None
-        g.allo_unconfirmed = found is not None
-        if found is None and its:
-            found = sign_in.visit(its, poll=poll, moment=moment)
+        found = sign_in.visit(its, poll=poll, moment=moment) if its else None
         if found is not None and found.wall and not (who is not None and who.wall):
             found = None
         g.allo_visit = found
     kept: StaffSession | None = g.allo_visit
     return kept
-
-
-class SignedOut(Exception):
-    """The session of a `late` route is no user's any more."""
-
-
-def confirm(connection: Connection) -> None:
-    """Let a view that is marked as `late` look whose session it is, as the first thing it asks.
-
-    Raises SignedOut where the session is not that user's any more.
-    """
-    found = staff_session()
-    if found is None or not g.allo_unconfirmed:
-        return
-    if not parts().sign_in.confirm(connection, token(), found):
-        raise SignedOut
-    g.allo_unconfirmed = False
-
-
-def signed_out(_error: SignedOut) -> ResponseReturnValue:
-    """The answer to it."""
-    g.allo_visit = None
-    g.pop("_login_user", None)
-    return _to_sign_in()
-
-
-def _answer_confirmed(response: Response) -> Response:
-    """No page is shown to a user whose session was not looked at, whatever a view forgot."""
-    if g.get("allo_unconfirmed") and response.status_code < HTTPStatus.BAD_REQUEST:
-        return current_app.make_response(signed_out(SignedOut()))
-    return response
 
 
 def is_proved() -> bool:

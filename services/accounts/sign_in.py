@@ -131,8 +131,6 @@ class SignIn:
         self._ticks = ticks
         # Sessions that asked a moment ago, by the session's token.
         self._seen: dict[str, tuple[float, StaffSession]] = {}
-        # Those that asked since a sign of their person was written down last, as they were then.
-        self._known: dict[str, StaffSession] = {}
 
     # Sessions
 
@@ -156,10 +154,9 @@ class SignIn:
 
     def _visit(self, token: str, *, poll: bool) -> StaffSession | None:
         store = self._store
-        self._known.pop(token, None)
         with store.database.statement() as connection:
             found = rows.staff_session(connection, token)
-        if found is None or not self._is_allowed(found):
+        if found is None or (found.demonstration and not self._demonstration):
             return None
         now = store.clock.now()
         if _is_over(found, now):
@@ -169,47 +166,10 @@ class SignIn:
             with store.database.statement() as connection:
                 rows.touch(connection, store.clock, token)
             found = replace(found, seen_at=now)
-        if not found.wall and not needs(found):
-            if len(self._known) >= _MOST_SEEN:
-                self._known.clear()
-            self._known[token] = found
         return found
-
-    def _is_allowed(self, found: StaffSession) -> bool:
-        return self._demonstration or not found.demonstration
-
-    def known(self, token: str) -> StaffSession | None:
-        """A session as it was at an earlier request; that it still is, is for `confirm` to say.
-
-        None where it has to be looked up first: this process does not know it, or a sign of its
-        person is to be written down.
-        """
-        found = self._known.get(token)
-        if found is None or self._store.clock.now() - found.seen_at > TOUCH_AFTER:
-            return None
-        return found
-
-    def confirm(self, connection: Connection, token: str, known: StaffSession) -> bool:
-        """Whether a session is still that user's, and not over.
-
-        Where it is not, the next request looks it up, and ends it.
-        """
-        found = rows.staff_session(connection, token)
-        still = (
-            found is not None
-            and (found.staff.id, found.staff.role) == (known.staff.id, known.staff.role)
-            and self._is_allowed(found)
-            and not found.wall
-            and not needs(found)
-            and not _is_over(found, self._store.clock.now())
-        )
-        if not still:
-            self._known.pop(token, None)
-        return still
 
     def sign_out(self, token: str) -> None:
         self._seen.pop(token, None)
-        self._known.pop(token, None)
         store = self._store
         with store.database.statement() as connection:
             rows.end_session(connection, store.clock, token)

@@ -372,37 +372,41 @@ def test_a_script_is_told_in_json_what_a_person_is_told_on_a_page(made: House):
     assert navigated.status_code == 302
 
 
+class Screen:
+    """A page that has asked once, by the session of an agent; its worker's clock stands still."""
+
+    def __init__(self, made: House) -> None:
+        self.ticks = 100.0
+        self.sign_in = SignIn(made.store, "a key", ticks=lambda: self.ticks)
+        self._made, self._staff = made, made.employs("agent", login="alice")
+        with made.database.transaction() as connection:
+            rows.begin_session(connection, made.clock, "the token", self._staff.id, strong=True)
+        assert self.is_let_in()
+
+    def is_let_in(self, *, moment: bool = True) -> bool:
+        return self.sign_in.visit("the token", poll=True, moment=moment) is not None
+
+    def is_signed_out_elsewhere(self) -> None:
+        with self._made.database.transaction() as connection:
+            rows.end_sessions(connection, self._made.clock, self._staff.id)
+
+
 def test_a_screen_that_asks_each_second_is_looked_up_every_other(made: House):
     """Where a session was ended elsewhere, what screens poll tells so two seconds later at most."""
-    ticks = [100.0]
-    sign_in = SignIn(made.store, "a key", ticks=lambda: ticks[0])
-    staff = made.employs("agent", login="alice")
-    with made.database.transaction() as connection:
-        rows.begin_session(connection, made.clock, "the token", staff.id, strong=True)
-    assert sign_in.visit("the token", poll=True, moment=True) is not None
-    with made.database.transaction() as connection:
-        rows.end_sessions(connection, made.clock, staff.id)
-    assert sign_in.visit("the token", poll=True, moment=True) is not None
-    ticks[0] += MOMENT
-    assert sign_in.visit("the token", poll=True, moment=True) is None
+    screen = Screen(made)
+    screen.is_signed_out_elsewhere()
+    assert screen.is_let_in()
+    screen.ticks += MOMENT
+    assert not screen.is_let_in()
 
 
 def test_what_is_more_than_counts_looks_at_the_session_each_time(made: House):
-    sign_in = SignIn(made.store, "a key", ticks=lambda: 100.0)
-    staff = made.employs("agent", login="alice")
-    with made.database.transaction() as connection:
-        rows.begin_session(connection, made.clock, "the token", staff.id, strong=True)
-    assert sign_in.visit("the token", poll=True, moment=True) is not None
-    with made.database.transaction() as connection:
-        rows.end_sessions(connection, made.clock, staff.id)
-    assert sign_in.visit("the token", poll=True) is None
+    screen = Screen(made)
+    screen.is_signed_out_elsewhere()
+    assert not screen.is_let_in(moment=False)
 
 
 def test_what_a_screen_was_told_a_moment_ago_ends_with_its_own_sign_out(made: House):
-    sign_in = SignIn(made.store, "a key", ticks=lambda: 100.0)
-    staff = made.employs("agent", login="alice")
-    with made.database.transaction() as connection:
-        rows.begin_session(connection, made.clock, "the token", staff.id, strong=True)
-    assert sign_in.visit("the token", poll=True, moment=True) is not None
-    sign_in.sign_out("the token")
-    assert sign_in.visit("the token", poll=True, moment=True) is None
+    screen = Screen(made)
+    screen.sign_in.sign_out("the token")
+    assert not screen.is_let_in()

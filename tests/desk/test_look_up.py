@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
-from typing import Any
 
 import pytest
 
-from flask import Blueprint
 from sqlalchemy import text
 
 from models import attempts
 from models.accounts import staff as staff_rows
 from models.booking import changes
 from services.accounts import staff as accounts
-from services.accounts.sign_in import SignIn
 from services.accounts.staff import read_acts
 from services.attempts import subject
 from services.booking.find_booking import read_booking
@@ -32,7 +29,6 @@ from tests.support.house import MOBILE, House
 from tests.support.locks import WAITING_ADVISORY
 from tests.support.rows import as_in_production, clock_of, on_the_wire
 from tests.support.until import comes
-from web.marks import roles
 
 __all__ = ["busy", "desk"]
 
@@ -58,8 +54,8 @@ def test_a_look_up_is_a_few_round_trips(busy: Desk):
     opens(other, other.does("/chercher", **KNOWN))
     with on_the_wire(busy.made.database) as sent:
         found = other.does("/chercher", **KNOWN)
-    # The helper that sends the form asks whom the agent has on the line. Then, between BEGIN and
-    # COMMIT: whose session it is, whom they have, how many files there were, who is meant, the act.
+    # The helper that sends the form asks whom the agent has on the line. Then whose session it is;
+    # between BEGIN and COMMIT whom they have, how many files there were, who is meant, the act.
     assert len(sent) <= 8, sent
     with on_the_wire(busy.made.database) as sent:
         assert "12 mars 1942" in opens(other, found)
@@ -198,7 +194,7 @@ def acts_of(desk: Desk) -> list[str]:
 
 @ENDED
 def test_whose_session_is_over_finds_and_opens_nothing(busy: Desk, ends: Callable[[Desk], None]):
-    """The worker knows the session from a moment ago, and looks at its row in the act itself."""
+    """The worker knew the session a moment ago, and looks at its row."""
     booked(busy)
     other = idle(busy)
     (booking_id,) = MASKED.findall(other.does("/chercher", **KNOWN))
@@ -223,32 +219,6 @@ def test_whose_session_is_over_finds_and_opens_nothing(busy: Desk, ends: Callabl
         assert attempts.counts(connection, busy.made.clock, asked) == [0]
 
 
-@ENDED
-def test_whose_session_ends_between_two_looks_of_one_worker_is_told_by_the_row(
-    busy: Desk, monkeypatch: pytest.MonkeyPatch, ends: Callable[[Desk], None]
-):
-    """Whatever the worker remembers of it: here it takes what it knows for true."""
-    booked(busy)
-    other = idle(busy)
-    (booking_id,) = MASKED.findall(other.does("/chercher", **KNOWN))
-    known = SignIn.known
-
-    def remembered(self: SignIn, token: str) -> Any:
-        return known(self, token) or kept.get(token)
-
-    kept: dict[str, Any] = {}
-    cookie = other.client.get_cookie(other.client.cookie)
-    assert cookie is not None
-    sign_in = other.app.extensions["allo_staff"].sign_in
-    kept[cookie.value] = sign_in.known(cookie.value)
-    assert kept[cookie.value] is not None, "it knows the session"
-    monkeypatch.setattr(SignIn, "known", remembered)
-    ends(other)
-    form = {"booking_id": booking_id, "reason": "asked"}
-    assert other.posts("/chercher/ouvrir", HTMX, **form).status_code == 401
-    assert other.posts("/chercher", HTMX, **KNOWN).status_code == 401
-
-
 def test_a_look_up_is_a_sign_of_its_agent(busy: Desk):
     """For hours nothing else is asked: each minute it is written down that somebody is there."""
     booked(busy)
@@ -256,20 +226,3 @@ def test_a_look_up_is_a_sign_of_its_agent(busy: Desk):
     for _ in range(6):
         clock_of(busy.made).advance(timedelta(minutes=25))
         opens(other, other.does("/chercher", **KNOWN))
-
-
-def test_a_view_that_forgets_to_look_answers_nobody(made: House):
-    pages = Blueprint("forgetful", __name__)
-
-    @pages.post("/forgetful")
-    @roles("agent", late=True)
-    def forgetful() -> str:
-        return "what is nobody's business"
-
-    made.app.register_blueprint(pages)
-    browser = made.signs_in("agent")
-    assert browser.post("/forgetful", headers=HTMX).status_code == 200
-    # The second time the worker knows the session, and the view was to look at it.
-    answer = browser.post("/forgetful", headers=HTMX)
-    assert answer.status_code == 401
-    assert "business" not in answer.text

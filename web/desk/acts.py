@@ -32,7 +32,7 @@ from web.desk.forms import BookingForm, Understood
 from web.desk.panel import Panel, in_words
 from web.marks import roles
 from web.pages import words
-from web.staff_only import confirm, current
+from web.staff_only import current
 from web.written import DeskWords
 
 FORM = "form"
@@ -64,7 +64,6 @@ class DeskAct(AtDesk):
     def opened(cls, page: DeskPage, about: str | None = None) -> Iterator[Self]:
         """The act of the agent who asks; `about` is the entry that their page is about."""
         with page.store.database.transaction() as connection:
-            confirm(connection)
             act = cls(page, connection, about)
             yield act
         # Only now is it true; what is told to others before the commit might never have been.
@@ -271,15 +270,11 @@ def add_acts(
     *,
     method: str = "POST",
     for_caller: bool = False,
-    late: bool = False,
 ) -> None:
-    """Add acts by their paths. `for_caller`: the form names the entry that the act is about.
-
-    `late`: of acts that ask several things, of which the agent's session is one.
-    """
+    """Add acts by their paths. `for_caller`: the form names the entry that the act is about."""
 
     def view_of(act: Callable[[Act], Any]) -> Callable[[], Any]:
-        @roles("agent", "supervisor", late=late)
+        @roles("agent", "supervisor")
         def view() -> Any:
             with kind.opened(page, forms.about(request.form) if for_caller else None) as opened:
                 return opened.answer(act(opened))

@@ -141,4 +141,4 @@ def add_to(desk: Blueprint, page: DeskPage) -> None:
     for_caller = {"/code": LookUpAct.by_code, "/lien": LookUpAct.link}
     add_acts(desk, page, LookUpAct, for_caller, for_caller=True)
     look_up = {"/chercher": LookUpAct.search, "/chercher/ouvrir": LookUpAct.open_found}
-    add_acts(desk, page, LookUpAct, look_up, late=True)
+    add_acts(desk, page, LookUpAct, look_up)
