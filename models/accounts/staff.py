@@ -12,7 +12,6 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -402,21 +401,18 @@ def add_act(connection: Connection, clock: Clock, vault: Vault, act: Act) -> Non
 
     A reason is sealed, for staff type there what the person on the line says.
     """
-    line = (act.staff_id, act.what, act.subject, json.dumps(act.details, separators=(",", ":")))
-    ((its,),) = _add_act(clock).rows(connection, dict(zip(_LINE, line, strict=True)))
+    line = staff_act.insert().values(
+        at=clock.at(),
+        staff_id=act.staff_id,
+        what=act.what,
+        subject=act.subject,
+        details=json.dumps(act.details, separators=(",", ":")),
+    )
+    # Its reason is sealed for the number of the line.
+    its = connection.execute(line.returning(staff_act.c.id)).scalar_one()
     if act.why:
         sealed = vault.seal_text(act.why, reason_place(its))
-        _ADD_REASON.count(connection, {"id": its, "why_enc": sealed})
-
-
-_LINE = ("staff_id", "what", "subject", "details")
-_ADD_REASON = Prepared(act_reason.insert().inline())
-
-
-@lru_cache
-def _add_act(clock: Clock) -> Prepared:
-    """It gives the number of the line, which the reason is sealed for."""
-    return Prepared(staff_act.insert().values(at=clock.at()).returning(staff_act.c.id))
+        connection.execute(act_reason.insert().inline().values(id=its, why_enc=sealed))
 
 
 def reason_place(number: int) -> str:

@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, select, update
 
 from models.accounts.tables import staff
 from models.agents.tables import agent
 from models.clock import Clock
 from models.crypto import Vault
-from models.prepared import Prepared
 from models.queue.tables import agent_queue, agent_queue_member
 from models.rows import from_row
 from models.writes import insert_new
@@ -41,16 +39,10 @@ class Agent:
     version: int
 
 
-_AGENT = select(agent).where(agent.c.staff_id == bindparam("who"))
-_AGENT_NOW = Prepared(_AGENT)
-
-
 def get(connection: Connection, staff_id: str, *, lock: bool = False) -> Agent | None:
     """An agent as stored; None for an account that was never an agent."""
-    if lock:
-        found = connection.execute(_AGENT.with_for_update(), {"who": staff_id}).one_or_none()
-    else:
-        found = next(iter(_AGENT_NOW.rows(connection, {"who": staff_id})), None)
+    statement = select(agent).where(agent.c.staff_id == staff_id)
+    found = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
     return None if found is None else from_row(Agent, found)
 
 
@@ -125,14 +117,8 @@ def set_voice(connection: Connection, staff_id: str, voice: str) -> None:
 
 def seen(connection: Connection, clock: Clock, staff_id: str) -> None:
     """The agent's page is there."""
-    _seen(clock).count(connection, {"who": staff_id})
-
-
-@lru_cache
-def _seen(clock: Clock) -> Prepared:
-    return Prepared(
-        update(agent).where(agent.c.staff_id == bindparam("who")).values(seen_at=clock.at())
-    )
+    mine = update(agent).where(agent.c.staff_id == staff_id)
+    connection.execute(mine.values(seen_at=clock.at()))
 
 
 def seen_together(connection: Connection, clock: Clock, staff_ids: Collection[str]) -> None:
@@ -150,12 +136,8 @@ def seen_together(connection: Connection, clock: Clock, staff_ids: Collection[st
 
 def is_any_page_open(connection: Connection, clock: Clock, within: timedelta) -> bool:
     """Whether the page of any agent was there in that time."""
-    return bool(_open_pages(clock, within).rows(connection))
-
-
-@lru_cache
-def _open_pages(clock: Clock, within: timedelta) -> Prepared:
-    return Prepared(select(agent.c.staff_id).where(agent.c.seen_at > clock.at(-within)).limit(1))
+    lately = select(agent.c.staff_id).where(agent.c.seen_at > clock.at(-within)).limit(1)
+    return connection.execute(lately).first() is not None
 
 
 def send_home(connection: Connection, clock: Clock, gone_for: timedelta) -> list[str]:

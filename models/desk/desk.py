@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, exists, false, func, or_, select, update
@@ -173,33 +172,32 @@ def bookings_that_fit(
     if not values:
         return []
     known = values | ({"postcode": postcode} if postcode else {})
-    return [_seen(vault, row) for row in _fitting(tuple(known)).rows(connection, known)]
+    which = (booking.c[name] == value for name, value in known.items())
+    return [_seen(vault, row) for row in connection.execute(_SEEN.where(*which))]
 
 
 def booking_seen(connection: Connection, vault: Vault, booking_id: str) -> BookingSeen | None:
     """The same of the booking with an id."""
-    rows = _fitting(("id",)).rows(connection, {"id": booking_id})
-    return _seen(vault, rows[0]) if rows else None
+    row = connection.execute(_SEEN.where(booking.c.id == booking_id)).one_or_none()
+    return _seen(vault, row) if row else None
 
 
-@lru_cache
-def _fitting(columns: tuple[str, ...]) -> Prepared:
-    """The bookings in which these columns have the values that are given by their names."""
-    c = booking.c
-    its = appointment.c.booking_id == c.id
-    sealed = (c.reference_enc, c.phone_enc, c.name_enc)
-    return Prepared(
-        select(
-            c.id,
-            c.channel,
-            c.state,
-            *sealed,
-            exists().where(its, appointment.c.state == "confirmed").label("live"),
-        )
-        .where(*(c[name] == bindparam(name, type_=c[name].type) for name in columns))
-        .order_by((c.state == "confirmed").desc(), c.created_at.desc(), c.id)
-        .limit(MOST_CONTACTS)
+_LIVE_ONE = exists().where(
+    appointment.c.booking_id == booking.c.id, appointment.c.state == "confirmed"
+)
+_SEEN = (
+    select(
+        booking.c.id,
+        booking.c.channel,
+        booking.c.state,
+        booking.c.reference_enc,
+        booking.c.phone_enc,
+        booking.c.name_enc,
+        _LIVE_ONE.label("live"),
     )
+    .order_by((booking.c.state == "confirmed").desc(), booking.c.created_at.desc(), booking.c.id)
+    .limit(MOST_CONTACTS)
+)
 
 
 def _seen(vault: Vault, row: Any) -> BookingSeen:
@@ -303,23 +301,13 @@ def has_acted(  # noqa: PLR0917 (a sentence: which staff, what, to what, within 
     within: timedelta,
 ) -> bool:
     """Whether this member of staff did this to that subject lately."""
-    values = {"the_subject": subject, "who": staff_id, "did": what}
-    return bool(_acted(clock, within).rows(connection, values))
-
-
-@lru_cache
-def _acted(clock: Clock, within: timedelta) -> Prepared:
-    return Prepared(
-        select(staff_act.c.id)
-        .select_from(staff_act)
-        .where(
-            staff_act.c.subject == bindparam("the_subject"),
-            staff_act.c.staff_id == bindparam("who"),
-            staff_act.c.what == bindparam("did"),
-            staff_act.c.at > clock.at(-within),
-        )
-        .limit(1)
+    statement = select(staff_act.c.id).where(
+        staff_act.c.subject == subject,
+        staff_act.c.staff_id == staff_id,
+        staff_act.c.what == what,
+        staff_act.c.at > clock.at(-within),
     )
+    return connection.execute(statement.limit(1)).first() is not None
 
 
 @dataclass(frozen=True)

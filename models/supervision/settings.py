@@ -6,10 +6,9 @@ import json
 
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, delete, select
 
 from models.clock import Clock
-from models.prepared import Prepared
 from models.supervision.tables import board_setting
 from models.writes import upsert
 
@@ -31,12 +30,8 @@ def forget(connection: Connection, name: str) -> None:
     connection.execute(delete(board_setting).where(board_setting.c.name == name))
 
 
-_VALUE = Prepared(
-    select(board_setting.c.value).where(board_setting.c.name == bindparam("the_setting"))
-)
-
-
 def value(connection: Connection, name: str) -> Any:
     """One of them; None where it was never set."""
-    found = _VALUE.rows(connection, {"the_setting": name})
-    return json.loads(found[0].value) if found else None
+    statement = select(board_setting.c.value).where(board_setting.c.name == name)
+    found = connection.execute(statement).scalar_one_or_none()
+    return None if found is None else json.loads(found)

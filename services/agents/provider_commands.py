@@ -303,11 +303,11 @@ def take_permit(store: Store, calls_per_second: float) -> timedelta:
     """Take the permit for one call; zero when it may begin, else how long to wait and ask again.
 
     The provider begins one call a second for an account unless it agreed to more, and queues the
-    others out of our sight. Ours wait in the database, shared by all processes. This makes one or
-    two statements of its own, before the provider is asked and in no transaction.
+    others out of our sight. Ours wait in the database, shared by all processes. This is a
+    transaction of its own, before the provider is asked.
     """
     burst = min(max(calls_per_second, LEAST_BURST), MOST_BURST)
-    with store.database.statement() as connection:
+    with store.database.transaction() as connection:
         return call_rate.take(
             connection, store.clock, BUCKET, per_second=calls_per_second, most=burst
         )

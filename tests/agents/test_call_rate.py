@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from sqlalchemy import bindparam, update
-
 from models.agents import call_rate
-from models.agents.tables import rate_bucket
-from models.prepared import Prepared
 from services.agents.provider_commands import take_permit
 from tests.support.house import House
 from tests.support.rows import clock_of
@@ -69,12 +64,8 @@ def test_threads_take_no_permit_twice(service: House):
     assert taken_at_once(service) == 5
 
 
-def test_without_the_condition_of_the_write_they_do(
-    service: House, monkeypatch: pytest.MonkeyPatch
-):
+def test_without_the_lock_they_do(service: House, monkeypatch: pytest.MonkeyPatch):
     """The test above would see it."""
-    unguarded = update(rate_bucket).where(rate_bucket.c.name == bindparam("the_bucket"))
-    values: dict[str, Any] = {"tokens": bindparam("new_tokens"), "at": bindparam("new_at")}
-    monkeypatch.setattr(call_rate, "_WRITE", Prepared(unguarded.values(**values)))
+    monkeypatch.setattr(call_rate, "_locked", lambda statement: statement)
     most = max(taken_at_once(service) for _ in range(5))
     assert most > 5
