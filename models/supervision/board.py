@@ -7,7 +7,7 @@ Spans are half open: from `since`, up to `until` and without it. Nothing of a ca
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -194,38 +194,14 @@ def bookings_between(
     return [(at, channel, SEVERAL.join(sorted(names))) for at, channel, names in found.values()]
 
 
-@dataclass(frozen=True, slots=True)
-class CampaignCounts:
-    """What is counted of a campaign: people booked by channel, and people on its waiting list."""
-
-    campaign: str
-    channels: Mapping[str, int]
-    waiting: int
-
-
-def by_campaign(connection: Connection, since: datetime) -> list[CampaignCounts]:
-    """People booked since then, whatever became of it, and who waits now, by campaign.
-
-    Of campaigns of named services: a person booked for two services counts for each of them.
-    """
-    of = appointment_for.c
-    booked = (
-        select(of.campaign, booking.c.channel, func.count(of.booking_id.distinct()))
-        .join(appointment_for, of.booking_id == booking.c.id)
-        .where(booking.c.created_at >= since, booking.c.state.not_in(STAND_INS))
-        .group_by(of.campaign, booking.c.channel)
-    )
-    waits = (
+def waiting_lists(connection: Connection) -> dict[str, int]:
+    """How many people are on the waiting list of each campaign."""
+    statement = (
         select(waiting_entry.c.campaign, func.count())
         .where(text("waiting_entry.state IN ('waiting', 'offered')"))
         .group_by(waiting_entry.c.campaign)
     )
-    channels: dict[str, dict[str, int]] = {}
-    for campaign, channel, number in connection.execute(booked):
-        channels.setdefault(campaign, {})[channel] = number
-    waiting = {row[0]: row[1] for row in connection.execute(waits)}
-    names = sorted(channels.keys() | waiting.keys())
-    return [CampaignCounts(name, channels.get(name, {}), waiting.get(name, 0)) for name in names]
+    return {row[0]: row[1] for row in connection.execute(statement)}
 
 
 # ---------------------------------------------------------------- the line of people

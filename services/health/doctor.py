@@ -31,8 +31,7 @@ from services.keys.check_keys import WrongKeys, check_keys
 from services.privacy import days_of_turns
 from services.privacy.days_of_turns import DaysAhead
 from services.store import Store
-from services.supervision import kept_counts
-from services.supervision.kept_counts import KeptCounts
+from services.supervision.recounts import Correction, corrections
 
 # Differences between two machines' clocks that are told, and that make what is said wrong.
 CLOCK_WARNING: Final = timedelta(seconds=2)
@@ -247,11 +246,9 @@ def leaving(frozen: str) -> Finding:
     return warning(frozen, "docs/restore.md says how it goes on: flask restore status")
 
 
-def counts(kept: KeptCounts | None, now: datetime) -> Finding:
+def counts(corrected: Sequence[Correction], now: datetime) -> Finding:
     """Whether stored counts of the board were other than the rows within a day."""
-    wrong = [
-        one for one in (kept.corrections if kept else ()) if now - one.found_at < CORRECTED_WITHIN
-    ]
+    wrong = [one for one in corrected if now - one.found_at < CORRECTED_WITHIN]
     if not wrong:
         return good("the board's counts were what the rows say")
     last = wrong[-1]
@@ -404,7 +401,7 @@ def checks(around: Around) -> list[Check]:
         Check(
             "counts",
             service,
-            asked(lambda found: counts(kept_counts.read(found), store.clock.now())),
+            asked(lambda found: counts(corrections(found), store.clock.now())),
             tables,
         ),
         Check("days", service, lambda: days(days_of_turns.look(store)), tables),

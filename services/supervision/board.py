@@ -21,7 +21,15 @@ from models.supervision.board import together
 from services.messages.spend import CALL_DAY, CALL_PREFIX, DAY, PREFIX
 from services.supervision import board_facts, board_queues
 from services.supervision.board_facts import Facts, MessageFacts
-from services.supervision.counts import GOODBYE, UNSAID, ZONE, BoardFigures, by_services, is_of
+from services.supervision.counts import (
+    GOODBYE,
+    UNSAID,
+    ZONE,
+    BoardFigures,
+    by_services,
+    is_of,
+    total,
+)
 
 # Where a caller is with people, not with the machine.
 WITH_PEOPLE: Final = frozenset({"queue", "with_agent"})
@@ -47,6 +55,7 @@ _FUNNEL = ("entered", "missed", "silent", "repeated", "hung_up")
 def put_together(facts: Facts) -> dict[str, Any]:
     """The body of the snapshot."""
     expected = board_queues.forecast(facts)
+    by_service = {name: of_service(facts, name, expected) for name in _looked_at(facts)}
     return {
         **_of_people(facts, expected),
         "day": facts.now.astimezone(ZONE).date().isoformat(),
@@ -55,8 +64,8 @@ def put_together(facts: Facts) -> dict[str, Any]:
         "campaign": facts.campaign,
         "forecast": expected,
         "numbers": board_queues.numbers(facts),
-        "services": services(facts),
-        "of": {name: of_service(facts, name, expected) for name in _looked_at(facts)},
+        "services": services(facts, by_service),
+        "of": by_service,
         "agents": board_queues.agents(facts.agents, facts.members),
         "places": {
             "free": dict(sorted(facts.places.free.items())),
@@ -152,7 +161,7 @@ def shared(seen: BoardFigures, service: str) -> dict[str, int]:
         if SEVERAL in about and is_of(about, service)
     }
     return {
-        name: sum(round(board_facts.total(counts, name)) for counts in several.values())
+        name: sum(round(total(counts, name)) for counts in several.values())
         for name in ("entered", "booked")
     }
 
@@ -215,22 +224,28 @@ def menu(live: Mapping[str, int]) -> dict[str, Any]:
 
 def sums(counts: Mapping[tuple[str, str], float]) -> dict[str, int]:
     """What is told of a day in one line: the same names and sums for each day and for today."""
-    return {name: round(board_facts.total(counts, name)) for name in OF_A_DAY}
+    return {name: round(total(counts, name)) for name in OF_A_DAY}
 
 
-def services(facts: Facts) -> list[dict[str, Any]]:
-    """The day by service: appointments by channel, and people on the waiting list."""
-    known = {service.campaign: service for service in facts.by_campaign}
-    return [
-        {
-            "campaign": campaign.name,
-            "service": campaign.service,
-            "booked": sum(known[campaign.name].channels.values()) if campaign.name in known else 0,
-            "channels": dict(known[campaign.name].channels) if campaign.name in known else {},
-            "waiting": known[campaign.name].waiting if campaign.name in known else 0,
-        }
-        for campaign in facts.services
-    ]
+def services(facts: Facts, by_service: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The day by service: appointments by channel, and people on the waiting list.
+
+    Of a campaign whose service has no name no appointment is told: they are among those of none.
+    """
+    found = []
+    for campaign in facts.services:
+        booked = by_service[campaign.service]["bookings"] if campaign.service else {}
+        channels = {way: count for way, count in booked.get("channels", {}).items() if count}
+        found.append(
+            {
+                "campaign": campaign.name,
+                "service": campaign.service,
+                "booked": sum(channels.values()),
+                "channels": channels,
+                "waiting": facts.messages.waiting_lists.get(campaign.name, 0),
+            }
+        )
+    return found
 
 
 def bookings(seen: BoardFigures, now: datetime) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from models.queue.call_queues import CallQueue
 from models.supervision.alerts import Alert
 from models.supervision.board import (
     AgentSeen,
-    CampaignCounts,
     EntrySeen,
     NumberCounts,
     OwedCallbacks,
@@ -25,7 +24,7 @@ from models.supervision.board import (
 from services.campaign.campaign import Campaign
 from services.numbers.numbers import CalledNumber
 from services.queue.wait_estimate import Throughput
-from services.supervision.counts import MINUTE, BoardFigures
+from services.supervision.counts import MINUTE, BoardFigures, total
 from services.waiting_list.offer_figures import OfferFigures
 
 MINUTES_SHOWN: Final = 60
@@ -35,6 +34,7 @@ MINUTES_SHOWN: Final = 60
 class MessageFacts:
     """Waiting and come to nothing by topic, open cases by kind, offers, budgets of the day.
 
+    `waiting_lists`: how many people are on that of each campaign.
     `budgets` are those of all together and those of which something is held back.
     """
 
@@ -42,6 +42,7 @@ class MessageFacts:
     missing: Mapping[str, int]
     cases: Mapping[str, int]
     offers: OfferFigures
+    waiting_lists: Mapping[str, int]
     held: HeldMessages
     budgets: Sequence[SpentBudget]
 
@@ -83,9 +84,8 @@ class Facts:
     # What people call, where there is more than one, the default first; and who waits by number.
     numbers: Sequence[CalledNumber] = ()
     line_by_number: Sequence[NumberCounts] = ()
-    # Open campaigns of several services, and what is counted of each; none where there is one.
+    # Open campaigns of several services; none where there is one.
     services: Sequence[Campaign] = ()
-    by_campaign: Sequence[CampaignCounts] = ()
     # `promised` in parts, by what they are about (models.about).
     promised_for: Mapping[str, OwedCallbacks] = field(default_factory=dict)
 
@@ -103,10 +103,6 @@ def shown(facts: Any) -> dict[str, Any]:
     """A dataclass, by the names of its fields, with its moments as on the board."""
     values = {field.name: getattr(facts, field.name) for field in fields(facts)}
     return {name: iso(it) if isinstance(it, datetime) else it for name, it in values.items()}
-
-
-def total(counts: Mapping[tuple[str, str], float], name: str) -> float:
-    return sum(value for (one, _label), value in counts.items() if one == name)
 
 
 def compared(seen: BoardFigures, name: str) -> dict[str, Any]:

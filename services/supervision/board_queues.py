@@ -15,7 +15,7 @@ from services.numbers.numbers import CalledNumber
 from services.queue.wait_estimate import wait_seconds
 from services.supervision import board_facts
 from services.supervision.board_facts import Facts
-from services.supervision.counts import IN_TIME, MINUTE, BoardFigures
+from services.supervision.counts import IN_TIME, MINUTE, BoardFigures, total
 
 ROUNDED: Final = timedelta(minutes=5)
 # Of answered callers so many in a hundred within the minute: good from here, bad up to there.
@@ -118,7 +118,7 @@ def curve(facts: Facts) -> dict[str, Any]:
     seen = facts.seen
 
     def each(name: str) -> list[int]:
-        return [int(board_facts.total(seen.minutes.get(minute, {}), name)) for minute in minutes]
+        return [int(total(seen.minutes.get(minute, {}), name)) for minute in minutes]
 
     ends = [seen.levels.get(minute + MINUTE) for minute in minutes[:-1]]
     return {
@@ -185,16 +185,13 @@ def numbers(facts: Facts) -> list[dict[str, Any]]:
     rows = [_of_number(facts, number) for number in facts.numbers]
     if rows:
         whole = {
-            "calls": board_facts.total(today, "calls"),
+            "calls": total(today, "calls"),
             "booked": sum(today.get(("booked", channel), 0) for channel in ("phone", "agent")),
-            **{
-                name: board_facts.total(today, name)
-                for name in ("answered", "in_time", "abandoned")
-            },
+            **{name: total(today, name) for name in ("answered", "in_time", "abandoned")},
         }
-        for name, total in whole.items():
+        for name, number in whole.items():
             others = sum(row[name] for row in rows[1:])
-            rows[0][name] = max(round(total) - others, 0)
+            rows[0][name] = max(round(number) - others, 0)
     for row in rows:
         row["level"] = board_facts.percent(row.pop("in_time"), row["answered"])
     return rows
@@ -255,10 +252,10 @@ def served(seen: BoardFigures, breaks: str = "") -> dict[str, Any]:
         verdict = "none"
     return {
         **now,
-        "in_time": int(board_facts.total(today, "in_time")),
-        "turned_back": int(board_facts.total(today, "turned_back")),
-        "called_back": int(board_facts.total(today, "called_back")),
-        "taken_over": int(board_facts.total(today, "taken_over")),
+        "in_time": int(total(today, "in_time")),
+        "turned_back": int(total(today, "turned_back")),
+        "called_back": int(total(today, "called_back")),
+        "taken_over": int(total(today, "taken_over")),
         "state": judge_level(now["level"]),
         "strict_state": judge_level(now["strict"]),
         # Of the tile: it is not green while callers give up before an agent answers.
@@ -271,7 +268,7 @@ def served(seen: BoardFigures, breaks: str = "") -> dict[str, Any]:
 def _levels(counts: Mapping[tuple[str, str], float]) -> dict[str, Any]:
     """How many of a day's callers were answered and gave up; in per cent, answered in time."""
     answered, in_time, abandoned = (
-        board_facts.total(counts, name) for name in ("answered", "in_time", "abandoned")
+        total(counts, name) for name in ("answered", "in_time", "abandoned")
     )
     return {
         "answered": round(answered),

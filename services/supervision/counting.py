@@ -5,12 +5,10 @@ longer than any transaction may take, so a row that is older is there or will ne
 before that is counted in pieces of some seconds, once each; only the newest seconds are counted
 each time. So what is shown equals a recount, whatever the day has had.
 
-How far is counted, and the counts that are no tallies yet, are kept in the store every few seconds.
-The next process goes on from there, bite by bite where much has come since, and says up to when it
-has counted.
-
 A quarter of an hour that is over is kept as tallies, with which yesterday is compared, and counted
-again from the rows while no page waits for it (`services.supervision.recounts`).
+again from the rows while no page waits for it (`services.supervision.recounts`). The next process
+goes on after the last of them, bite by bite where much has come since, and says up to when it has
+counted.
 """
 
 from __future__ import annotations
@@ -27,7 +25,6 @@ from models.database import Connection
 from models.supervision import board, tallies
 from models.supervision.tallies import QUARTER
 from services.store import Store
-from services.supervision import kept_counts
 from services.supervision.counts import (
     HOUR,
     MINUTE,
@@ -36,7 +33,6 @@ from services.supervision.counts import (
     Counts,
     Errors,
     SpanCounts,
-    all_errors,
     count_span,
     day_before,
     day_begins,
@@ -45,7 +41,6 @@ from services.supervision.counts import (
     quarter_of,
     same_time_yesterday,
 )
-from services.supervision.kept_counts import KeptCounts
 from services.supervision.recounts import Recounts
 
 SETTLED_AFTER: Final = timedelta(minutes=1)
@@ -135,36 +130,20 @@ class Counting:
         self._day = day_begins(now)
         with self._store.database.statement() as connection:
             written = tallies.counted(connection, yesterday, running)
-            kept = kept_counts.read(connection)
-            if kept is not None and yesterday <= kept.cut <= target:
-                self._take(kept)
-            else:
-                self._begin(connection, written, target)
+            self._begin(connection, written, target)
             oldest, here = min(self._day, running + QUARTER - HOUR), quarter_of(self._cut)
             for tally in tallies.between(connection, oldest, here):
-                if tally.at not in self._unwritten:
-                    counts = self._quarters.setdefault(tally.at, Counter())
-                    counts[tally.name, tally.label] += round(tally.value)
-        known = written | self._unwritten
+                counts = self._quarters.setdefault(tally.at, Counter())
+                counts[tally.name, tally.label] += round(tally.value)
         before = list(_quarters(yesterday, here))
-        self._recounts.missing(start for start in before if start not in known)
+        self._recounts.missing(start for start in before if start not in written)
         self._recounts.written(start for start in before if start in written and start >= self._day)
         self._started = True
         self._sum(now)
         self._compare(now)
 
-    def _take(self, kept: KeptCounts) -> None:
-        """Go on where another process was."""
-        self._cut = kept.cut
-        self._quarters = {at: Counter(counts) for at, counts in kept.quarters.items()}
-        self._unwritten = set(self._quarters)
-        self._minutes = {at: Counter(counts) for at, counts in kept.minutes.items()}
-        self._recounts.corrections = list(kept.corrections)
-        if kept.day == self._day:
-            self._errors = Counter(kept.errors)
-
     def _begin(self, connection: Connection, written: set[datetime], target: datetime) -> None:
-        """Go on after the tallies of this day, where they are all that is known."""
+        """Go on after the tallies of this day."""
         cut = self._day
         while cut in written:
             cut += QUARTER
@@ -201,14 +180,13 @@ class Counting:
         for quarter in sorted(unwritten for unwritten in self._unwritten if unwritten < running):
             self._write(quarter)
         oldest = min(day_begins(now), running + QUARTER - HOUR)
-        self._quarters = {one: kept for one, kept in self._quarters.items() if one >= oldest}
+        self._quarters = {at: kept for at, kept in self._quarters.items() if at >= oldest}
         self._minutes = {
-            one: kept for one, kept in self._minutes.items() if one >= now - HOUR - MINUTE
+            at: kept for at, kept in self._minutes.items() if at >= now - HOUR - MINUTE
         }
         self._pieces = [piece for piece in self._pieces if piece.since >= self._cut]
         self._sum(now)
         self._compare(now)
-        self._store_kept()
 
     def _keep(self, quarter: datetime, span: SpanCounts) -> None:
         """Add a span that is settled to its quarter."""
@@ -228,18 +206,6 @@ class Counting:
         self._quarters[quarter] = counts
         self._unwritten.discard(quarter)
         self._recounts.written([quarter])
-
-    def _store_kept(self) -> None:
-        kept = KeptCounts(
-            self._cut,
-            self._day,
-            {quarter: self._quarters[quarter] for quarter in self._unwritten},
-            self._minutes,
-            self._errors,
-            self._recounts.corrections,
-        )
-        with self._store.database.transaction() as connection:
-            kept_counts.write(connection, self._store.clock, kept)
 
     def _recount(self, now: datetime) -> None:
         was_missing = self._recounts.is_missing_some
@@ -303,11 +269,8 @@ class Counting:
             yesterday=self._yesterday,
             hour=hour,
             hour_yesterday=self._hour_yesterday,
-            live=sum(live.values(), Counter()),
-            minutes=minutes,
-            errors=all_errors(errors),
-            levels={at: level.total() for at, level in self._levels.items()},
             live_for=live,
+            minutes=minutes,
             errors_for=errors,
             levels_for=self._levels.copy(),
             counted_to=self._cut if is_behind else None,

@@ -131,11 +131,12 @@ def of_service(counts: Mapping[tuple[str, str], float], service: str) -> Counter
     for about, some in by_services(counts).items():
         if is_of(about, service):
             found.update({key: value for key, value in some.items() if value})
-    found["calls", ""] = _total(found, "finished") + _total(found, "hung_up")
+    found["calls", ""] = total(found, "finished") + total(found, "hung_up")
     return found
 
 
-def _total(counts: Mapping[tuple[str, str], float], name: str) -> Any:
+def total(counts: Mapping[tuple[str, str], float], name: str) -> Any:
+    """How often this was counted, whatever its label."""
     return sum(value for (one, _label), value in counts.items() if one == name)
 
 
@@ -325,23 +326,38 @@ class BoardFigures:
     # The last hour, by whole quarters, and the same quarters of yesterday.
     hour: Mapping[tuple[str, str], int]
     hour_yesterday: Mapping[tuple[str, str], float] | None
-    # Calls that go on, by the step where they are.
-    live: Mapping[str, int]
+    # Calls that go on by what they are about (choices of services, as models.about has them), then
+    # by the step where they are.
+    live_for: Mapping[str, Mapping[str, int]]
     # Of the last hour by the minute (UTC, when it begins): bookings by channel, and who was
     # answered, called back or gave up by queue; named and counted as in `today`.
     minutes: Mapping[datetime, Mapping[tuple[str, str], int]]
-    # How many told waits of today were wrong by so many thousandths of the wait that it was.
-    errors: Mapping[int, int]
-    # How many people waited for an agent at each full minute of the last hour (UTC).
-    levels: Mapping[datetime, int] = field(default_factory=dict)
+    # How many told waits of today were about that, and wrong by so many thousandths of what it was.
+    errors_for: Mapping[tuple[str, int], int]
+    # How many people waited for an agent at each full minute of the last hour (UTC), by `about`.
+    levels_for: Mapping[datetime, Mapping[str, int]] = field(default_factory=dict)
     # Up to when is counted (UTC), where that is not now: the rest is counted bite by bite.
     counted_to: datetime | None = None
     # Quarters whose stored counts were not what the rows say, and were put right a while ago.
     corrected: int = 0
-    # The last three again, by what they are about: choices of services, as models.about has them.
-    live_for: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    errors_for: Mapping[tuple[str, int], int] = field(default_factory=dict)
-    levels_for: Mapping[datetime, Mapping[str, int]] = field(default_factory=dict)
+
+    @property
+    def live(self) -> Counter[str]:
+        """Calls that go on, by the step where they are."""
+        return sum(map(Counter, self.live_for.values()), Counter[str]())
+
+    @property
+    def errors(self) -> Counter[int]:
+        """How many told waits of today were wrong by so many thousandths."""
+        found: Counter[int] = Counter()
+        for (_about, error), number in self.errors_for.items():
+            found[error] += number
+        return found
+
+    @property
+    def levels(self) -> dict[datetime, int]:
+        """How many people waited for an agent at each full minute of the last hour (UTC)."""
+        return {at: sum(level.values()) for at, level in self.levels_for.items()}
 
     def of(self, service: str) -> BoardFigures:
         """The same of one service (see `of_service`), or UNSAID."""
@@ -349,32 +365,22 @@ class BoardFigures:
         def part(counts: Mapping[tuple[str, str], float] | None) -> Any:
             return None if counts is None else of_service(counts, service)
 
-        live: Counter[str] = Counter()
-        for about, steps in self.live_for.items():
-            if is_of(about, service):
-                live.update(steps)
         return BoardFigures(
             today=part(self.today),
             yesterday=part(self.yesterday),
             hour=part(self.hour),
             hour_yesterday=part(self.hour_yesterday),
-            live=live,
+            live_for=_only(self.live_for, service),
             minutes={at: part(counts) for at, counts in self.minutes.items()},
-            errors=all_errors(
-                {one: many for one, many in self.errors_for.items() if is_of(one[0], service)}
-            ),
-            levels={
-                at: sum(number for about, number in level.items() if is_of(about, service))
-                for at, level in self.levels_for.items()
+            errors_for={
+                key: many for key, many in self.errors_for.items() if is_of(key[0], service)
             },
+            levels_for={at: _only(level, service) for at, level in self.levels_for.items()},
             counted_to=self.counted_to,
             corrected=self.corrected,
         )
 
 
-def all_errors(errors: Mapping[tuple[str, int], int]) -> Counter[int]:
-    """The same whatever they are about."""
-    found: Counter[int] = Counter()
-    for (_about, error), number in errors.items():
-        found[error] += number
-    return found
+def _only(by_about: Mapping[str, Any], service: str) -> dict[str, Any]:
+    """What is about a service."""
+    return {about: value for about, value in by_about.items() if is_of(about, service)}

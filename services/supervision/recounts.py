@@ -6,15 +6,18 @@ meanwhile are compared with the rows. Where they differ the rows are right.
 
 from __future__ import annotations
 
+import json
+
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 import structlog
 
 from models.database import Connection
-from models.supervision import tallies
+from models.supervision import snapshots, tallies
 from models.supervision.tallies import QUARTER
 from services.store import Store
 from services.supervision.counts import (
@@ -24,13 +27,38 @@ from services.supervision.counts import (
     lengths_after,
     quarter_of,
 )
-from services.supervision.kept_counts import Correction
 
+# The snapshot that has what was put right, and how much of it; more is only counted.
+NAME: Final = "corrections"
+_MOST_TOLD: Final = 20
 # What is counted of turns, which never change once they are written: where the rows say something
 # else the tallies are wrong. Other rows may have changed since they were counted.
 LASTING: Final = frozenset({"calls", "entered", "missed", "silent", "repeated", "back"})
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A quarter whose tallies were not what the rows say: when that was found (UTC), and how much.
+
+    `stored` and `counted`: turns of calls, by the tallies that were stored and by the rows.
+    """
+
+    quarter: datetime
+    found_at: datetime
+    stored: int
+    counted: int
+
+
+def corrections(connection: Connection) -> list[Correction]:
+    """What was put right, by this process or those before it; the newest is the last."""
+    found = snapshots.get(connection, NAME)
+    rows = json.loads(found.body)["rows"] if found and found.body else []
+    return [
+        Correction(datetime.fromisoformat(quarter), datetime.fromisoformat(at), *turns)
+        for quarter, at, *turns in rows
+    ]
 
 
 def recount(store: Store, since: datetime, until: datetime) -> int:
@@ -59,7 +87,8 @@ class Recounts:
         self._quarter: datetime | None = None
         self._at = datetime.min.replace(tzinfo=UTC)
         self._counts: Counts = Counter()
-        self.corrections: list[Correction] = []
+        with store.database.statement() as connection:
+            self.corrections = corrections(connection)
 
     @property
     def is_missing_some(self) -> bool:
@@ -102,10 +131,10 @@ class Recounts:
                 some.remove(quarter)
         if is_stored and stored == self._counts:
             return {}
-        if is_stored:
-            self._compare(quarter, stored)
         with self._store.database.transaction() as connection:
             tallies.write(connection, quarter, self._counts)
+            if is_stored:
+                self._compare(connection, quarter, stored)
         return {quarter: self._counts}
 
     def _lengths(
@@ -116,8 +145,10 @@ class Recounts:
             return lengths_after(connection, quarter)
         return Counter({key: round(value) for key, value in stored.items() if key[0] == "length"})
 
-    def _compare(self, quarter: datetime, stored: dict[tuple[str, str], float]) -> None:
-        """Say where tallies were not what the rows say."""
+    def _compare(
+        self, connection: Connection, quarter: datetime, stored: dict[tuple[str, str], float]
+    ) -> None:
+        """Say where tallies were not what the rows say, and note it."""
         before = {key: value for key, value in stored.items() if key[0] in LASTING}
         rows = {key: value for key, value in self._counts.items() if key[0] in LASTING and value}
         if before == rows:
@@ -129,4 +160,15 @@ class Recounts:
             stored=was,
             counted=found,
         )
-        self.corrections.append(Correction(quarter, self._store.clock.now(), was, found))
+        new = Correction(quarter, self._store.clock.now(), was, found)
+        self.corrections = [*self.corrections, new][-_MOST_TOLD:]
+        told = [
+            [
+                correction.quarter.isoformat(),
+                correction.found_at.isoformat(),
+                correction.stored,
+                correction.counted,
+            ]
+            for correction in self.corrections
+        ]
+        snapshots.put(connection, self._store.clock, NAME, {"rows": told})

@@ -20,7 +20,7 @@ from models.queue.call_queues import CallQueue
 from models.queue.handling import PUTS_DOWN
 from models.supervision import alerts, board, snapshots, tallies
 from models.supervision import settings as board_settings
-from models.supervision.board import CampaignCounts, QueueCounts
+from models.supervision.board import QueueCounts
 from services.campaign.campaign import Campaign
 from services.campaign.campaigns import Campaigns
 from services.campaign.opening_hours import OpeningHours
@@ -77,7 +77,6 @@ class WriteBoard:
         self._seen: tuple[datetime, BoardFigures] | None = None
         self._places = FreePlaces(store, places)
         self._messages = MessageCounts(store)
-        self._by_campaign = CampaignFigures(store)
         self._summarised = self._forgotten = store.clock.now() - FORGOTTEN_EVERY
         self._first = True
 
@@ -92,7 +91,6 @@ class WriteBoard:
         told = self._messages.refresh(now, self._counting.day, campaign)
         called = self._numbers.several() if self._numbers else ()
         services = self._services()
-        by_campaign = self._by_campaign.refresh(now, self._counting.day) if services else ()
         with store.database.statement() as connection:
             settings = board_settings.read(connection)
             limits = board_alerts.thresholds(settings)
@@ -135,16 +133,19 @@ class WriteBoard:
                 numbers=called,
                 line_by_number=board.in_line_by_number(connection) if called else (),
                 services=services,
-                by_campaign=by_campaign,
             )
         body = put_together(facts)
         judged = board_alerts.judge(body, seen, now, limits)
         if before is not None:
-            judged += _was_frozen((now - before.at).total_seconds(), limits["snapshot_age"])
+            # A snapshot that was late and is written again: the alert ends with the next second.
+            age, longest = (now - before.at).total_seconds(), limits["snapshot_age"]
+            judged += [_lasts("snapshot_age", round(age), longest)] if age > longest else []
         if freeze is not None:
-            judged.append(_nothing_leaves(held_up))
+            # After a restore, until an operator lets messages leave again.
+            judged.append(_lasts("outbox_frozen", held_up))
         if seen.corrected:
-            judged.append(_was_put_right(seen.corrected))
+            # Quarters whose stored counts were not what the rows say, and were counted anew.
+            judged.append(_lasts("tallies_wrong", seen.corrected))
         self._first = False
         with store.database.transaction() as connection:
             names = {alert.name for alert in lasting}
@@ -186,7 +187,7 @@ class WriteBoard:
 
 
 class MessageCounts:
-    """Messages, cases and offers of freed places. Not for several threads."""
+    """Messages, cases, waiting lists, offers of freed places. Not for several threads."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -203,26 +204,10 @@ class MessageCounts:
                 missing=messages.missing_by_topic(connection, day),
                 cases=cases.count_open(connection),
                 offers=offer_figures(connection, store, campaign),
+                waiting_lists=board.waiting_lists(connection),
                 held=messages.held(connection),
                 budgets=budgets.of_day(connection, day_of(store), most=BUDGETS_SHOWN),
             )
-        self._kept = now, found
-        return found
-
-
-class CampaignFigures:
-    """Bookings and waiting lists by campaign, counted anew after COUNTED_EVERY. For one thread."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._kept: tuple[datetime, list[CampaignCounts]] | None = None
-
-    def refresh(self, now: datetime, day: datetime) -> list[CampaignCounts]:
-        """The figures of now, or of a few seconds ago; `day` (UTC) is when today began."""
-        if self._kept is not None and timedelta() <= now - self._kept[0] < COUNTED_EVERY:
-            return self._kept[1]
-        with self._store.database.statement() as connection:
-            found = board.by_campaign(connection, day)
         self._kept = now, found
         return found
 
@@ -297,21 +282,6 @@ def _is_open(queue: CallQueue, campaign: Campaign, store: Store) -> bool:
     return queue.state == "open"
 
 
-def _was_frozen(seconds: float, threshold: float) -> list[board_alerts.ThresholdReading]:
-    """The snapshot was late and is written again: the alert ends with the next second."""
-    name = "snapshot_age"
-    if seconds <= threshold:
-        return []
-    return [
-        board_alerts.ThresholdReading(name, round(seconds), threshold, beyond=True, eased=False)
-    ]
-
-
-def _nothing_leaves(waiting: int) -> board_alerts.ThresholdReading:
-    """After a restore, until an operator lets messages leave again; a figure of when it began."""
-    return board_alerts.ThresholdReading("outbox_frozen", waiting, 0, beyond=True, eased=False)
-
-
-def _was_put_right(quarters: int) -> board_alerts.ThresholdReading:
-    """Stored counts were not what the rows say, and were counted anew; how many quarters."""
-    return board_alerts.ThresholdReading("tallies_wrong", quarters, 0, beyond=True, eased=False)
+def _lasts(name: str, value: float, threshold: float = 0) -> board_alerts.ThresholdReading:
+    """An alert for as long as it is read; a figure of when it began."""
+    return board_alerts.ThresholdReading(name, value, threshold, beyond=True, eased=False)

@@ -13,9 +13,10 @@ from sqlalchemy import select
 from models.booking.tables import appointment_for
 from services.campaign.campaigns import Campaigns
 from services.centre_day.secretary import ring_next
-from services.supervision.write_board import CampaignFigures
+from services.supervision.write_board import WriteBoard
 from tests.booking.test_services import APART, BOTH, COVID, GRIPPE, books, opens
 from tests.centre_day.test_centre_day import EVENING, LAST, at_centre
+from tests.supervision.board_day import body_of
 from tests.support.house import MOBILE, House, a_mobile, house, mornings
 from tests.support.rows import clock_of, rows_of
 from tests.waiting_list.test_services_wait import waits
@@ -53,8 +54,8 @@ def test_the_export_says_it_where_it_is_asked_for(autumn: House):
 
 
 def test_whoever_comes_for_two_counts_for_each_on_the_board(autumn: House):
-    found = CampaignFigures(autumn.store).refresh(autumn.clock.now(), autumn.clock.now())
-    assert {one.campaign: one.channels for one in found} == {
+    WriteBoard(autumn.store, Campaigns.fixed(*BOTH, now=autumn.clock.now))()
+    assert {row["campaign"]: row["channels"] for row in body_of(autumn)["services"]} == {
         GRIPPE.name: {"phone": 1},
         COVID.name: {"phone": 2},
     }

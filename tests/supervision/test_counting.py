@@ -18,10 +18,11 @@ from models.supervision.tallies import QUARTER
 from services.campaign.campaigns import Campaigns
 from services.findings import Level
 from services.health import doctor
-from services.supervision import counting, counts, kept_counts
+from services.supervision import counting, counts
 from services.supervision.counting import SETTLED_AFTER
 from services.supervision.counts import SpanCounts, day_before, day_begins, quarter_of
 from services.supervision.free_places import CountFree
+from services.supervision.recounts import corrections
 from services.supervision.write_board import WriteBoard
 from tests.supervision.board_day import SECOND, Day, at, body_of, midnight, recount, shown, works
 from tests.support.house import CAMPAIGN, House, mornings
@@ -87,7 +88,7 @@ def not_in_time() -> OperationalError:
     return OperationalError("SELECT", {}, Exception("canceling statement due to statement timeout"))
 
 
-def test_another_process_reads_what_is_stored_and_counts_only_what_came_since(
+def test_another_process_reads_the_tallies_and_counts_only_what_came_since(
     service: House, monkeypatch: pytest.MonkeyPatch
 ):
     clock = clock_of(service)
@@ -97,16 +98,15 @@ def test_another_process_reads_what_is_stored_and_counts_only_what_came_since(
     for _ in range(10):
         happens(service, day, 12)
         write()
-    with service.database.statement() as connection:
-        kept = kept_counts.read(connection)
-    assert kept is not None
-    assert kept.cut >= clock.now() - SETTLED_AFTER - timedelta(seconds=22)
-    # It was restarted, and what came meanwhile is no more than half a minute.
+    # It was restarted some hundred seconds after the quarter whose tallies are the last.
     happens(service, day, 30)
+    here = quarter_of(clock.now() - SETTLED_AFTER)
+    with service.database.statement() as connection:
+        written = tallies.counted(connection, day_begins(here), here)
+        assert max(written) == here - QUARTER
     counted = Counted(monkeypatch)
     writer(service)()
-    here = quarter_of(kept.cut)
-    assert min(since for since, _until, _rows in counted.spans if since >= here) == kept.cut
+    assert min(since for since, _until, _rows in counted.spans if since >= here) == here
     # Beside it one bite of a quarter that is compared with its rows.
     assert sum(since < here for since, _until, _rows in counted.spans) == 1
     assert shown(body_of(service)) == true(service)
@@ -237,7 +237,7 @@ def test_a_tally_that_is_not_what_the_rows_say_is_found_said_and_put_right(servi
     (one,) = rows_of(service.database, select(alert).where(alert.c.name == "tallies_wrong"))
     assert one.ended_at is None
     with service.database.statement() as connection:
-        told = doctor.counts(kept_counts.read(connection), clock.now())
+        told = doctor.counts(corrections(connection), clock.now())
     assert told.level is Level.WARNING
     assert "2026-11-25 08:00 UTC" in told.says
     clock.advance(timedelta(hours=1))

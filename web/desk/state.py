@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 import time
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from models.database import Connection
 from services.accounts.staff import names_of
 from services.agents import presence
 from services.agents.presence import Current, Leg
@@ -25,7 +21,7 @@ from services.agents.struggling import NAME as STRUGGLING
 from services.agents.struggling import Struggling, as_written, struggling
 from services.desk.at_desk import WITH_ENTRY, Now, now_of
 from services.store import Store
-from services.supervision.snapshots import Snapshots
+from services.supervision.snapshots import Shared, Snapshots
 from services.supervision.write_board import NAME as BOARD
 from web.written import DeskWords
 
@@ -42,28 +38,6 @@ _OVER = "ended"
 _DIGITS = 24
 
 
-@dataclass
-class _Shared:
-    """Something that is read at most every so often, by one thread while others take the last."""
-
-    read: Callable[[Connection], Any]
-    fresh: float
-    value: Any = None
-    at: float = -1e9
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def get(self, store: Store) -> Any:
-        if time.monotonic() - self.at > self.fresh and self.lock.acquire(blocking=self.at < 0):
-            try:
-                if time.monotonic() - self.at > self.fresh:
-                    with store.database.statement() as connection:
-                        self.value = self.read(connection)
-                    self.at = time.monotonic()
-            finally:
-                self.lock.release()
-        return self.value
-
-
 class DeskState:
     """One for each web worker."""
 
@@ -74,47 +48,33 @@ class DeskState:
         # None: the cases were not counted yet.
         self._cases: int | None = None
         self._snapshots = Snapshots(store, seconds=LINE_FRESH)
-        self._shared_struggling = _Shared(self._read_struggling, STRUGGLING_FRESH)
-        # Those that were written down, by the tag of that.
-        self._struggling: tuple[str, list[Struggling]] = ("", [])
+        self._shared_struggling = Shared(self._look, STRUGGLING_FRESH, time.monotonic)
         # When the page of each agent asked last, by a monotonic clock.
         self._asked: dict[str, float] = {}
-        self._written: dict[str, tuple[list[Struggling], list[dict[str, Any]]]] = {}
         # What an agent's call is like, with what it was made from.
         self._calls: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}
 
-    def _read_struggling(self, connection: Connection) -> list[Struggling]:
-        return struggling(connection, self._store)
+    def _look(self, _before: list[Struggling] | None) -> list[Struggling]:
+        with self._store.database.statement() as connection:
+            return struggling(connection, self._store)
 
     def struggling(self) -> list[Struggling]:
         """Callers in the menu who struggle."""
         read = self._snapshots.get(STRUGGLING)
         if read is None or read.age(self._snapshots.ticks()) > STRUGGLING_LATE:
-            found: list[Struggling] = self._shared_struggling.get(self._store) or []
-            return found
-        # Taken once: another thread may put a newer one there.
-        known = self._struggling
-        if known[0] != read.snapshot.tag:
-            known = self._struggling = read.snapshot.tag, as_written(read.snapshot.body or "")
-        return known[1]
+            return self._shared_struggling.get() or []
+        return as_written(read.snapshot.body or "")
 
     def _in_words(self, written: DeskWords) -> list[dict[str, Any]]:
-        """The same for screens of a language, written once each time they were looked for."""
-        found = self.struggling()
-        known = self._written.get(written.language)
-        if known is not None and known[0] is found:
-            return known[1]
-        made = [
+        return [
             {
                 "call": call.call_id,
                 "step": written.step(call.step),
                 "why": written.of("struggle", call.why, call.why),
                 "since": iso(call.at),
             }
-            for call in found
+            for call in self.struggling()
         ]
-        self._written[written.language] = found, made
-        return made
 
     def line(self) -> dict[str, Any]:
         """How many callers wait in the queue, and since when the first does (ISO 8601)."""
@@ -136,7 +96,7 @@ class DeskState:
         self._asked[staff_id] = ticks
         if now is not None and store.clock.now() - now.seen_at >= HEARTBEAT:
             asked = list(self._asked.items())
-            self._asked = {one: at for one, at in asked if ticks - at < ASKED_WITHIN}
+            self._asked = {agent_id: at for agent_id, at in asked if ticks - at < ASKED_WITHIN}
             presence.heartbeat(store, *self._asked)
         return now
 
