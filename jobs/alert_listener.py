@@ -1,14 +1,10 @@
-"""Tells alerts to ALERT_WEBHOOK_URL, by the process that writes the board.
-
-It has a thread of its own: the listener may take three seconds, and the board is written each one.
-"""
+"""Tells alerts to ALERT_WEBHOOK_URL, by the process that writes the board."""
 
 from __future__ import annotations
 
 import json
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import structlog
@@ -52,31 +48,30 @@ class HttpListener:
 
 
 class TellAlerts:
-    """A task of each second that never takes long; after a failure it waits, longer each time."""
+    """Tells what is not told yet; after a failure it waits, longer each time.
+
+    It takes as long as the listener does: a task for a thread of its own.
+    """
 
     def __init__(
         self, store: Store, listener: Listener, board: str, *, ticks: Callable[[], float]
     ) -> None:
         """`board` is the address of the page; `ticks` a monotonic clock in seconds."""
         self._store, self._listener, self._board, self._ticks = store, listener, board, ticks
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="alerts")
-        self._running: Future[bool] | None = None
         self._pause = FIRST_PAUSE
         self._next = 0.0
 
     def __call__(self) -> int:
-        """Begin where nothing runs, and say whether. Raises what went wrong the time before."""
-        if self._running is not None:
-            if not self._running.done():
-                return 0
-            done, self._running = self._running, None
-            if done.exception() is None and done.result():
+        """Tell, unless it waits; gives whether it tried."""
+        if self._ticks() < self._next:
+            return 0
+        is_taken = False
+        try:
+            is_taken = tell_alerts(self._store, self._listener, self._board)
+        finally:
+            if is_taken:
                 self._pause = FIRST_PAUSE
             else:
                 self._next = self._ticks() + self._pause
                 self._pause = min(self._pause * 2, LONGEST_PAUSE)
-            done.result()
-        if self._ticks() < self._next:
-            return 0
-        self._running = self._thread.submit(tell_alerts, self._store, self._listener, self._board)
         return 1

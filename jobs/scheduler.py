@@ -15,7 +15,7 @@ import structlog
 
 from jobs import timed
 from jobs.relay import sweep
-from jobs.timed import Alone, Lead, Task
+from jobs.timed import Lead, Task
 from models.slots import places
 from services.booking import close_pairs, stand_in
 from services.booking.free_unreached import free_unreached
@@ -50,7 +50,6 @@ ERASE_EVERY = 3600
 _SWEEP, _REMINDERS = "sweep", "reminders"
 # What takes longer than the other tasks can wait: each has a thread of its own.
 _LONG = (_SWEEP, _REMINDERS)
-_ALONE = Alone()
 _NO_MEANS = DeliveryDependencies()
 
 # A campaign by its name; None where there is none (any more).
@@ -131,14 +130,11 @@ def run(  # noqa: PLR0917 (what the process is made of)
 
     with lead.kept():
         planned = tasks(store, messenger, campaign_of, means, campaigns, goes_on=goes_on)
-        work(planned, stop, more, lead)
+        work(planned, stop, lead, more)
 
 
 def work(
-    planned: Sequence[Task],
-    stop: threading.Event,
-    more: Sequence[Task] = (),
-    lead: Lead = _ALONE,
+    planned: Sequence[Task], stop: threading.Event, lead: Lead, more: Sequence[Task] = ()
 ) -> None:
     """Do all of it until `stop`, the sweep, the reminders and each of `more` beside the others.
 

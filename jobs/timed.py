@@ -49,19 +49,6 @@ class Lead(Protocol):
     def lost_by_silence(self) -> bool: ...
 
 
-class Alone:
-    """The only process of its kind."""
-
-    def is_ours(self) -> bool:
-        return True
-
-    def lost_by_silence(self) -> bool:
-        return False
-
-
-_ALONE = Alone()
-
-
 def _may_do(task: Task, lead: Lead) -> bool:
     may_always = task.is_shared or (task.notes_outages and lead.lost_by_silence())
     return may_always or lead.is_ours()
@@ -102,7 +89,7 @@ def stops_by_signal(stop: threading.Event) -> None:
         signal.signal(number, lambda _number, _frame: stop.set())
 
 
-def run(planned: Sequence[Task], stop: threading.Event, lead: Lead = _ALONE) -> None:
+def run(planned: Sequence[Task], stop: threading.Event, lead: Lead) -> None:
     """Do them one after the other until `stop`, while this process is the one that works."""
     while not stop.is_set():
         now = time.monotonic()
@@ -113,7 +100,7 @@ def run(planned: Sequence[Task], stop: threading.Event, lead: Lead = _ALONE) -> 
         stop.wait(_seconds_to_wait(planned, lead))
 
 
-def run_beside(planned: Sequence[Task], stop: threading.Event, lead: Lead = _ALONE) -> None:
+def run_beside(planned: Sequence[Task], stop: threading.Event, lead: Lead) -> None:
     """Do each in a thread of its own until `stop`: one that is slow holds up no other.
 
     Nor does it hold up the end of the process, which waits `GRACE` seconds for all of them.

@@ -23,6 +23,7 @@ from services.parts import Parts
 from services.queue.entries import make_queues
 from tests.support.floor import Floor
 from tests.support.house import CAMPAIGN, House
+from tests.support.leads import ALONE
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ def test_a_task_that_is_slow_holds_up_no_other() -> None:
             quick_was.set()
         return 0
 
-    timed.run_beside([Task("slow", 100, slow), Task("quick", 0.01, quick)], stop)
+    timed.run_beside([Task("slow", 100, slow), Task("quick", 0.01, quick)], stop, ALONE)
     assert quick_was.is_set()
 
 
@@ -142,7 +143,7 @@ def test_a_task_that_never_ends_does_not_keep_the_process(monkeypatch) -> None:
         stop.set()
         return int(over.wait(30))
 
-    timed.run_beside([Task("never", 100, never)], stop)
+    timed.run_beside([Task("never", 100, never)], stop, ALONE)
     (thread,) = threads
     assert (thread.is_alive(), thread.daemon) == (True, True)
     over.set()

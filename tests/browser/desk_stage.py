@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,30 +15,29 @@ from flask import Flask
 from jinja2 import Undefined
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import update
-from werkzeug.serving import BaseWSGIServer, make_server
 
 from exchange.interpreter import Keys
 from exchange.numbers import to_e164
-from exchange.settings import Settings
-from exchange.transport import HttpTransport
 from ivr.provider import make_control
-from jobs import dispatcher
-from jobs.timed import Task, run_beside
 from models.accounts.staff import Staff
 from models.desk import cases
 from models.desk.cases import NewCase
 from models.messages import outbox
 from models.messages.tables import message
-from models.queue import call_queues
 from services.accounts.staff import set_phone
 from services.campaign.campaign import Campaign
-from services.delivery import make_call_back
 from services.numbers.numbers import CalledNumber
-from tests.browser.stage import PATIENCE_MS, Quiet, Visitor
-from tests.support.house import ACCOUNT, CAMPAIGN, NOON, TOKEN, House, house, mornings
+from tests.browser.stage import (
+    PATIENCE_MS,
+    Visitor,
+    at_a_port,
+    dispatches,
+    exchange_for,
+    serves,
+)
+from tests.support.house import CAMPAIGN, NOON, House, house, mornings
 from tests.support.running_clock import RunningClock
 from tools.simulator.answers import AnswersLeg
-from tools.simulator.app import create_app
 
 BORN = {"dob": "12031942", "postcode": "75011"}
 MOBILE = "+33612345678"
@@ -172,10 +170,6 @@ def goes_to_the_date(visitor: Visitor) -> None:
         visitor.presses(answer.digits)
 
 
-def _port(server: BaseWSGIServer) -> int:
-    return int(server.server_port)
-
-
 @contextmanager
 def desk_stage(
     browser: Browser,
@@ -183,12 +177,7 @@ def desk_stage(
     campaigns: Sequence[Campaign] = (CAMPAIGN,),
     numbers: Sequence[CalledNumber] = (),
 ) -> Iterator[DeskStage]:
-    nobody = Flask("nobody")
-    options: dict[str, Any] = {"threaded": True, "request_handler": Quiet}
-    servers = [make_server("127.0.0.1", 0, nobody, **options) for _ in range(2)]
-    service_port, simulator_port = map(_port, servers)
-    url = f"http://127.0.0.1:{service_port}"
-    simulator_url = f"http://127.0.0.1:{simulator_port}"
+    (server, url), (simulating, simulator_url) = (at_a_port(Flask("none")) for _ in range(2))
     with ExitStack() as stack:
         first, *beside = (replace(one, doses=1) for one in campaigns)
         made = stack.enter_context(
@@ -209,7 +198,7 @@ def desk_stage(
         changed: dict[str, Any] = {
             "public_base_url": url,
             "twilio_api_base_url": simulator_url,
-            "simulator_port": simulator_port,
+            "simulator_port": simulating.server_port,
             "calls_per_second": 50.0,
         }
         settings = made.settings.model_copy(update=changed)
@@ -217,36 +206,10 @@ def desk_stage(
         app = made.application(control, **changed)
         # A caller may go between a page's question and its answer: that is empty, as in production.
         app.jinja_env.undefined = Undefined
-        transport = HttpTransport(url, url)
-        stack.callback(transport.close)
-        simulated = create_app(
-            Settings(
-                _env_file=None,  # type: ignore[call-arg]
-                twilio_account_sid=ACCOUNT,
-                twilio_auth_token=TOKEN,
-                service_url=url,
-                public_base_url=url,
-                simulator_port=simulator_port,
-            ),
-            transport=transport,
-        )
-        servers[0].app, servers[1].app = app, simulated
-        threads = [threading.Thread(target=one.serve_forever, args=(0.01,)) for one in servers]
-        for one in threads:
-            one.start()
-        stop = threading.Event()
-        tasks: list[Task] = dispatcher.tasks(
-            made.store,
-            control,
-            lambda: made.campaign,
-            make_call_back(settings, made.service(), made.woken),
-        )
-        # A queue is made at the provider as at a release, before anybody waits in it.
-        with made.database.transaction() as connection:
-            call_queues.add_queue(connection, made.store.clock, "fr", "fr")
-            call_queues.set_queue(connection, made.store.clock, "fr", state="open")
-        dispatching = threading.Thread(target=run_beside, args=(tasks, stop))
-        dispatching.start()
+        simulated = exchange_for(stack, url, url, simulator_port=simulating.server_port)
+        server.app, simulating.app = app, simulated
+        serves(stack, server, simulating)
+        dispatches(stack, made, settings, control, made.service())
         staged = DeskStage(
             made, app, url, simulated.extensions["simulator"], simulator_url, browser
         )
@@ -255,14 +218,6 @@ def desk_stage(
         finally:
             for context in staged.contexts:
                 context.close()
-            stop.set()
-            dispatching.join()
-            for server in servers:
-                server.shutdown()
-            for one in threads:
-                one.join()
-            for server in servers:
-                server.server_close()
 
 
 def reaches_nobody(made: House, number: str = MOBILE) -> str:

@@ -5,21 +5,29 @@ from __future__ import annotations
 import threading
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask
 from playwright.sync_api import Browser, Page, sync_playwright
-from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+import config
 
 from exchange.interpreter import Gather, Input, Keys, Silence
 from exchange.settings import Settings
 from exchange.transport import HttpTransport
 from ivr.messenger import TwilioMessenger
+from jobs import dispatcher
+from jobs.timed import run_beside
+from models.queue import call_queues
+from services.delivery import make_call_back
 from services.messages.deliver_message import deliver_message
+from services.service import Service
 from tests.support import parts
 from tests.support.house import ACCOUNT, BASE, TOKEN, House, house, mornings
+from tests.support.leads import ALONE
 from tools.simulator.answers import AnswersLeg
 from tools.simulator.app import create_app
 
@@ -56,18 +64,74 @@ class Quiet(WSGIRequestHandler):
         pass
 
 
+def at_a_port(app: Flask) -> tuple[BaseWSGIServer, str]:
+    """A server at a free loopback port that does not answer yet, and its address."""
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+    return server, f"http://127.0.0.1:{server.server_port}"
+
+
+def serves(stack: ExitStack, *servers: BaseWSGIServer) -> None:
+    """Let them answer, until the end of `stack`."""
+    for server in servers:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        stack.callback(server.server_close)
+        stack.callback(thread.join)
+        stack.callback(server.shutdown)
+
+
 @contextmanager
 def served(app: Flask) -> Iterator[str]:
     """`app` on a free loopback port, for as long as the block lasts; its address."""
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
+    with ExitStack() as stack:
+        server, url = at_a_port(app)
+        serves(stack, server)
+        yield url
+
+
+def exchange_for(stack: ExitStack, base: str, public: str, **options: Any) -> Flask:
+    """A simulator that rings the service at `base`, whose public address is `public`."""
+    port = options.pop("simulator_port", None)
+    settings = Settings(
+        _env_file=None,  # type: ignore[call-arg]
+        twilio_account_sid=ACCOUNT,
+        twilio_auth_token=TOKEN,
+        service_url=base,
+        public_base_url=public,
+        simulator_port=port,
+    )
+    transport = HttpTransport(base, public)
+    stack.callback(transport.close)
+    return create_app(settings, transport=transport, **options)
+
+
+def dispatches(
+    stack: ExitStack, made: House, settings: config.Settings, control: Any, service: Service
+) -> None:
+    """Let a dispatcher work until the end of `stack`, with the queue of French open."""
+    stop = threading.Event()
+    call_back = make_call_back(settings, service, made.woken)
+    tasks = dispatcher.tasks(made.store, control, lambda: made.campaign, call_back)
+    # A queue is made at the provider as at a release, before anybody waits in it.
+    with made.database.transaction() as connection:
+        call_queues.add_queue(connection, made.store.clock, "fr", "fr")
+        call_queues.set_queue(connection, made.store.clock, "fr", state="open")
+    dispatching = threading.Thread(target=run_beside, args=(tasks, stop, ALONE))
+    dispatching.start()
+    stack.callback(dispatching.join)
+    stack.callback(stop.set)
+
+
+def deliver_waiting(made: House, simulator_url: str, public: str) -> None:
+    """Send the texts that wait in the outbox, as a worker would."""
+    messenger = TwilioMessenger(
+        ACCOUNT, TOKEN, api_base_url=simulator_url, public_base_url=public, sender="AlloRDV"
+    )
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        for message_id in made.woken.messages:
+            deliver_message(made.store, messenger, message_id)
     finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        messenger._http.session.close()
 
 
 @dataclass
@@ -77,35 +141,16 @@ class Stage:
     url: str
 
     def delivers(self) -> None:
-        """Send the texts that wait in the outbox, as a worker would."""
-        messenger = TwilioMessenger(
-            ACCOUNT, TOKEN, api_base_url=self.url, public_base_url=BASE, sender="AlloRDV"
-        )
-        try:
-            for message_id in self.house.woken.messages:
-                deliver_message(self.house.store, messenger, message_id)
-        finally:
-            messenger._http.session.close()
+        deliver_waiting(self.house, self.url, BASE)
 
 
 @contextmanager
 def simulated(service: Flask, public: str) -> Iterator[tuple[Flask, str]]:
     """`service`, whose public address is `public`, and the simulator that rings it."""
-    with served(service) as base:
-        settings = Settings(
-            _env_file=None,  # type: ignore[call-arg]
-            twilio_account_sid=ACCOUNT,
-            twilio_auth_token=TOKEN,
-            service_url=base,
-            public_base_url=public,
-        )
-        transport = HttpTransport(base, public)
-        simulator = create_app(settings, transport=transport, threads=0)
-        try:
-            with served(simulator) as url:
-                yield simulator, url
-        finally:
-            transport.close()
+    with ExitStack() as stack:
+        base = stack.enter_context(served(service))
+        simulator = exchange_for(stack, base, public, threads=0)
+        yield simulator, stack.enter_context(served(simulator))
 
 
 @contextmanager

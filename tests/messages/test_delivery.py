@@ -27,6 +27,7 @@ from services.messages.notices import ReadyNotice
 from services.messages.topics import Topic
 from services.ports import Busy, NoAnswer, ProviderRefused
 from tests.support.house import BASE, MOBILE, House, mornings
+from tests.support.leads import ALONE
 from tests.support.office import Office, Provider
 from tests.support.rows import change, confirms, holds, near
 
@@ -327,7 +328,7 @@ def test_a_long_sweep_holds_up_nothing_else_of_the_scheduler():
         passed_on.set()
         return 0
 
-    scheduler.work([Task("sweep", 15, sweeps), Task("waiting", 3, passes_on)], stop)
+    scheduler.work([Task("sweep", 15, sweeps), Task("waiting", 3, passes_on)], stop, ALONE)
     assert seen == [True]
 
 

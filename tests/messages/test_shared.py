@@ -31,6 +31,7 @@ from services.messages.take_messages import deliver_taken, leave, take_due
 from tests.messages.test_delivery import Killed
 from tests.messages.test_reminders import books, local, opens
 from tests.support.house import NOON, House, a_mobile, house
+from tests.support.leads import ANOTHER
 from tests.support.office import Office
 from tests.support.rows import clock_of, on_the_wire, rows_of
 
@@ -279,13 +280,6 @@ def test_schedulers_share_what_many_can_do_at_once(service: House):
 def test_what_is_shared_is_done_by_a_process_that_does_not_lead():
     done, stop = list[str](), threading.Event()
 
-    class Another:
-        def is_ours(self) -> bool:
-            return False
-
-        def lost_by_silence(self) -> bool:
-            return False
-
     def does(name: str) -> Callable[[], int]:
         def do() -> int:
             done.append(name)
@@ -295,7 +289,7 @@ def test_what_is_shared_is_done_by_a_process_that_does_not_lead():
         return do
 
     planned = [Task("sweep", 9, does("sweep"), is_shared=True), Task("tidy", 9, does("tidy"))]
-    scheduler.work(planned, stop, lead=Another())
+    scheduler.work(planned, stop, ANOTHER)
     assert done == ["sweep"]
 
 

@@ -18,12 +18,13 @@ from sqlalchemy.exc import OperationalError
 
 from jobs import scheduler, timed
 from jobs.relay import sweep
-from jobs.timed import Alone, Lead, Task
+from jobs.timed import Lead, Task
 from models.supervision import alerts
 from services.health.leadership import LEASE, SCHEDULER, Leadership
 from services.store import CryptographicChance
 from services.supervision.alerts import tell_alerts
 from tests.support.house import House, mornings
+from tests.support.leads import ALONE
 from tests.support.rows import clock_of, confirms, holds
 
 TEXTS = 12
@@ -185,7 +186,7 @@ class Process:
         # Once in the life of the test.
         self.planned = [Task("sweep", 1000, do), Task("other", 1000, lambda: 0)]
         self.thread = threading.Thread(
-            target=scheduler.work, args=(self.planned, self.stop), kwargs={"lead": self.lead}
+            target=scheduler.work, args=(self.planned, self.stop, self.lead)
         )
 
     def ends(self) -> None:
@@ -253,7 +254,7 @@ def test_without_the_lease_two_schedulers_share_the_messages(service: House):
         # Two threads have six in hand, which is half of what waits.
         return lambda: sweep(service.store, provider, goes_on=goes_on, senders=2)
 
-    one, other = (Process(sweeps_some(once_both_have_taken()), Alone()) for _ in range(2))
+    one, other = (Process(sweeps_some(once_both_have_taken()), ALONE) for _ in range(2))
     with at_work(one, other):
         assert one.has_done.wait(20)
         assert other.has_done.wait(20)
@@ -305,7 +306,7 @@ def test_two_dispatchers_tell_an_alert_once(service: House, ticks: Ticks):
 def test_without_the_lease_two_dispatchers_tell_an_alert_twice(service: House):
     an_alert(service)
     ears = Ears(threading.Barrier(2))
-    one, other = two_tell(service, ears, [Alone(), Alone()])
+    one, other = two_tell(service, ears, [ALONE, ALONE])
     with at_work(one, other):
         assert one.has_done.wait(20)
         assert other.has_done.wait(20)

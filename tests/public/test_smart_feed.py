@@ -37,6 +37,7 @@ from services.slots.allocate import Allocate, Channel, Holder
 from services.work import Work
 from tests.support.feed_profile import faults
 from tests.support.house import BASE, NOON, House, house, mornings
+from tests.support.leads import ALONE
 from tests.support.rows import clock_of
 from tests.support.until import wait_for
 
@@ -396,7 +397,7 @@ def test_the_scheduler_writes_it_beside_what_cannot_wait(
     assert task.every == 30
     # Nothing else comes to an end before: the feed has a thread of its own.
     held_up = Task("sweep", 1, lambda: int(stop.wait()))
-    scheduler.work([held_up, replace(held_up, name="tidy")], stop, [task])
+    scheduler.work([held_up, replace(held_up, name="tidy")], stop, ALONE, [task])
     assert done == ["4 files"]
     assert published.manifest()["output"]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-import threading
 import time
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,31 +18,21 @@ from typing import Any, TypeVar
 
 from flask import Flask
 from sqlalchemy import select
-from werkzeug.serving import make_server
 from werkzeug.wsgi import ClosingIterator
 
 from app.web import make_app
-from exchange.settings import Settings
 from exchange.sip.parts import FRAME, FRAME_S, RATE
 from exchange.testing.ports import free_port
-from exchange.transport import HttpTransport
-from ivr.messenger import TwilioMessenger
 from ivr.provider import make_control
-from jobs import dispatcher
-from jobs.timed import run_beside
 from models.call.tables import turn
-from models.queue import call_queues
 from services.centres.directory import Directory
-from services.delivery import make_call_back
-from services.messages.deliver_message import deliver_message
 from services.parts import Parts
 from services.service import Service
-from tests.browser.stage import Quiet
+from tests.browser.stage import at_a_port, deliver_waiting, dispatches, exchange_for, serves
 from tests.support.house import ACCOUNT, NOON, TOKEN, House, house, mornings
 from tests.support.keeper import ROOT
 from tests.support.running_clock import RunningClock
 from tools.launcher.environment import inherited
-from tools.simulator.app import create_app
 from tools.simulator.ring.script import is_loud
 
 # Seconds that anything may take: never, on a machine that works.
@@ -169,15 +158,7 @@ class Town:
         eventually(lambda: speaks(heard()[before:]), f"the prompt of {step}")
 
     def delivers(self) -> None:
-        """Send the texts that wait in the outbox, as a worker would."""
-        messenger = TwilioMessenger(
-            ACCOUNT, TOKEN, api_base_url=self.simulator_url, public_base_url=self.url, sender="Allo"
-        )
-        try:
-            for message_id in self.house.woken.messages:
-                deliver_message(self.house.store, messenger, message_id)
-        finally:
-            messenger._http.session.close()
+        deliver_waiting(self.house, self.simulator_url, self.url)
 
     def texts(self, number: str) -> list[str]:
         """The texts in the simulator's list, oldest first."""
@@ -188,11 +169,7 @@ class Town:
 @contextmanager
 def town(database_url: str, folder: Path, *, agents: bool = False) -> Iterator[Town]:
     """A service with slots near 75011; with `agents` its dispatcher works, too."""
-    nobody = Flask("nobody")
-    options: dict[str, Any] = {"threaded": True, "request_handler": Quiet}
-    servers = [make_server("127.0.0.1", 0, nobody, **options) for _ in range(2)]
-    url, simulator_url = (f"http://127.0.0.1:{one.server_port}" for one in servers)
-    simulator_port = int(simulator_url.rpartition(":")[2])
+    (server, url), (simulating, simulator_url) = (at_a_port(Flask("none")) for _ in range(2))
     with ExitStack() as stack:
         made = stack.enter_context(house(database_url, clock=RunningClock(NOON)))
         made.campaign = replace(made.campaign, doses=1)
@@ -201,7 +178,7 @@ def town(database_url: str, folder: Path, *, agents: bool = False) -> Iterator[T
             update={
                 "public_base_url": url,
                 "twilio_api_base_url": simulator_url,
-                "simulator_port": simulator_port,
+                "simulator_port": simulating.server_port,
                 "calls_per_second": 50.0,
             }
         )
@@ -209,41 +186,11 @@ def town(database_url: str, folder: Path, *, agents: bool = False) -> Iterator[T
         service = Service(directory, made.campaign, settings.national_number)
         control = make_control(settings)
         app = make_app(Parts(settings, made.store, service, made.woken, control))
-        transport = HttpTransport(url, url)
-        stack.callback(transport.close)
-        simulated = create_app(
-            Settings(
-                _env_file=None,  # type: ignore[call-arg]
-                twilio_account_sid=ACCOUNT,
-                twilio_auth_token=TOKEN,
-                service_url=url,
-                public_base_url=url,
-                simulator_port=simulator_port,
-            ),
-            transport=transport,
-        )
-        servers[0].app, servers[1].app = app, simulated
-        for server in servers:
-            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-            thread.start()
-            stack.callback(server.server_close)
-            stack.callback(thread.join)
-            stack.callback(server.shutdown)
+        simulated = exchange_for(stack, url, url, simulator_port=simulating.server_port)
+        server.app, simulating.app = app, simulated
+        serves(stack, server, simulating)
         if agents:
-            stop = threading.Event()
-            tasks = dispatcher.tasks(
-                made.store,
-                control,
-                lambda: made.campaign,
-                make_call_back(settings, service, made.woken),
-            )
-            with made.database.transaction() as connection:
-                call_queues.add_queue(connection, made.store.clock, "fr", "fr")
-                call_queues.set_queue(connection, made.store.clock, "fr", state="open")
-            dispatching = threading.Thread(target=run_beside, args=(tasks, stop))
-            dispatching.start()
-            stack.callback(dispatching.join)
-            stack.callback(stop.set)
+            dispatches(stack, made, settings, control, service)
         simulator = simulated.extensions["simulator"]
         built = Town(made, app, url, simulator, simulator_url, folder, stack)
 
