@@ -48,7 +48,7 @@ class House:
         if not self.session:
             return Answer(200, "/connexion")
         if path == "/poste":
-            page = '<meta name="csrf-token" content="desk"><body data-device-identity="5af0">'
+            page = '<meta name="csrf-token" content="desk"><script>{"identity": "5af0"}</script>'
             return Answer(200, path, page)
         assert path == "/poste/etat"
         self.reads += 1

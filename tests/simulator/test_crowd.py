@@ -23,7 +23,7 @@ from tools.simulator.agents import Agent
 from tools.simulator.app import create_app
 from tools.simulator.crowd_command import Unusable, command, demonstration_agents, lead, wanted
 from tools.simulator.crowd_place import CrowdPlace, PacedClock, PlainDevice
-from tools.simulator.crowd_run import GRACE_S, CrowdRun, Surroundings
+from tools.simulator.crowd_run import GRACE_S, CrowdRun
 from tools.simulator.guests import ENDS, Fate, Guest, Plan, counted, guests, table
 from tools.simulator.people import somebody
 
@@ -233,11 +233,18 @@ class Run:
         def hung_up() -> None:
             self.put_down += 1
 
-        around = Surroundings(ring, hung_up, now=self.clock.now, sleep=self.clock.sleep)
-        self.crowd = CrowdRun(plan, around, lambda now: [self.agent(h, now) for h in self.houses])
+        self.crowd = CrowdRun(
+            plan,
+            [self.agent(house) for house in self.houses],
+            ring=ring,
+            put_down=hung_up,
+            now=self.clock.now,
+            sleep=self.clock.sleep,
+        )
 
-    def agent(self, house: House, now: Any) -> Agent:
+    def agent(self, house: House) -> Agent:
         chance = Random(1)  # noqa: S311 - behaviour, not a secret
+        now = self.clock.now
         return Agent("lucie", "right", house, house, chance=chance, manners=CALM, now=now)
 
     def goes(self, seconds: float) -> None:

@@ -393,7 +393,7 @@ def test_a_crowd_never_has_more_people_on_the_line_than_were_allowed():
         return Counted(url="http://a/in", transport=Busy(), auth_token=TOKEN, sender=sender)
 
     told: list[Report] = []
-    reports = ring_all(people("slow", 9, seed=1), make, at_once=3, seconds=60, told=told.append)
+    reports = ring_all(people("slow", 9, seed=1), make, at_once=3, seconds=60, on_end=told.append)
     assert reports == told
     assert len(reports) == 9
     assert max(most) == 3

@@ -23,7 +23,7 @@ from tools.simulator import outcomes
 from tools.simulator.ring import __main__ as ring
 from tools.simulator.ring import files, picture
 from tools.simulator.ring.handset import Handset, NotAnswered
-from tools.simulator.ring.rtp import Ticker, Traffic
+from tools.simulator.ring.rtp import Traffic
 from tools.simulator.ring.script import Caller, Listening, Recording
 
 SOON = 20.0
@@ -196,7 +196,7 @@ def rings(
         caller = Caller(script, quiet_s=QUIET_S, longest_s=longest_s, leaves=leaves)
         async with (
             service,
-            Handset(service.address, "+33612345678", ticker=Ticker(QUICK)) as handset,
+            Handset(service.address, "+33612345678", pace_s=QUICK) as handset,
         ):
             rung = await caller.rings(handset, "+33974750001")
             await service.over.wait()

@@ -108,25 +108,24 @@ def check_ports(settings: config.Settings, telephones: sip.Plan | None) -> None:
 
 def answers(port: int, path: str, *, host: str = HOST) -> bool:
     """Whether a GET of `path` on this machine is answered 200 within two seconds."""
-    # http.client knows no proxies: a proxy of the machine must not be asked about this machine.
-    connection = http.client.HTTPConnection(host, port, timeout=2)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    return _get(port, path, host)[0] == http.client.OK
 
 
 def says(port: int, path: str) -> list[str]:
     """What a GET of `path` on this machine is answered, by lines; empty where it is not."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=2)
+    return _get(port, path, HOST)[1].splitlines()
+
+
+def _get(port: int, path: str, host: str) -> tuple[int, str]:
+    """Return the status and the text of an answer; 0 and nothing where there is none."""
+    # http.client knows no proxies: a proxy of the machine must not be asked about this machine.
+    connection = http.client.HTTPConnection(host, port, timeout=2)
     try:
         connection.request("GET", path)
-        return connection.getresponse().read().decode("utf-8", "replace").splitlines()
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode("utf-8", "replace")
     except (OSError, http.client.HTTPException):
-        return []
+        return 0, ""
     finally:
         connection.close()
 

@@ -53,9 +53,7 @@ TOKEN = re.compile(
 )
 # The code of an account for demonstration, which the page that asks for it shows.
 SHOWN_CODE = re.compile(r"\bid=\"demonstration-code\">(?P<code>[0-9]{6})<")
-IDENTITY = re.compile(
-    r"\bdata-device-identity=\"(?P<attribute>[^\"]+)\"|\"identity\"\s*:\s*\"(?P<json>[^\"]+)\""
-)
+IDENTITY = re.compile(r"\"identity\"\s*:\s*\"(?P<name>[^\"]+)\"")
 
 
 class Unreachable(Exception):
@@ -203,7 +201,7 @@ def _token(page: str) -> str:
 
 def _identity(page: str) -> str:
     found = IDENTITY.search(html.unescape(page))
-    return (found["attribute"] or found["json"]) if found else ""
+    return found["name"] if found else ""
 
 
 @dataclass(frozen=True)

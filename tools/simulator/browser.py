@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from exchange.calls import FINAL, CallRecord
 from exchange.clock import OwnPaced
 from exchange.interpreter import (
     Call,
@@ -25,6 +26,7 @@ from exchange.interpreter import (
     Silence,
     Speech,
 )
+from exchange.orders import Mailbox
 
 # A page that asked for nothing for so long (seconds) is gone, and the call with it.
 AWAY_S = 60.0
@@ -39,21 +41,17 @@ TAKEN, LATE, DEAF_TO_KEYS, DEAF_TO_SPEECH = "taken", "late", "deaf_to_keys", "de
 class BrowserLeg:
     """One caller; see `Leg`. `events` is what the page shows and plays, in order.
 
-    `now` is a clock in seconds that never goes back. `cut` says whether the call was ended from
-    outside, `ordered` whether there is an order for it: then nothing is listened to or asked any
-    more, and the call goes on with that; `wake` has it look. Times that the caller takes are the
-    browser's: it plays, counts the silence, and tells when it has done so.
+    `now` is a clock in seconds that never goes back, `record` what the exchange keeps of the call:
+    it may be ended from outside. Where there is an order for the call nothing is listened to or
+    asked any more, and the call goes on with that. Times that the caller takes are the browser's:
+    it plays, counts the silence, and tells when it has done so.
     """
 
     def __init__(
-        self,
-        now: Callable[[], float],
-        cut: Callable[[], bool],
-        away_s: float = AWAY_S,
-        ordered: Callable[[], bool] = lambda: False,
+        self, now: Callable[[], float], record: CallRecord, away_s: float = AWAY_S
     ) -> None:
-        self._now, self._cut, self._away_s = now, cut, away_s
-        self._ordered = ordered
+        self._now, self._record, self._away_s = now, record, away_s
+        self._mailbox: Mailbox | None = None
         self._changed = threading.Condition()
         self._seen = now()
         self._played = 0
@@ -67,6 +65,11 @@ class BrowserLeg:
         self._left = ""
 
     # The call's thread
+
+    def sits_at(self, call: Call) -> None:
+        """Be the end of this call's line, and look for its orders from now on."""
+        self._mailbox = call.mailbox
+        call.mailbox.on_post = self._wake
 
     def heard(self, heard: Heard) -> None:
         """Note what the exchange plays."""
@@ -118,8 +121,7 @@ class BrowserLeg:
             self._wait("talk", self._ordered)
             return HangUp() if self._left else Silence()
 
-    def wake(self) -> None:
-        """Have a call that waits look for orders."""
+    def _wake(self) -> None:
         with self._changed:
             self._changed.notify_all()
 
@@ -128,6 +130,9 @@ class BrowserLeg:
         with self._changed:
             self._waits = "over"
             self._changed.notify_all()
+
+    def _ordered(self) -> bool:
+        return bool(self._mailbox)
 
     def _given(self) -> Input:
         return HangUp() if self._answer is None else self._answer
@@ -143,7 +148,7 @@ class BrowserLeg:
             self._changed.wait(LOOK_S)
             if self._now() - self._seen > self._away_s:
                 self._left = "away"
-            elif self._cut():
+            elif self._record.status in FINAL:
                 self._left = "cut"
         self._waits = "work"
 

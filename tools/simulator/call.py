@@ -338,7 +338,7 @@ def _crowd(options: argparse.Namespace, out: TextIO) -> int:
         lambda sender: make(sender, VirtualClock()),
         at_once=options.at_once,
         seconds=options.seconds,
-        told=lambda report: printer.line(
+        on_end=lambda report: printer.line(
             f"{report.person}: {report.ending}, {report.answers} answers, {report.seconds:.0f} s"
         ),
     )

@@ -4,9 +4,8 @@ import time
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
-from exchange.interpreter import Call, Gather, HangUp, Input, QueueWait
+from exchange.interpreter import Call
 from exchange.legs import drive
 from tools.simulator.outcomes import Report, Witness, report
 from tools.simulator.people import TEMPERAMENTS, Person, somebody
@@ -28,20 +27,6 @@ def people(name: str, count: int, seed: int) -> list[Person]:
     return [somebody(names[n % len(names)], seed * MOST_CALLS + n) for n in range(count)]
 
 
-@dataclass
-class _Patient:
-    """A leg that hangs up once the time is over."""
-
-    leg: Witness
-    is_over: Callable[[], bool]
-
-    def answers(self, call: Call, gather: Gather) -> Input:
-        return HangUp() if self.is_over() else self.leg.answers(call, gather)
-
-    def waits(self, call: Call, queue: QueueWait) -> Input:
-        return self.leg.waits(call, queue)
-
-
 def ring(
     person: Person,
     call: Call,
@@ -54,8 +39,10 @@ def ring(
 
     `leads`: see `outcomes.says_again`; `keeps_time`: see `outcomes.Witness`.
     """
-    witness = Witness(person, person.reaction_s, person.key_gap_s, keeps_time=keeps_time)
-    drive(call, _Patient(witness, is_over))
+    witness = Witness(
+        person, person.reaction_s, person.key_gap_s, keeps_time=keeps_time, is_over=is_over
+    )
+    drive(call, witness)
     witness.ends(call)
     return report(person.name, call, witness, person.puzzles, leads)
 
@@ -66,11 +53,11 @@ def ring_all(
     *,
     at_once: int,
     seconds: float,
-    told: Callable[[Report], None] = lambda _: None,
+    on_end: Callable[[Report], None] = lambda _: None,
 ) -> list[Report]:
-    """Let everybody ring, `at_once` at a time, in order; after `seconds` no one begins any more.
+    """Let all of a crowd ring, `at_once` at a time, in order; after `seconds` no caller begins.
 
-    A caller on the line then hangs up at the next question. `told` hears of each call that is
+    A caller on the line then hangs up at the next question. `on_end` hears of each call that is
     over, in the order in which they began.
     """
     until = time.monotonic() + seconds
@@ -86,5 +73,5 @@ def ring_all(
         for done in threads.map(one, crowd):
             if done is not None:
                 reports.append(done)
-                told(done)
+                on_end(done)
     return reports

@@ -5,8 +5,9 @@ want the account's credentials; and the service must be on this machine.
 """
 
 import threading
+import time
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from random import Random
 from typing import Any
@@ -23,7 +24,7 @@ from exchange.rest.server import Simulator
 from exchange.settings import LOOPBACK
 from exchange.subscribers import Rung
 from tools.simulator.agents import Agent, Manners, http_web
-from tools.simulator.crowd_run import CrowdRun, Surroundings
+from tools.simulator.crowd_run import CrowdRun
 from tools.simulator.guests import MOST_AGENTS, Guest, Plan
 
 # Waiting is not played faster than this: each round asks the service for a document.
@@ -105,15 +106,11 @@ class CrowdPlace:
             if self._crowd is not None and not self._crowd.ended.is_set():
                 raise Refused(20409, "A crowd is running already", HTTPStatus.CONFLICT)
             self._speed = plan.speed
-
-            def agents_of(now: Callable[[], float]) -> list[Agent]:
-                return [
-                    self._agent(plan, number, login, password, now)
-                    for number, (login, password) in enumerate(agents)
-                ]
-
-            around = Surroundings(self._ring, self._put_down)
-            self._crowd = CrowdRun(plan, around, agents_of)
+            staff = [
+                self._agent(plan, number, login, password)
+                for number, (login, password) in enumerate(agents)
+            ]
+            self._crowd = CrowdRun(plan, staff, ring=self._ring, put_down=self._put_down)
             self._crowd.run()
             return self._crowd
 
@@ -146,9 +143,7 @@ class CrowdPlace:
     def stops(self, rung: Rung) -> None:
         """See `Subscriber`: no one here lets a call ring for long."""
 
-    def _agent(
-        self, plan: Plan, number: int, login: str, password: str, now: Callable[[], float]
-    ) -> Agent:
+    def _agent(self, plan: Plan, number: int, login: str, password: str) -> Agent:
         return Agent(
             login,
             password,
@@ -156,7 +151,7 @@ class CrowdPlace:
             PlainDevice(self._simulator.switchboard.devices),
             chance=Random(f"agent {plan.seed} {number}"),  # noqa: S311 - behaviour
             manners=Manners(speed=plan.speed),
-            now=now,
+            now=time.monotonic,
         )
 
     def _ring(self, guest: Guest) -> None:

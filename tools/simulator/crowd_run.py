@@ -8,7 +8,6 @@ import threading
 import time
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tools.simulator.agents import Agent
@@ -22,42 +21,36 @@ LOOK_S = 0.25
 APART_S = 0.5
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """What a crowd needs of the place it is in.
+class CrowdRun:
+    """One crowd.
 
     `ring` has a guest ring the service and returns at once; `put_down` ends all that guests still
     have on the line.
     """
 
-    ring: Callable[[Guest], None]
-    put_down: Callable[[], None] = lambda: None
-    now: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-
-
-class CrowdRun:
-    """One crowd. `agents_of` makes the agents, given the seconds that this crowd counts."""
-
     def __init__(
         self,
         plan: Plan,
-        around: Surroundings,
-        agents_of: Callable[[Callable[[], float]], Sequence[Agent]] = lambda _: (),
+        agents: Sequence[Agent],
+        *,
+        ring: Callable[[Guest], None],
+        put_down: Callable[[], None],
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.plan = plan
-        self._around = around
-        self._began = around.now()
+        self.plan, self.agents = plan, agents
+        self._ring, self._put_down = ring, put_down
+        self._now, self._sleep = now, sleep
+        self._began = now()
         self._stopped_at: float | None = None
-        self.guests = guests(plan, self.seconds, lambda: self.is_over)
-        self.agents = list(agents_of(self.seconds))
+        self.guests = guests(plan, now, lambda: self.is_over)
         self._by_number = {guest.number: guest for guest in self.guests}
         self._to_come = list(zip(plan.arrivals(), self.guests, strict=True))[::-1]
         self.ended = threading.Event()
 
     def seconds(self) -> float:
         """Return how long the crowd has lasted, on the clock on the wall."""
-        return self._around.now() - self._began
+        return self._now() - self._began
 
     @property
     def is_over(self) -> bool:
@@ -82,7 +75,7 @@ class CrowdRun:
         while not self.is_over and self._to_come and self._to_come[-1][0] <= self.seconds():
             guest = self._to_come.pop()[1]
             guest.rings()
-            self._around.ring(guest)
+            self._ring(guest)
         if not self.is_over and not all(guest.fate in ENDS for guest in self.guests):
             next_at = self._to_come[-1][0] if self._to_come else self.plan.seconds
             return min(max(next_at - self.seconds(), 0.01), LOOK_S)
@@ -92,7 +85,7 @@ class CrowdRun:
             # A device that is taken away ends the line of a caller who would not go.
             for agent in self.agents:
                 agent.drop()
-            self._around.put_down()
+            self._put_down()
             self.ended.set()
             return 0.0
         return LOOK_S
@@ -106,14 +99,14 @@ class CrowdRun:
     def _lead(self) -> None:
         try:
             while not self.ended.is_set():
-                self._around.sleep(self.act())
+                self._sleep(self.act())
         finally:
             self.ended.set()
 
     def _drive(self, agent: Agent, number: int) -> None:
-        self._around.sleep(number * APART_S)
+        self._sleep(number * APART_S)
         while not agent.gone and not self.ended.is_set():
-            self._around.sleep(agent.act())
+            self._sleep(agent.act())
 
     def state(self) -> dict[str, Any]:
         """Return all that a progress bar, or a page, shows of it."""

@@ -6,7 +6,7 @@ have the waits: until the first key, between keys, through a silence.
 
 import re
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import median
@@ -170,7 +170,7 @@ class Witness:
 
     `reaction_s` is from the end of a prompt to the first key or word, `key_gap_s` from key to key.
     `keeps_time`: the call's clock moves with what is heard and waited, for a service that looks at
-    how long a call lasts.
+    how long a call lasts. Once it `is_over`, the caller hangs up at the next question.
     """
 
     leg: Leg
@@ -179,11 +179,12 @@ class Witness:
     turns: list[Turn] = field(default_factory=list)
     queued: bool = False
     keeps_time: bool = False
+    is_over: Callable[[], bool] = lambda: False
     _mark: int = 0
 
     def answers(self, call: Call, gather: Gather) -> Input:
         text = call.since_input
-        did = self.leg.answers(call, gather)
+        did = HangUp() if self.is_over() else self.leg.answers(call, gather)
         heard = call.heard[self._mark :]
         before, prompt = heard[: len(heard) - len(gather.prompt)], list(gather.prompt)
         # The long wait for the first key is a Pause at the end of the Gather.

@@ -26,7 +26,6 @@ from exchange.calls import FINAL, CallRecord
 from exchange.interpreter import BY_API, Call
 from exchange.legs import drive
 from exchange.numbers import WITHHELD, is_valid, receives_sms, to_e164, to_national
-from exchange.orders import Mailbox
 from exchange.rest.devices import Unwell
 from exchange.rest.patience import MOST_PATIENT, PATIENCE_S, Patience
 from exchange.rest.server import Simulator
@@ -187,11 +186,7 @@ class Phone:
             status="in-progress",
             start_time=since,
         )
-        mailbox = Mailbox()
-        leg = BrowserLeg(
-            self._now, lambda: record.status in FINAL, self._away_s, lambda: bool(mailbox)
-        )
-        mailbox.on_post = leg.wake
+        leg = BrowserLeg(self._now, record, self._away_s)
         call = Call(
             **settings.incoming,
             transport=simulator.transport,
@@ -201,22 +196,16 @@ class Phone:
             call_sid=record.sid,
             heard_by=leg.heard,
             switchboard=simulator.switchboard,
-            mailbox=mailbox,
         )
-        return Line(secrets.token_urlsafe(16), leg, call, record, since)
+        return self._at_page(leg, call, record)
 
     def _taken(self, rung: Rung) -> Line:
         """Return the line that a call of the service's becomes in a page."""
-        record, made = rung.record, list[Call]()
-        leg = BrowserLeg(
-            self._now,
-            lambda: record.status in FINAL,
-            self._away_s,
-            lambda: bool(made and made[0].mailbox),
-        )
-        call = rung.make(LineClock(leg), leg.heard)
-        made.append(call)
-        call.mailbox.on_post = leg.wake
+        leg = BrowserLeg(self._now, rung.record, self._away_s)
+        return self._at_page(leg, rung.make(LineClock(leg), leg.heard), rung.record)
+
+    def _at_page(self, leg: BrowserLeg, call: Call, record: CallRecord) -> Line:
+        leg.sits_at(call)
         return Line(secrets.token_urlsafe(16), leg, call, record, self._simulator.clock.now())
 
     def _run(self, line: Line) -> None:

@@ -23,7 +23,8 @@ from aiosipua.sdp import SdpMessage, parse_sdp
 from aiosipua.transport import UdpSipTransport
 from aiosipua.uac import SipUAC
 
-from tools.simulator.ring.rtp import PAYLOAD, Stream, Ticker
+from exchange.sip.parts import FRAME_S
+from tools.simulator.ring.rtp import PAYLOAD, Stream
 
 Address = tuple[str, int]
 HOST: Final = "127.0.0.1"
@@ -98,7 +99,8 @@ class HandsetCall:
             for line in audio.attributes.get("rtpmap", ())
             if (found := TELEPHONE_EVENT.match(line))
         ]
-        self.stream.connect(*address, laws[0], events[0] if events else KEYS_TYPE)
+        host, port = address
+        self.stream.connect(host, port, laws[0], events[0] if events else KEYS_TYPE)
 
 
 class _Transport(UdpSipTransport):
@@ -116,9 +118,9 @@ class Handset:
     Used as an asynchronous context; raises OSError where no port is to be had.
     """
 
-    def __init__(self, server: Address, user: str, *, ticker: Ticker | None = None) -> None:
+    def __init__(self, server: Address, user: str, *, pace_s: float = FRAME_S) -> None:
         self.server, self.user = server, user
-        self.ticker = ticker or Ticker()
+        self.pace_s = pace_s
         self._transport = _Transport(local_addr=(HOST, 0), on_message=self._takes)
         self.client = SipUAC(self._transport)
         # Also those that are over: a BYE may come once more.
@@ -147,7 +149,7 @@ class Handset:
         """
         loop = asyncio.get_running_loop()
         host, port = self.server
-        call = HandsetCall(self, Stream(HOST, self.ticker))
+        call = HandsetCall(self, Stream(HOST, self.pace_s))
         if began is not None:
             began(call)
         answered: asyncio.Future[None] = loop.create_future()

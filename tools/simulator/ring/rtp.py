@@ -10,7 +10,6 @@ import contextlib
 import secrets
 import socket
 import struct
-import time
 
 from collections import deque
 from collections.abc import Callable
@@ -30,43 +29,9 @@ HEADER: Final = struct.Struct("!BBHII")
 EVENT: Final = struct.Struct("!BBH")
 VERSION: Final = 0x80
 MARKER: Final = 0x80
-# The kernel's own word for when a packet came; Python has no name for it. Linux on most machines.
-SO_TIMESTAMPNS: Final = 35
-STAMP: Final = struct.Struct("@qq")
 MOST_BYTES: Final = 2048
 # Packets read at one go, that a flood does not hold the loop.
 AT_ONE_GO: Final = 64
-
-
-class Ticker:
-    """Asks every stream for its next packet each 20 ms, late ones at once; one for many calls."""
-
-    def __init__(self, pace_s: float = FRAME_S) -> None:
-        self._pace_s = pace_s
-        self._streams: set[Stream] = set()
-        self._task: asyncio.Task[None] | None = None
-
-    def add(self, stream: Stream) -> None:
-        """Let `stream` send from now on; on the loop."""
-        self._streams.add(stream)
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
-
-    def remove(self, stream: Stream) -> None:
-        """Let it send no more; without streams nothing ticks."""
-        self._streams.discard(stream)
-        if not self._streams and self._task is not None:
-            self._task.cancel()
-            self._task = None
-
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        due = loop.time()
-        while True:
-            for stream in tuple(self._streams):
-                stream.tick()
-            due += self._pace_s
-            await asyncio.sleep(max(0.0, due - loop.time()))
 
 
 @dataclass
@@ -81,7 +46,7 @@ class Traffic:
     _last_at: float | None = None
 
     def came(self, sequence: int, at: float) -> None:
-        """Count a packet; `at` in seconds of the wall's clock."""
+        """Count a packet; `at` in seconds of the loop's clock."""
         self.packets += 1
         if self._last_at is not None:
             self.gap_s = max(self.gap_s, at - self._last_at)
@@ -104,11 +69,12 @@ class Stream:
     """One call's sound in both directions, on a UDP port of its own.
 
     `heard` is given 20 ms of µ-law (or A-law) and its timestamp for each packet, `pressed` each key
-    as its first packet goes. All on the loop. Raises OSError where there is no port.
+    as its first packet goes. All on the loop. Raises OSError where there is no port. `pace_s` are
+    the seconds from packet to packet that go out; what is late goes at once.
     """
 
     host: str
-    ticker: Ticker
+    pace_s: float = FRAME_S
     heard: Callable[[bytes, int], None] | None = None
     pressed: Callable[[str], None] | None = None
     law: Law = "PCMU"
@@ -121,8 +87,6 @@ class Stream:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.settimeout(0)
         self._socket.bind((self.host, 0))
-        with contextlib.suppress(OSError):
-            self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._loop.add_reader(self._socket.fileno(), self._readable)
         self._to: tuple[str, int] | None = None
         self._ssrc = secrets.randbits(32)
@@ -132,6 +96,7 @@ class Stream:
         self._key: _Key | None = None
         self._begins = True
         self._theirs: int | None = None
+        self._sending: asyncio.Task[None] | None = None
         self._open = True
 
     @property
@@ -142,7 +107,7 @@ class Stream:
     def connect(self, host: str, port: int, law: Law, keys_type: int) -> None:
         """Send there from now on: a key that is pressed, or silence, each 20 ms."""
         self._to, self.law, self.keys_type = (host, port), law, keys_type
-        self.ticker.add(self)
+        self._sending = self._loop.create_task(self._send_all())
 
     def press(self, keys: str) -> None:
         """Press these keys one after the other, 100 ms each. Raises ValueError for what is none."""
@@ -154,13 +119,21 @@ class Stream:
         """Let go of the port; once is enough."""
         if self._open:
             self._open = False
-            self.ticker.remove(self)
+            if self._sending is not None:
+                self._sending.cancel()
             self._loop.remove_reader(self._socket.fileno())
             self._socket.close()
 
     # What goes out
 
-    def tick(self) -> None:
+    async def _send_all(self) -> None:
+        due = self._loop.time()
+        while True:
+            self._send_frame()
+            due += self.pace_s
+            await asyncio.sleep(max(0.0, due - self._loop.time()))
+
+    def _send_frame(self) -> None:
         """Send what 20 ms have."""
         if self._key is None and self._to_press:
             self._key = _Key(self._to_press.popleft(), self._timestamp)
@@ -202,17 +175,10 @@ class Stream:
     def _readable(self) -> None:
         for _ in range(AT_ONE_GO):
             try:
-                packet, beside, _, _ = self._socket.recvmsg(MOST_BYTES, 64)
+                packet = self._socket.recv(MOST_BYTES)
             except OSError:
                 return
-            self._take(packet, self._came_at(beside))
-
-    def _came_at(self, beside: list[tuple[int, int, bytes]]) -> float:
-        for level, kind, data in beside:
-            if (level, kind, len(data)) == (socket.SOL_SOCKET, SO_TIMESTAMPNS, STAMP.size):
-                seconds, nanoseconds = STAMP.unpack(data)
-                return float(seconds) + float(nanoseconds) / 1e9
-        return time.time()
+            self._take(packet, self._loop.time())
 
     def _take(self, packet: bytes, at: float) -> None:
         if len(packet) < HEADER.size or packet[0] >> 6 != 2:  # noqa: PLR2004 - the version
