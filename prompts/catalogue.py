@@ -37,6 +37,8 @@ from prompts.voices import UnknownVoice, Voice, voice
 FOLDER = Path(__file__).resolve().parent
 # What a call begins in; the other languages have all that it has.
 COUNTRY_LANGUAGE = "fr"
+# In what order callers are invited to the languages; what has a file and no place here comes last.
+INVITED = (COUNTRY_LANGUAGE, "en", "es")
 PAUSE = "|"
 AUDIO = "audio"
 # The table with how a question is put to a caller who speaks.
@@ -364,13 +366,14 @@ def _between_pauses(parts: tuple[Part, ...]) -> list[tuple[Part, ...]]:
 
 
 def languages(folder: Path = FOLDER) -> tuple[str, ...]:
-    """The languages that a folder has a file of: the country's own first, then by name."""
-    return country_first(path.stem for path in folder.glob("*.toml"))
+    """The languages that a folder has a file of, in the order of INVITED."""
+    return as_invited(path.stem for path in folder.glob("*.toml"))
 
 
-def country_first(codes: Iterable[str]) -> tuple[str, ...]:
-    """Codes of languages as they are offered: the country's own first, then by name."""
-    return tuple(sorted(codes, key=lambda code: (code != COUNTRY_LANGUAGE, code)))
+def as_invited(codes: Iterable[str]) -> tuple[str, ...]:
+    """Codes of languages as they are offered: in the order of INVITED, then by name."""
+    places = {code: place for place, code in enumerate(INVITED)}
+    return tuple(sorted(codes, key=lambda code: (places.get(code, len(INVITED)), code)))
 
 
 def recordings_in(folder: Path, language: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from prompts import service_words
-from prompts.catalogue import country_first, flat
+from prompts.catalogue import as_invited, flat
 from prompts.service_words import PAGE, Words
 
 FOLDER = Path(__file__).resolve().parent / "pages"
@@ -23,8 +23,8 @@ FRAME = "page"
 
 
 def languages(folder: Path = FOLDER) -> tuple[str, ...]:
-    """The languages of pages: the country's own first, then by name; they have all that it has."""
-    return country_first(path.name.split(".")[1] for path in folder.glob(f"{FRAME}.*.toml"))
+    """The languages of pages, as callers are invited to them; they have all that French has."""
+    return as_invited(path.name.split(".")[1] for path in folder.glob(f"{FRAME}.*.toml"))
 
 
 LANGUAGES = languages()

@@ -121,6 +121,8 @@ class Step(ABC):
 
     # Keys that are taken and never spoken: they are printed where those read who need them.
     printed_keys: frozenset[str] = frozenset()
+    # Keys that other languages tell, each in its own words: callers keep one of them in mind.
+    language_keys: frozenset[str] = frozenset()
     # How many digits are typed at the most; 1: a key answers.
     most_digits = 1
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 from flows.questions import TELEPHONE_ONLY, End, Go, Move, Part, Question, menu
 from flows.session import INTERPRETER, CallerKind, Party, Proving, Session
 from flows.speech import Line, Listen
-from flows.steps.common import NO_SUCH_KEY, Patient
+from flows.steps.common import Patient
 from flows.steps.my_appointment import MY_APPOINTMENT
+from flows.steps.other_languages import LANGUAGE_KEYS, invitations, take_language
 from flows.steps.resume_code import can_give_code
 from flows.steps.said import FirstQuestion, forget, with_person
 from flows.steps.tell import Tell, promise, tell_later
@@ -17,8 +18,6 @@ from flows.understanding.words import choice
 from flows.world import World
 
 OTHERS_KEY = "2"
-# Said in the languages themselves: to a caller who understands one they are the only choice.
-LANGUAGE_KEYS = (4, 5)
 # Told on the site and on paper: a caller who needs one does not follow a longer menu.
 INTERPRETER_KEY = "6"
 # Visitors of the site are told it for their code, and callers without a number hear it.
@@ -31,6 +30,7 @@ _WHOM_ASKED = {OTHERS_KEY: "for_others", "book": "for_whom"}
 
 class Welcome(FirstQuestion):
     name = "welcome"
+    language_keys = frozenset(map(str, LANGUAGE_KEYS))
     printed_keys = frozenset({INTERPRETER_KEY, CODE_KEY})
     tells_person_at_once = True
     part = Part.WELCOME
@@ -44,7 +44,7 @@ class Welcome(FirstQuestion):
             if greeting
             else menu("welcome", minimum_age=age)
         )
-        after = _other_languages(session, world)
+        after = invitations(session, world)
         if can_give_code(session):
             after = (*after, Line("resume_code_offer", wording=session.misses))
         # Words from the first try on: a caller may say it all in one sentence.
@@ -72,30 +72,14 @@ class Welcome(FirstQuestion):
             # A caller without a number was told a code; a visitor who began on the site reads it
             # there.
             return Go(session, "resume_code")
-        return _in_language(session, pressed, world)
-
-
-def _other_languages(session: Session, world: World) -> tuple[Line, ...]:
-    """Each of the others invites in its own words, and its own voice."""
-    others = [language for language in world.languages() if language != session.language]
-    return tuple(
-        Line("choose_language", {"key": key}, session.misses, language)
-        for key, language in zip(LANGUAGE_KEYS, others, strict=False)
-    )
-
-
-def _in_language(session: Session, pressed: str, world: World) -> Move:
-    """The same question in the language of this key."""
-    chosen = {str(line.values["key"]): line.language for line in _other_languages(session, world)}
-    if pressed in chosen:
-        return Go(session.but(language=chosen[pressed]), session.step, remember=False)
-    return NO_SUCH_KEY
+        return take_language(session, pressed, world)
 
 
 class NotYetOpen(Patient):
     """Booking has an opening moment: said exactly, with the offer to be told when it comes."""
 
     name = "not_yet_open"
+    language_keys = frozenset(map(str, LANGUAGE_KEYS))
     tells_person_at_once = True
     part = Part.WELCOME
     page = "ouverture"
@@ -104,7 +88,7 @@ class NotYetOpen(Patient):
         opens_at = world.rules().opens_at or world.now()
         kind = CallerKind(session.caller_kind)
         asked = menu(f"not_yet_open_{kind}", opening=opens_at.astimezone(COUNTRY_ZONE))
-        return replace(asked, after=_other_languages(session, world))
+        return replace(asked, after=invitations(session, world))
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         opens_at = world.rules().opens_at
@@ -115,23 +99,24 @@ class NotYetOpen(Patient):
             return tell_later(session, world, Tell.OPENING)
         if pressed == "2" and session.caller_kind == CallerKind.MOBILE:
             return promise(session, world, Tell.OPENING, session.caller, by_call=True)
-        return _in_language(session, pressed, world)
+        return take_language(session, pressed, world)
 
 
 class Closed(Patient):
     """Nothing to book any more; an appointment that is there can still be heard."""
 
     name = "closed"
+    language_keys = frozenset(map(str, LANGUAGE_KEYS))
     tells_person_at_once = True
     part = Part.WELCOME
     page = "fin"
 
     def question(self, session: Session, world: World) -> Question:
-        return replace(menu("closed"), after=_other_languages(session, world))
+        return replace(menu("closed"), after=invitations(session, world))
 
     def take(self, session: Session, pressed: str, world: World) -> Move:
         if pressed == "1":
             return End(session, (Line("goodbye"),))
         if pressed == "2" and not session.by_text:
             return Go(session, MY_APPOINTMENT)
-        return _in_language(session, pressed, world)
+        return take_language(session, pressed, world)

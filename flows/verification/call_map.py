@@ -110,9 +110,12 @@ class CallMap:
         return deep
 
     def long_menus(self) -> Mapping[str, frozenset[str]]:
-        """Menus with too many choices to be remembered; what is printed only has not to be."""
-        printed = {name: step.printed_keys for name, step in STEPS.items()}
-        told = {step: keys - printed.get(step, frozenset()) for step, keys in self.choices.items()}
+        """Menus with too many choices to be remembered; what is printed only has not to be.
+
+        Nor has what other languages tell.
+        """
+        others = {name: step.printed_keys | step.language_keys for name, step in STEPS.items()}
+        told = {step: keys - others.get(step, frozenset()) for step, keys in self.choices.items()}
         return {step: keys for step, keys in told.items() if len(keys) > MOST_CHOICES}
 
 

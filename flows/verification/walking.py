@@ -29,6 +29,7 @@ from flows.steps.kept_place import KEPT_PLACE
 from flows.steps.long_call import LONG_AFTER, LONG_CALL
 from flows.steps.my_changes import MY_FACTS
 from flows.steps.offers import SECOND_COMES_WITH_IT
+from flows.steps.other_languages import OTHER_LANGUAGES
 from flows.steps.said import RELATIVE, forget, said_at_once
 from flows.verification.rehearsal import CODE, RehearsedWorld, earlier, ringing
 from flows.verification.rehearsed import MORNING, OPENING, REFERENCE, TOWNS, cut_call, kept_place
@@ -40,6 +41,7 @@ from flows.verification.weathers import (
     Scenarios,
     Weathers,
     kept_scenarios,
+    language_scenarios,
     line_scenarios,
     my_scenarios,
     rare_scenarios,
@@ -215,6 +217,8 @@ def _weathers_for(make: Make, session: Session) -> Weathers:
         return weathers_of(rung_scenarios, make, session.rung_as)
     if session.step == KEPT_PLACE or (session.is_offered and session.step == "date_of_birth_check"):
         return weathers_of(kept_scenarios, make)
+    if session.step == OTHER_LANGUAGES:
+        return weathers_of(language_scenarios, make)
     return weathers_of(my_scenarios if session.proving else scenarios, make)
 
 
@@ -336,6 +340,7 @@ FAR_AWAY = {
     "two services in turn": ("two services in turn", ("1", "12031942", "3", "75011", "1")),
     "by wheelchair": ("wheelchairs come in", ("1", "12031942", "1", "75011", *"11214")),
     "not by wheelchair": ("stairs", ("1", "12031942", "1", "75011", *"112123")),
+    "another language": ("four languages", ("5",)),
     "moving a pair": ("mine: both", ("3", REFERENCE, "1", "12031942", *"12211")),
 }
 

@@ -130,7 +130,13 @@ def rare_scenarios(make: Make) -> Scenarios:
         "two services in turn": partial(several, make, services(since=0), found=neighbours()),
         "wheelchairs come in": partial(make, wheelchairs="yes"),
         "stairs": partial(make, wheelchairs="no"),
+        **language_scenarios(make),
     }
+
+
+def language_scenarios(make: Make) -> Scenarios:
+    """More languages than a menu has keys for; English stands for a fourth without a file."""
+    return {"four languages": partial(make, spoken_here=("fr", "en", "es", "en"))}
 
 
 def my_scenarios(make: Make) -> Scenarios:

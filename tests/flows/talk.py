@@ -149,6 +149,7 @@ class Talk:
             ("reach", frozenset({"reach_number", "reach_check"})): "2" if mobile else "1",
             ("reference", frozenset({"about_visit"})): "2",
             ("welcome", PERSON): "0",
+            ("welcome", frozenset({"other_languages"})): "5",
             ("welcome", frozenset({"interpreter"})): "6",
             ("person", PERSON): "2" if reachable else "1",
         }

@@ -35,6 +35,7 @@ def one_with_a_time_of_waiting() -> FakeWorld:
 WORLDS = {
     "not_yet_open": not_yet_open,
     "closed": closed,
+    "other_languages": lambda: FakeWorld(spoken_here=("fr", "en", "es", "en")),
     "group": lambda: FakeWorld(groups={"soignants": 30}),
     "own_centre": lambda: FakeWorld(found=(), own=OWN_PHONE),
     "partner_centre": lambda: FakeWorld(found=(), own=PARTNER),

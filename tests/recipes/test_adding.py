@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -168,6 +169,102 @@ def test_a_language_is_its_files(copy):
     assert (told["name"], told["day"]) == ("Español", "1 de diciembre de 2026")
     assert told["locale"] == "pt"
     assert told["wrong"] == []
+
+
+RINGING = """
+import json
+from exchange.twiml import parse
+from ivr.addresses import Addresses
+from ivr.twiml import render
+from prompts.catalogue import languages, load
+from tests.flows.fake_world import FakeWorld
+from tests.flows.talk import Talk
+
+def heard(talk):
+    document = render(talk.speech, load(talk.session.language), Addresses("https://allo.test"), 1)
+    (gather, *_) = parse(document.encode(), "text/xml")
+    return [[say.attributes["language"], say.text] for say in gather.children if say.text]
+
+talk = Talk(FakeWorld(spoken_here=languages()))
+calls = [[talk.session.language, talk.step, heard(talk)]]
+for key in KEYS:
+    talk.presses(key)
+    calls.append([talk.session.language, talk.step, heard(talk)])
+talk.goes_to("ready")
+print(json.dumps([calls, talk.session.language, bool(talk.session.reference)]))
+"""
+
+
+def ring(copy: Path, *pressed: str) -> tuple[list[list[Any]], str, bool]:
+    """A call that presses these keys at the welcome, then books: language, step and what is said.
+
+    Then the language in which it ends, and whether it has booked.
+    """
+    found: tuple[list[list[Any]], str, bool] = json.loads(run(copy, f"KEYS = {pressed}\n{RINGING}"))
+    return found
+
+
+@pytest.fixture
+def four(copy):
+    """With Portuguese, which is as Spanish in all it says but its invitation."""
+    page = (ROOT / "docs/adding.md").read_text("utf-8")
+    subprocess.run(["sh", "-eu", "-c", shell_of(page, "A language")], cwd=copy, check=True)  # noqa: S603, S607 (our page)
+    speaks(copy, "pt", "Para português", "pt-PT", "Polly.Ines-Neural")
+    return copy
+
+
+def speaks(copy: Path, code: str, invites: str, locale: str, voice: str) -> None:
+    path = copy / f"prompts/{code}.toml"
+    text = (
+        path.read_text("utf-8").replace("Para español", invites).replace('"es-ES"', f'"{locale}"')
+    )
+    path.write_text(text.replace("Polly.Lucia-Neural", voice), "utf-8")
+
+
+def test_a_fourth_language_is_invited_to_in_its_own_words_and_is_booked_in(four):
+    (welcome, others, chosen), language, booked = ring(four, "5", "2")
+    assert welcome[:2] == ["fr", "welcome"]
+    assert welcome[2][-3:] == [
+        ["en-GB", "For English, press 4."],
+        ["es-ES", "Para español, pulse 5."],
+        ["pt-PT", "Para português, pulse 5."],
+    ]
+    assert others == [
+        "fr",
+        "other_languages",
+        [
+            ["fr-FR", "Choisissez votre langue."],
+            ["es-ES", "Para español, pulse 1."],
+            ["pt-PT", "Para português, pulse 2."],
+        ],
+    ]
+    assert chosen[:2] == ["pt", "welcome"]
+    assert chosen[2][0][0] == "pt-PT"
+    assert chosen[2][-3:] == [
+        ["fr-FR", "Pour le français, tapez 4."],
+        ["en-GB", "For English, press 5."],
+        ["es-ES", "Para español, pulse 5."],
+    ]
+    assert (language, booked) == ("pt", True)
+
+
+def test_a_line_declares_the_place_of_a_language_and_a_fifth_is_behind_the_same_key(four):
+    for path in [*(four / "prompts").rglob("*pt.toml"), *(four / "campaigns").rglob("pt.toml")]:
+        fifth = path.with_name(path.name.replace("pt.toml", "it.toml"))
+        fifth.write_text(path.read_text("utf-8").replace("Para português", "Per l'italiano"))
+    speaks(four, "it", "", "it-IT", "Polly.Bianca-Neural")
+    catalogue = four / "prompts/catalogue.py"
+    line = 'INVITED = (COUNTRY_LANGUAGE, "en", "es")'
+    text = catalogue.read_text("utf-8")
+    assert text.count(line) == 1
+    catalogue.write_text(text.replace(line, 'INVITED = (COUNTRY_LANGUAGE, "en", "pt", "es")'))
+    (_, others, chosen), language, booked = ring(four, "5", "3")
+    assert [text for _, text in others[2][1:]] == [
+        "Para português, pulse 1.",
+        "Para español, pulse 2.",
+        "Per l'italiano, pulse 3.",
+    ]
+    assert (chosen[:2], language, booked) == (["it", "welcome"], "it", True)
 
 
 def shell_of(page: str, heading: str) -> str:
