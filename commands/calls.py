@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from commands.common_call import PATHS, path_seconds, played
+from commands.common_call import PATHS, common_call, path_seconds
 from commands.terminal import Mistakes
 from flows.engine import ENDED, PERSON_STEPS
 from flows.steps.common import reads_back
@@ -138,7 +138,7 @@ def _time() -> None:
     """
     complaints = []
     for path in PATHS:
-        call, bars = played(path), path.bars
+        call, bars = common_call(path), path.bars
         click.echo(
             f"{path.name}: {call.answers} answers (at most {bars.answers}),"
             f" {call.seconds:.1f} s spoken (at most {bars.seconds}),"

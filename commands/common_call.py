@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
+
+import click
 
 from flows.session import CallerKind
 from flows.speech import Heard, Line, Speech, keys, spoken
@@ -21,7 +23,16 @@ from flows.verification.rehearsal import (
 from flows.verification.rehearsed import TOWNS, TYPICAL_CENTRES, offers
 from flows.verification.rehearsed import services as two_services
 from flows.world import Rules
-from prompts.catalogue import COUNTRY_LANGUAGE, FOLDER, PAUSE, Catalogue, languages, read
+from prompts.catalogue import (
+    COUNTRY_LANGUAGE,
+    FOLDER,
+    PAUSE,
+    Catalogue,
+    NoSuchSentence,
+    languages,
+    read,
+)
+from prompts.check_rules import Problem
 from prompts.reading_time import VoicePauses, seconds
 
 _FIRST_OFFER = "start1"
@@ -97,6 +108,13 @@ PATHS = (
         " cuarenta y dos vivimos en Vitré",
     ),
 )
+
+
+def without_words(step: str, key: str, language: str) -> Problem:
+    """What is told of a sentence that a step says and a language lacks."""
+    file = f"{language}.toml"
+    what = f"missing; the step {step} says it: write it in prompts/{file}, in the table [say]"
+    return Problem(file, f"say.{key}", what)
 
 
 def vocabulary_of(catalogue: Catalogue) -> Vocabulary:
@@ -206,64 +224,47 @@ class CommonCall:
             yield f"  {turn.seconds:6.1f} s, {spoken:5.1f} so far  {turn.step}"
 
 
-def common_call(
-    folder: Path,
-    language: str,
-    *,
-    slow: bool = False,
-    doses: int = 2,
-    found: int = 3,
-    kind: CallerKind = CallerKind.MOBILE,
-    couple: bool = False,
-    sentence: str = "",
-    services: bool = False,
-) -> CommonCall:
-    """Play the common call on the real conversation, and read it with a language's sentences.
+def mobile_path(language: str) -> CommonPath:
+    """Return the path of a caller from a mobile in that language."""
+    of_mobiles = (p for p in PATHS if p.kind is CallerKind.MOBILE and not p.couple)
+    other = CommonPath(language, MOBILE_BARS_ELSEWHERE, language=language)
+    return next((p for p in of_mobiles if p.language == language), other)
 
-    `doses` of the campaign, `found` offers; `kind` of telephone, and `couple` for two people;
-    `sentence` and `services` as in CommonPath. Raises NoSuchSentence where the language lacks one.
+
+def common_call(
+    path: CommonPath, folder: Path = FOLDER, *, slow: bool = False, found: int = 3
+) -> CommonCall:
+    """Play a path on the real conversation, and read it with the sentences of a folder.
+
+    `found` offers. Raises click.ClickException where the language lacks a sentence.
     """
     catalogues = _shipped() if folder == FOLDER else _catalogues(folder)
+    language, sentence = path.language, path.sentence
     world = RehearsedWorld(
-        found=offers(found, second=doses > 1, centres=TYPICAL_CENTRES),
+        found=offers(found, second=path.doses > 1, centres=TYPICAL_CENTRES),
         rules_=Rules(
-            "rehearsal", minimum_age=75, horizon_days=35, doses=doses, services=1 + services
+            "rehearsal",
+            minimum_age=75,
+            horizon_days=35,
+            doses=path.doses,
+            services=1 + path.services,
         ),
-        may_have=two_services() if services else (),
+        may_have=two_services() if path.services else (),
         spoken_here=languages(folder),
         # Made once of a language: to make it takes longer than all else of a call.
         vocabularies=_vocabularies(folder, catalogues),
         named_towns=(TOWN,) if sentence else (),
     )
-    session = replace(ringing(kind), language=language, slow=slow)
+    session = replace(ringing(path.kind), language=language, slow=slow)
     answers = {
         **COMMON_ANSWERS,
-        **({"welcome": keys("2"), "for_others": keys("2")} if couple else {}),
+        **({"welcome": keys("2"), "for_others": keys("2")} if path.couple else {}),
         **({"welcome": spoken(sentence)} if sentence else {}),
-        **({"service": keys("3")} if services else {}),
+        **({"service": keys("3")} if path.services else {}),
     }
     pace = catalogues[language].pace(slow=slow)
-    path = common_path(session, world, answers)
-    return CommonCall(tuple(_turn(exchange, catalogues, language, pace) for exchange in path))
-
-
-def bars_of(language: str) -> Bars:
-    """Those of the call from a mobile in that language."""
-    of_mobiles = (p for p in PATHS if p.kind is CallerKind.MOBILE and not p.couple)
-    return next((p.bars for p in of_mobiles if p.language == language), MOBILE_BARS_ELSEWHERE)
-
-
-def played(path: CommonPath, folder: Path = FOLDER) -> CommonCall:
-    """One of PATHS, with the sentences of a folder."""
-    return common_call(
-        folder,
-        path.language,
-        kind=path.kind,
-        couple=path.couple,
-        doses=path.doses,
-        sentence=path.sentence,
-        services=path.services,
-    )
+    exchanges = common_path(session, world, answers)
+    return CommonCall(tuple(_turn(each, catalogues, language, pace) for each in exchanges))
 
 
 def _turn(
@@ -273,7 +274,11 @@ def _turn(
     until_offer = None
     for line in exchange.speech.lines:
         catalogue = catalogues[line.language or language]
-        whole, until = _read(line, catalogue, exchange.speech)
+        try:
+            whole, until = _read(line, catalogue, exchange.speech)
+        except NoSuchSentence as missing:
+            step, (key,) = exchange.after.step, missing.args
+            raise click.ClickException(str(without_words(step, key, catalogue.language))) from None
         if until and until_offer is None:
             until_offer = seconds(PAUSE.join([*said, until]), pace)
         said.append(whole)
@@ -310,6 +315,7 @@ def _read(line: Line, catalogue: Catalogue, speech: Speech) -> tuple[str, str]:
 def path_seconds(folder: Path = FOLDER) -> Iterator[tuple[str, float, int]]:
     """The shortest and the common way to a booking: name, spoken seconds, answers."""
     for language in languages(folder):
-        play = partial(common_call, folder, language)
-        for name, call in (("shortest", play(doses=1, found=1)), ("common", play())):
+        path = mobile_path(language)
+        shortest = common_call(replace(path, doses=1), folder, found=1)
+        for name, call in (("shortest", shortest), ("common", common_call(path, folder))):
             yield f"{name} ({language})", call.seconds, call.answers

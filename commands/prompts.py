@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
-from commands.common_call import bars_of, common_call, vocabulary_of
+from commands.common_call import common_call, mobile_path, vocabulary_of, without_words
 from commands.terminal import Mistakes
+from flows.steps import STEPS
 from flows.understanding.vocabulary import IncompleteVocabulary
 from prompts import service_words
 from prompts.catalogue import (
@@ -60,7 +61,8 @@ def make(folder: Path = FOLDER) -> click.Group:
             for name in languages(folder):
                 for line in report(folder, name, times=times):
                     click.echo(line)
-                over = common_call(folder, name).over(bars_of(name))
+                path = mobile_path(name)
+                over = common_call(path, folder).over(path.bars)
                 problems += [f"{name}.toml: the common call: {what}" for what in over]
         if problems:
             raise Mistakes(problems)
@@ -179,7 +181,16 @@ def of_prompts(folder: Path) -> list[str]:
         problems.append(told_of_words(mistake) if mistake else str(problem))
     if own is not usual:
         problems += wrong(own)
-    return list(dict.fromkeys(problems)) or unheard(folder)
+    return list(dict.fromkeys(problems)) or [*wordless(folder), *unheard(folder)]
+
+
+def wordless(folder: Path) -> Iterator[str]:
+    """Steps that ask nothing: no sentence of a language is called like one, or begins so."""
+    for language in languages(folder):
+        keys = read(folder / f"{language}.toml").keys
+        for step in STEPS:
+            if step not in keys and not any(key.startswith(f"{step}_") for key in keys):
+                yield str(without_words(step, step, language))
 
 
 def unheard(folder: Path) -> list[str]:
@@ -196,7 +207,8 @@ def unheard(folder: Path) -> list[str]:
 def report(folder: Path, name: str, *, times: bool) -> Iterator[str]:
     """What there is of a language that is right, and how long its common call is."""
     catalogue = read(folder / f"{name}.toml")
-    call, slow = common_call(folder, name), common_call(folder, name, slow=True)
+    path = mobile_path(name)
+    call, slow = common_call(path, folder), common_call(path, folder, slow=True)
     yield told(catalogue)
     if times:
         yield from table(catalogue)

@@ -11,7 +11,7 @@ import pytest
 
 from click.testing import CliRunner
 
-from commands.common_call import common_call, vocabulary_of
+from commands.common_call import common_call, mobile_path, vocabulary_of
 from commands.prompts import make
 from flows.engine import advance
 from flows.speech import RING, keys
@@ -66,7 +66,7 @@ def test_a_third_language_is_one_file(with_spanish: Path):
     assert [str(problem) for problem in check(with_spanish) if problem.file == "es.toml"] == []
     spanish = read(with_spanish / "es.toml")
     assert vocabulary_of(spanish).months["marzo"] == 3
-    call = common_call(with_spanish, "es")
+    call = common_call(mobile_path("es"), with_spanish)
     assert call.turns[-1].step == "ended"
     assert call.seconds > 100
 

@@ -14,7 +14,7 @@ import pytest
 
 from click.testing import CliRunner
 
-from commands.common_call import PATHS, CommonPath, common_call, played
+from commands.common_call import PATHS, CommonPath, common_call, mobile_path
 from commands.prompts import make
 from exchange.twiml import parse
 from flows.speech import Line, Speech, TurnOutcome
@@ -308,8 +308,8 @@ def test_the_real_files_have_nothing_wrong():
 def test_each_kind_of_mistake_is_found_and_told_where(
     copy: Path, file: str, old: str, new: str, problem: str
 ):
-    # Each language is compared with French alone; one more shows what another is told of French.
-    for other in set(languages(copy)) - {"fr", "en", Path(file).stem}:
+    # Each language is compared with French alone.
+    for other in set(languages(copy)) - {"fr", Path(file).stem}:
         (copy / f"{other}.toml").unlink()
     change(copy, file, old, new)
     told = found(copy)
@@ -405,7 +405,7 @@ def test_a_common_call_that_is_too_long_is_told(copy: Path):
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
 def test_the_common_calls_stay_within_their_bars(path: CommonPath):
-    call = played(path)
+    call = common_call(path)
     assert list(call.over(path.bars)) == []
     assert call.turns[-1].step == "ended"
 
@@ -427,7 +427,7 @@ def test_what_the_docs_tell_of_each_step_is_of_today():
     )
     told = [[float(one) for one in re.findall(r"→ ([\d.]+)", row)] for row in rows]
     for column, language in enumerate(("fr", "en", "es")):
-        call = common_call(FOLDER, language)
+        call = common_call(mobile_path(language))
         steps = [round(turn.seconds, 1) for turn in call.measured]
         now = [*steps, round(call.seconds, 1), call.answers, round(call.first_offer)]
         assert [row[column] for row in told] == now, language
@@ -438,7 +438,7 @@ def test_a_call_of_one_sentence_is_booked_in_a_minute_and_three_answers_in_each_
     assert {path.language for path in said} == set(languages())
     for path in said:
         assert (path.bars.seconds, path.bars.answers, path.doses) == (60, 3, 1)
-        call = played(path)
+        call = common_call(path)
         assert [turn.step for turn in call.measured] == ["sentence_check", "offers", "confirm"]
         assert call.answers == 3
 
@@ -449,16 +449,16 @@ def test_the_last_look_comes_after_the_birth_date_was_read_back():
         if path.services:
             # The question what for begins with the birth date that was typed.
             read_back = "service"
-        steps = [turn.step for turn in played(path).turns]
+        steps = [turn.step for turn in common_call(path).turns]
         assert steps.index(read_back) < steps.index("offers") < steps.index("confirm")
 
 
 def test_a_call_above_its_bar_is_told_with_what_it_takes():
     bars = replace(PATHS[0].bars, seconds=60, answers=5, first_offer=30)
-    assert [line.split(",")[0] for line in played(PATHS[0]).over(bars)] == [
+    assert [line.split(",")[0] for line in common_call(PATHS[0]).over(bars)] == [
         "6 answers",
-        f"{played(PATHS[0]).seconds:.1f} s spoken",
-        f"the first offer at {played(PATHS[0]).first_offer:.1f} s",
+        f"{common_call(PATHS[0]).seconds:.1f} s spoken",
+        f"the first offer at {common_call(PATHS[0]).first_offer:.1f} s",
     ]
 
 

@@ -28,8 +28,8 @@ def snippets(heading: str) -> list[tuple[str, str, str]]:
     return FENCE.findall(section)
 
 
-def follow(heading: str, copy: Path) -> None:
-    """Do what the recipe says, and nothing that it does not say."""
+def follow(heading: str, copy: Path, *, words: bool = True) -> None:
+    """Do what the recipe says, and nothing that it does not say; `words`: with its sentences."""
     for kind, where, text in snippets(heading):
         path, _, at = where.removeprefix("new file: ").partition(", ")
         if where.startswith("new file: "):
@@ -40,7 +40,7 @@ def follow(heading: str, copy: Path) -> None:
             before = (copy / path).read_text("utf-8")
             assert before.count(old) == 1, path
             (copy / path).write_text(before.replace(old, new), "utf-8")
-        else:
+        elif words:
             for each in in_every_language(copy, path):
                 add_words(each, at, text)
 
@@ -128,6 +128,42 @@ def test_a_step_is_its_file_and_its_words(copy):
     assert told["label"] == "Peut monter un escalier\u00a0?"
     assert told["page"] == ["escalier", "Non"]
     assert told["wrong"] == []
+
+
+CHECKED = """
+import json
+from click.testing import CliRunner
+from commands import calls, prompts
+
+checked = CliRunner().invoke(prompts.make(), ["check"])
+timed = CliRunner().invoke(calls.make(), ["time"])
+print(json.dumps([checked.exit_code, checked.stderr, timed.exit_code, timed.stderr]))
+"""
+
+
+def missing(step: str, key: str, language: str) -> str:
+    file = f"{language}.toml"
+    return (
+        f"{file}: say.{key}: missing; the step {step} says it:"
+        f" write it in prompts/{file}, in the table [say]"
+    )
+
+
+def test_a_step_without_words_is_named_with_its_sentence_and_the_file_to_write_it_in(copy):
+    follow("A step of the conversation", copy, words=False)
+    status, told, *timed = json.loads(run(copy, CHECKED))
+    assert status == 1
+    assert told.splitlines() == [missing("stairs", "stairs", code) for code in ("fr", "en", "es")]
+    assert timed == [1, f"Error: {missing('stairs', 'stairs', 'fr')}\n"]
+
+
+def test_a_sentence_that_a_step_with_words_lacks_is_named_too(copy):
+    step = copy / "flows/steps/date_of_birth.py"
+    asked = 'Question("date_of_birth_check"'
+    step.write_text(step.read_text("utf-8").replace(asked, 'Question("date_of_birth_check_year"'))
+    status, told, *_ = json.loads(run(copy, CHECKED))
+    lacks = missing("date_of_birth_check", "date_of_birth_check_year", "fr")
+    assert (status, told) == (1, f"Error: {lacks}\n")
 
 
 A_LANGUAGE = """
