@@ -252,7 +252,7 @@ class Settings(BaseSettings):
     # Threads of a web worker that answer requests.
     web_threads: int = Field(default=6, ge=2, le=64)
     # So many answers of visits wait for their turn; at least half of these places are for visits
-    # that have begun. Those who work here have up to twenty such places of their own.
+    # that have begun. Those who work here have as many places of their own.
     web_queue: int = Field(default=26, ge=0, le=64)
     # The waiting room in front of the web: "auto" has one around openings and in a crowd, "always"
     # has one now, "never" leaves that to another server.

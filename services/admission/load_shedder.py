@@ -54,9 +54,6 @@ OF_A_WORKER: Final = 0.6
 ASSUMED_CPU: Final = 0.005
 # How long (seconds) a request of a running web session waits for its turn at the most.
 PATIENCE: Final = 1.0
-# So many requests of agents and others who work here may wait for their turn at once, besides.
-# Screens that ask by themselves have at most half of those places, so that a click finds one.
-STAFF_PLACES: Final = 20
 # Web sessions that may begin at once, beyond what is carried; how slowly their cost is learnt.
 BEGIN_AT_ONCE: Final = 20
 _LEARNT: Final = 0.02
@@ -115,10 +112,10 @@ class LoadShedder:
         patience: float = PATIENCE,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`threads` work at once; `queue` more may wait for their turn, `patience` seconds each.
+        """`threads` work at once; `queue` visitors may wait for their turn, `patience` seconds.
 
-        So may as many of those who work here, their screens included, and no more than
-        `STAFF_PLACES`.
+        So may as many requests of those who work here. Screens that ask by themselves have at most
+        half of those places, so that a click finds one.
         """
         self.threads = threads
         self._patience = patience
@@ -130,7 +127,7 @@ class LoadShedder:
         self._spare = max(threads - 2, 1)
         self._counting = threading.Lock()
         # Running web sessions, and visitors who begin; people who work here, and their screens.
-        self._web, self._staff = _Lines(queue), _Lines(min(queue, STAFF_PLACES))
+        self._web, self._staff = _Lines(queue), _Lines(queue)
         # Each time the other one is asked first.
         self._turns = deque((self._staff, self._web))
         # How many threads a worker has at the most; some of them wait for a turn.

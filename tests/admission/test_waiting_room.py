@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from config.settings import Settings
 from services.admission.admission_controller import (
     FIRST,
     LEAST,
@@ -438,6 +439,27 @@ def test_a_screen_waits_for_its_turn_until_screens_give_way_to_the_telephone():
     assert not load_shedder.screen_begins()
     load_shedder.other_done(0.0)
     assert load_shedder.screen_begins()
+
+
+def test_the_agents_of_a_shift_that_begins_find_places_to_wait_in():
+    """Fifty open their page in one moment, while seventy screens ask by themselves.
+
+    A worker of two has half of them. With fewer places screens were told "later" all day.
+    """
+    queue = Settings.model_fields["web_queue"].default
+    load_shedder = LoadShedder(6, queue=queue, patience=60.0)
+    line = Line(load_shedder)
+    while load_shedder.other_begins():
+        pass
+    for _ in range(queue // 2):
+        line.joined_by("screen", load_shedder.screen_begins)
+    assert not load_shedder.screen_begins()
+    for _ in range(queue // 2):
+        line.joined_by("click", partial(load_shedder.other_begins, waits=True))
+    for count in range(1, queue + 1):
+        load_shedder.other_done(0.0)
+        assert comes(lambda: len(line.told) == count)  # noqa: B023 (asked at once)
+    assert line.ends() == ["click"] * (queue // 2) + ["screen"] * (queue // 2)
 
 
 def test_an_agent_waits_for_the_thread_of_a_visit_too():
