@@ -46,6 +46,9 @@ CONNECTIONS: Final = 1024
 # Seconds until another worker takes the place of one that was killed.
 RESPAWN_SECONDS: Final = 0.2
 
+# Between two looks of a worker whether the server still runs, whose signal it would never get.
+LOOK_FOR_SERVER_SECONDS: Final = 1.0
+
 # Seconds that a client has for the whole body, and the most bytes that it may have.
 BODY_SECONDS: Final = 5.0
 MOST_BYTES: Final = 64 * 1024
@@ -157,6 +160,14 @@ class Draining:
         if self._seconds > 0:
             loop.add_signal_handler(signal.SIGTERM, self.begin, loop)
 
+    def look_for(self, server: int, loop: asyncio.AbstractEventLoop) -> None:
+        """Go when the server's main process (its id) is gone: another one would share the port."""
+        if os.getppid() != server:
+            log.error("the server is gone: this worker ends")
+            self.begin(loop)
+        else:
+            loop.call_later(LOOK_FOR_SERVER_SECONDS, self.look_for, server, loop)
+
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """The worker is to go; a second signal changes nothing."""
         if self.has_begun:
@@ -218,6 +229,7 @@ class WholeRequests:
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._draining.listen(loop)
+        self._draining.look_for(os.getppid(), loop)
         self._begins()
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:

@@ -99,6 +99,11 @@ class Server:
         counts = re.findall(r"^allo_refused_total\{.*\} (.*)$", told, re.MULTILINE)
         return sum(map(float, counts))
 
+    def is_killed(self) -> None:
+        """The main process alone, as when memory is short: it says nothing to its workers."""
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
     def ends(self) -> None:
         self.process.terminate()
         self.process.wait()
@@ -140,3 +145,11 @@ def test_workers_share_what_was_loaded_and_so_does_one_in_a_killed_ones_place(se
     (third,) = server.workers() - {first, second}
     assert shared(third) > SHARED
     assert server.told() == server.rung
+
+
+def test_workers_end_with_a_server_that_was_killed(server: Server):
+    """Or they would go on beside the next one, which shares the port with them."""
+    wait_for(lambda: len(server.counting()) == 2, "both workers answer")
+    workers = server.workers()
+    server.is_killed()
+    wait_for(lambda: not any(Path(f"/proc/{one}").exists() for one in workers), "none is left")
