@@ -16,6 +16,7 @@ from models.database import STORE_ERRORS, first_line, lacks_right
 from services.centres.import_centres import Progress, no_progress
 from services.csv_cells import write_rows
 from services.refused import OperatorRefused
+from services.store_refusals import is_known, refusal
 
 
 class Commands(click.Group):
@@ -46,9 +47,9 @@ def refusals(*kinds: type[Exception]) -> Iterator[None]:
 
 
 def says_what_grants(command: click.Command, role: str) -> click.Command:
-    """A command, and all below it, that ends with one sentence where the database's role may not.
+    """A command, and all below it, that ends with one sentence where the store refuses.
 
-    That is so of every command after a restore, until the rights are given anew. `role` is the one
+    Its role may do nothing after a restore, until the rights are given anew. `role` is the one
     of DATABASE_URL, empty where that names none.
     """
     invoke = command.invoke
@@ -58,7 +59,9 @@ def says_what_grants(command: click.Command, role: str) -> click.Command:
             return invoke(context)
         except STORE_ERRORS as error:
             if not lacks_right(error):
-                raise
+                if not is_known(error):
+                    raise
+                raise click.ClickException("; ".join(refusal(error))) from None
             raise click.ClickException(
                 f"the database's role lacks a right ({first_line(error)}): run `flask db grant"
                 f" {role or 'ROLE'}` as the owner of the tables (MIGRATION_DATABASE_URL)"

@@ -125,14 +125,21 @@ def run(
         raise BackupRefused(f"{file} is there already: wait a second")
     # Read before: a key that is new meanwhile may be needed, one that goes is no harm.
     keys = [one.number + 1 for one in read_canaries(store) or () if one.gone_at is None]
-    with _part_of(file) as part:
-        # Half of it is sealed, and cannot be packed: to try hard costs minutes.
-        how = ("--format=custom", "--compress=1", f"--file={part}")
-        programs.run("pg_dump", *how, database=database)
-        _to_disk(part)
-        _sum_beside(file).write_text(f"{_digest(part)}  {file.name}\n", "utf-8")
-        part.rename(file)
-        _to_disk(folder)
+    try:
+        with _part_of(file) as part:
+            # Half of it is sealed, and cannot be packed: to try hard costs minutes.
+            how = ("--format=custom", "--compress=1", f"--file={part}")
+            programs.run("pg_dump", *how, database=database)
+            _to_disk(part)
+            _sum_beside(file).write_text(f"{_digest(part)}  {file.name}\n", "utf-8")
+            part.rename(file)
+            _to_disk(folder)
+    except OSError as error:
+        file.unlink(missing_ok=True)
+        _sum_beside(file).unlink(missing_ok=True)
+        raise BackupRefused(
+            f"{folder} is full, or nothing can be written to it ({error.strerror})"
+        ) from error
     for old in found(folder)[:-keep]:
         old.unlink(missing_ok=True)
         _sum_beside(old).unlink(missing_ok=True)

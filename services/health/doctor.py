@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from models.database import STORE_ERRORS, Connection, NotDurable, first_line, lacks_right
+from models.database import STORE_ERRORS, Connection, NotDurable
 from models.migrations import schema as schemas
 from models.operations import grants, health
 from models.operations.health import Connections, ToGive
@@ -31,6 +31,7 @@ from services.keys.check_keys import WrongKeys, check_keys
 from services.privacy import days_of_turns
 from services.privacy.days_of_turns import DaysAhead
 from services.store import Store
+from services.store_refusals import GRANT, refusal
 from services.supervision.recounts import Correction, corrections
 
 # Differences between two machines' clocks that are told, and that make what is said wrong.
@@ -55,7 +56,6 @@ FULL: Final = 0.8
 _CONNECTIONS: Final = (
     "raise max_connections of the server, or put a pooler in front (deploy/pgbouncer.ini)"
 )
-_GRANT: Final = "run flask db grant ROLE as the owner of the tables, after each flask migrate"
 
 
 class Whose(Enum):
@@ -116,7 +116,7 @@ def rights(lacking: Sequence[str], owned: Sequence[str], *, production: bool) ->
         more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
         return bad(
             f"the database's role lacks {lacking[0]}{more}",
-            _GRANT,
+            GRANT,
         )
     if owned and production:
         return warning(
@@ -444,13 +444,8 @@ def run(listed: Sequence[Check]) -> Iterator[Checked]:
 
 
 def _not_looked_at(name: str, error: Exception) -> Finding:
-    if lacks_right(error):
-        return bad(f"the database's role lacks a right ({first_line(error)})", _GRANT)
     if isinstance(error, STORE_ERRORS) or name == "store":
-        return bad(
-            f"the store does not answer ({kind_of(error)})",
-            "start the database, and look at DATABASE_URL and the way there",
-        )
+        return bad(*refusal(error))
     return bad(f"it could not be looked at ({kind_of(error)})", "look at the log of the database")
 
 

@@ -15,13 +15,14 @@ from zoneinfo import ZoneInfo
 
 from models.accounts import staff as staff_rows
 from models.centres import centres, directory, postcodes
-from models.database import STORE_ERRORS, first_line, lacks_right
+from models.database import STORE_ERRORS
 from models.migrations.schema import newest, revision
 from models.slots.places import look
 from models.slots.slot_query import Apart, SlotQuery
 from services.campaign.campaign import Campaign
 from services.setup.town import OPEN_DAYS
 from services.store import Store
+from services.store_refusals import refusal
 
 # Centres that are looked at together.
 _TOGETHER: Final = 60
@@ -90,22 +91,8 @@ def missing(store: Store, campaign: Campaign, installed: Installation) -> list[M
             *_settings(installed),
         ]
     except STORE_ERRORS as error:
-        if lacks_right(error):
-            lacking = Missing(
-                "database",
-                f"the database's role lacks a right ({first_line(error)})",
-                "Run flask db grant ROLE as the owner of the tables",
-            )
-            return [lacking, *_settings(installed)]
-        return [
-            Missing(
-                "database",
-                f"the database does not answer as it should ({type(error).__name__})",
-                "Look at DATABASE_URL, whether the server runs, and whether its role is there and "
-                "may read: `flask db grant ROLE` as the owner makes it",
-            ),
-            *_settings(installed),
-        ]
+        sentence, remedy = refusal(error)
+        return [Missing("database", sentence, remedy), *_settings(installed)]
 
 
 def _schema(store: Store) -> Iterator[Missing]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import tempfile
@@ -18,6 +19,8 @@ import pytest
 from psycopg import sql
 from sqlalchemy import make_url
 
+from models.database import STORE_ERRORS, Database
+from services.store_refusals import refusal
 from tests.support import parts
 from tests.support.keeper import ROOT
 from tests.support.postgres import PostgresServer
@@ -65,7 +68,12 @@ def bouncer(postgres_server: PostgresServer) -> Iterator[str]:
         wait_for(lambda: socket.exists() or process.poll() is not None, "a socket")
         assert process.poll() is None, (folder / "log").read_text("utf-8")
         secret = PASSWORD.replace(" ", "%20")
-        yield f"postgresql://{role}:{secret}@/allo?host={folder}&port=6432"
+        (said,) = re.findall("^; The service: DATABASE_URL=(.*)$", text, re.MULTILINE)
+        yield (
+            said.replace("allo:PASSWORD@", f"{role}:{secret}@").replace(
+                "/run/pgbouncer", str(folder)
+            )
+        )
     finally:
         process.terminate()
         process.wait(timeout=20)
@@ -90,7 +98,44 @@ def whose(url: str) -> str:
     return pwd.getpwuid(socket.stat().st_uid).pw_name if socket.exists() else "nobody"
 
 
+def store_says(url: str) -> str:
+    """What an operator is told of the store at an address."""
+    database = Database(url)
+    try:
+        database.ping()
+    except STORE_ERRORS as error:
+        return "; ".join(refusal(error))
+    finally:
+        database.dispose()
+    return "it answers"
+
+
+def test_the_address_of_the_file_is_one_by_which_the_service_works(bouncer: str):
+    assert store_says(bouncer) == "it answers"
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "said"),
+    [
+        ("&pgbouncer=prepared", "", "end DATABASE_URL in pgbouncer=prepared"),
+        ("a%20password", "hunter2", "refuses the password of the role"),
+        ("@/allo?", "@/other?", "has no database of that name"),
+        ("host=/", "host=/nowhere/", "nothing answers where it should be"),
+        ("host=/", "host=no.such.machine.invalid&was=/", "no machine has the name"),
+    ],
+)
+def test_what_the_store_refuses_is_told_apart_and_no_password_is_repeated(
+    bouncer: str, written: str, instead: str, said: str
+):
+    assert written in bouncer
+    told = store_says(bouncer.replace(written, instead))
+    assert said in told
+    assert "password of the tests" not in told
+    assert "hunter2" not in told
+
+
 def test_many_clients_share_few_connections_by_their_transactions(bouncer: str):
+    bouncer = bouncer.removesuffix("&pgbouncer=prepared")
     with ExitStack() as stack:
         clients = [stack.enter_context(psycopg.connect(bouncer)) for _ in range(12)]
         served = set()

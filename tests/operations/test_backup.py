@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.util
+import os
 
 from datetime import timedelta
 from pathlib import Path
@@ -135,6 +137,24 @@ def flips_a_bit(file: Path) -> None:
 
 def cuts_its_end_off(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-1000])
+
+
+@pytest.mark.parametrize("of", ["file", "folder"])
+def test_a_disk_that_fills_up_meanwhile_leaves_no_half_backup(
+    made: House, folder: Path, monkeypatch: pytest.MonkeyPatch, of: str
+):
+    """While the file is written, or once it has its name."""
+    kept = backups._to_disk
+
+    def is_full(there: Path) -> None:
+        if there.is_dir() == (of == "folder"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        kept(there)
+
+    monkeypatch.setattr(backups, "_to_disk", is_full)
+    with pytest.raises(BackupRefused, match="is full"):
+        makes(made, folder)
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize(

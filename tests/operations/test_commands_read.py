@@ -197,3 +197,34 @@ def test_a_command_that_is_marked_and_records_nothing_is_a_mistake(service: Hous
 
     with pytest.raises(NotRecorded, match="forgetful"):
         forgetful()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["bookings", "export"],
+        ["bookings", "show", "4521000001"],
+        ["slots", "list", "--centre", "1"],
+        ["centres", "list"],
+        ["staff", "list"],
+        ["messages", "pending"],
+        ["store", "verify"],
+    ],
+    ids=" ".join,
+)
+def test_on_an_empty_database_a_command_names_the_remedy_and_no_sql(
+    empty_url: str, words: list[str]
+):
+    made = House(empty_url)
+    try:
+        said = made.app.test_cli_runner().invoke(args=words)
+    finally:
+        made.close()
+    assert said.exit_code == 1
+    assert isinstance(said.exception, SystemExit)
+    last = said.stderr.splitlines()[-1]
+    assert last == (
+        "Error: the store cannot be used: it lacks tables of this version; run flask migrate, as"
+        " the owner of the tables"
+    )
+    assert "SELECT" not in said.output

@@ -244,7 +244,7 @@ def test_a_store_that_does_not_answer_is_one_sentence(tmp_path: Path):
     status, told = readyz(made)
     made.close()
     assert status == 503
-    assert "store: the store does not answer (OperationalError)" in told
+    assert "store: the store cannot be used: nothing answers where it should be; remedy:" in told
     assert "schema" not in told
     # What is no part of the store is told all the same.
     assert "redis:" in told
