@@ -18,6 +18,7 @@ from redis import Redis, RedisError
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 from rq import Queue
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
 # One queue a worker: with more of them RQ cannot move a job safely (see the reliability notes in
@@ -72,8 +73,9 @@ def redis_problem(url: str) -> str:
     return ""
 
 
-def outbox_queue(connection: Redis) -> Queue:
-    return Queue(OUTBOX, connection=connection, serializer=JSONSerializer)
+def outbox_queue(connection: Redis, job_class: type[Job] | None = None) -> Queue:
+    """The queue; `job_class` reads its jobs (a worker's: jobs.closed_jobs.ClosedJob)."""
+    return Queue(OUTBOX, connection=connection, serializer=JSONSerializer, job_class=job_class)
 
 
 class AwayNotice:

@@ -18,6 +18,7 @@ from services.messages.deliver_message import DeliveryDependencies
 from services.messages.take_messages import LAST_KINDS
 from services.ports import Messenger
 from services.store import Store
+from services.supervision.alerts import note_strange_jobs
 from services.telemetry import JOBS
 
 # Of a job's messages so many leave at a time, where the provider's pace allows it: a text takes a
@@ -55,6 +56,16 @@ class NotReady(Exception):
 def give(ports: Ports) -> None:
     """Called by the composition root before the first job."""
     _ports[:] = [ports]
+
+
+def refuse(count: int) -> None:
+    """So many jobs in Redis were none of ours: they are counted, and supervisors are alerted.
+
+    The alert lasts until a supervisor looks after it.
+    """
+    JOBS.labels("refused").inc(count)
+    for ports in _ports:
+        note_strange_jobs(ports.store, count)
 
 
 def end_soon() -> None:

@@ -24,6 +24,7 @@ from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
 
 from jobs import tasks, timed
+from jobs.closed_jobs import ClosedJob
 from jobs.queues import OUTBOX, AwayNotice, connect, outbox_queue, pass_on
 from jobs.tasks import Ports, give
 
@@ -50,8 +51,9 @@ class _Worker(SimpleWorker):
 
     def __init__(self, connection: Redis, notice: AwayNotice, stop: threading.Event) -> None:
         super().__init__(
-            [outbox_queue(connection)],
+            [outbox_queue(connection, ClosedJob)],
             connection=connection,
+            job_class=ClosedJob,
             serializer=JSONSerializer,
             worker_ttl=WORKER_TTL,
             maintenance_interval=MAINTENANCE_INTERVAL,
@@ -64,6 +66,9 @@ class _Worker(SimpleWorker):
         super()._install_signal_handlers()  # type: ignore[no-untyped-call]
         # A signal that came while it began.
         self.told_to_stop = self._stop.is_set()
+
+    def subscribe(self) -> None:
+        """Hear no commands by Redis: a person who can write there must not end a worker."""
 
     def request_stop(self, signum: Any, frame: Any) -> None:
         self.told_to_stop = True
@@ -118,10 +123,17 @@ def run(redis_url: str, ports: Ports) -> None:
         logging.getLogger(_RQS_LOG).removeFilter(said_by_us)
 
 
+def make_worker(
+    connection: Redis, notice: AwayNotice | None = None, stop: threading.Event | None = None
+) -> _Worker:
+    """RQ's worker, with the jobs of a closed list alone; `stop` is set when it is told to end."""
+    return _Worker(connection, notice or AwayNotice(), stop or threading.Event())
+
+
 def _work(redis_url: str, notice: AwayNotice, stop: threading.Event) -> None:
     """Work as long as Redis answers, or until told to stop, which sets `stop`."""
     connection = connect(redis_url)
-    worker = _Worker(connection, notice, stop)
+    worker = make_worker(connection, notice, stop)
     try:
         worker.work(logging_level="WARNING")
     except StopRequested:
@@ -134,15 +146,7 @@ def _work(redis_url: str, notice: AwayNotice, stop: threading.Event) -> None:
         timed.stops_by_signal(stop)
         if worker.told_to_stop:
             stop.set()
-        _leave_nothing_of(worker)
         connection.close()
-
-
-def _leave_nothing_of(worker: _Worker) -> None:
-    """End the thread that RQ leaves where it could not say goodbye."""
-    listening: Any = worker.pubsub_thread
-    if listening is not None:
-        listening.stop()
 
 
 def wait_for_redis(

@@ -56,12 +56,13 @@ def happened(
     name: str,
     value: float,
     threshold: float,
+    again: float = 1,
 ) -> None:
-    """Something that lasts no time: raised until a supervisor looks at it; once more adds one."""
+    """Something that lasts no time: raised until a supervisor looks at it; then adds `again`."""
     if begin(connection, clock, alert_id, name=name, value=value, threshold=threshold):
         return
     lasts = (alert.c.name == name, alert.c.ended_at.is_(None))
-    connection.execute(update(alert).where(*lasts).values(value=alert.c.value + 1))
+    connection.execute(update(alert).where(*lasts).values(value=alert.c.value + again))
 
 
 def end_seen(connection: Connection, clock: Clock, names: Collection[str]) -> int:

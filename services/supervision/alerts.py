@@ -8,12 +8,13 @@ answer is lost gets the news a second time.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
-from models.database import Connection
+from models.database import STORE_ERRORS, Connection
 from models.supervision import alerts
 from models.supervision.alerts import Alert
 from services.messages import spend
@@ -42,8 +43,10 @@ EASED: Final = 0.8
 ENOUGH: Final = 20
 # For a step with hardly any failures yesterday, this rate (a part of 1) is taken for usual.
 USUAL_FAILURE: Final = 0.05
+# Jobs in Redis that are none of ours (jobs.closed_jobs).
+STRANGE_JOBS: Final = "strange_jobs"
 # What happened once, and lasts until a supervisor looks after it.
-HAPPENED: Final = frozenset({"search_limit", "watched_file", "unwritten"})
+HAPPENED: Final = frozenset({"search_limit", "watched_file", "unwritten", STRANGE_JOBS})
 # "process_gone_dispatcher" and the like: judged by another process.
 PROCESS_GONE: Final = "process_gone"
 # Raised by the process that holds a text or call back, or by the scheduler, which ends them.
@@ -145,6 +148,21 @@ def apply(
                 threshold=alert.threshold,
             )
     return changed
+
+
+def note_strange_jobs(store: Store, count: int) -> None:
+    """A worker refused so many jobs. A store that is away hears of the next ones."""
+    alert_id = store.chance.identifier()
+    with suppress(*STORE_ERRORS), store.database.transaction() as connection:
+        alerts.happened(
+            connection,
+            store.clock,
+            alert_id,
+            name=STRANGE_JOBS,
+            value=count,
+            threshold=0,
+            again=count,
+        )
 
 
 # ---------------------------------------------------------------- told outside

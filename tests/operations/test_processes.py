@@ -378,5 +378,9 @@ def test_a_job_is_counted_whatever_came_of_it(made: House, monkeypatch: pytest.M
     with pytest.raises(AttributeError):
         tasks.deliver()
     after = lines(made, "allo_jobs_total")
+    # Tests before this one may have counted other results.
     grown = {name: after[name] - before.get(name, 0) for name in after}
-    assert grown == {'{result="done"}': 1, '{result="failed"}': 1}
+    assert {name: more for name, more in grown.items() if more} == {
+        '{result="done"}': 1,
+        '{result="failed"}': 1,
+    }
