@@ -338,7 +338,10 @@ class Settings(BaseSettings):
         defaults = {
             "database_url": own_postgres_url(self._of_campaign("allo")),
             "redis_url": own_redis_url(),
-            "bind_address": "0.0.0.0" if is_production else "127.0.0.1",  # noqa: S104
+            # A stranger who reaches the web past a proxy may say which address is theirs.
+            "bind_address": (
+                "0.0.0.0" if is_production and not self.proxy_hops else "127.0.0.1"  # noqa: S104
+            ),
             "public_base_url": f"http://127.0.0.1:{self.port}",
             "secret_key": DEVELOPMENT_SECRET,
             "data_keys": DEVELOPMENT_DATA_KEY,

@@ -126,3 +126,41 @@ def test_the_web_line_listens_where_it_is_told_to(folder: Path, name: str):
     given = {"BIND_ADDRESS": "192.0.2.7", "PORT": "8123", "SERVICE_PORT": "8123"}
     done = as_a_platform(folder, "web", **given)
     assert "--host 192.0.2.7 --port 8123 " in done.stdout
+
+
+@pytest.mark.parametrize(("hops", "listens_at"), [("0", "0.0.0.0"), ("1", "127.0.0.1")])  # noqa: S104
+def test_behind_a_proxy_the_web_listens_at_home_and_a_platforms_line_everywhere(
+    folder: Path, hops: str, listens_at: str
+):
+    (folder / "bin" / "python").write_text('#!/bin/sh\necho "python $*"\n', "utf-8")
+    assert "--host 0.0.0.0 " in as_a_platform(folder, "web", PROXY_HOPS=hops).stdout
+    (folder / "Procfile").write_text("web: sh deploy/web.sh\n", "utf-8")
+    done = as_a_platform(folder, "web", PROXY_HOPS=hops)
+    assert f"--host {listens_at} " in done.stdout
+
+
+KEYS_OF_OTHERS = (
+    "TRACES_SECRET",
+    "METRICS_TOKEN",
+    "KELDOC_KEY",
+    "KELDOC_SECRET",
+    "TWILIO_AUTH_TOKEN_PREVIOUS",
+    "TWILIO_API_KEY_SECRET",
+    "ALERT_WEBHOOK_URL",
+    "TRACES_ANCHOR_WEBHOOK_URL",
+)
+
+
+def test_a_worker_gets_no_key_that_it_does_not_need(folder: Path):
+    """By the Procfile, compose and systemd, which start it by the same file."""
+    (folder / "bin" / "flask").write_text('#!/bin/sh\necho "$*" "$(env)"\n', "utf-8")
+    given = dict.fromkeys((*KEYS_OF_OTHERS, "DATA_KEYS"), "a-secret")
+    done = as_a_platform(folder, "worker", **given)
+    said = dict(part.split("=", 1) for part in done.stdout.splitlines() if "=" in part)
+    assert done.stdout.startswith("worker ")
+    assert not said.keys() & set(KEYS_OF_OTHERS)
+    assert said["DATA_KEYS"] == "a-secret"
+    unit = (ROOT / "deploy" / "systemd" / "allo-worker@.service").read_text("utf-8")
+    assert "ExecStart=/bin/sh /opt/allo/deploy/worker.sh\n" in unit
+    compose = (ROOT / "deploy" / "compose.yaml").read_text("utf-8")
+    assert "command: [sh, deploy/worker.sh]" in compose

@@ -210,12 +210,13 @@ def test_what_is_fit_starts(monkeypatch: pytest.MonkeyPatch, changed: Mapping[st
 @pytest.mark.parametrize(
     ("said", "listens_at"),
     [
-        ({}, "0.0.0.0"),  # noqa: S104
+        ({}, "127.0.0.1"),
+        ({"PROXY_HOPS": "0"}, "0.0.0.0"),  # noqa: S104
         ({"BIND_ADDRESS": "::"}, "::"),
         ({"ENVIRONMENT": "development"}, "127.0.0.1"),
     ],
 )
-def test_the_web_listens_everywhere_in_production_and_else_at_home(
+def test_the_web_listens_everywhere_in_production_without_a_proxy_and_else_at_home(
     monkeypatch: pytest.MonkeyPatch, said: Mapping[str, str | None], listens_at: str
 ):
     environment(monkeypatch, said)
