@@ -9,12 +9,17 @@ from __future__ import annotations
 import base64
 import ipaddress
 import re
+import socket
 
 from collections.abc import Callable, Collection, Iterator
-from typing import Any, Final, Protocol, TypeVar
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from services.health.french_rules import MOBILE, forbidden_number, forbidden_sender
+
+if TYPE_CHECKING:
+    from config.settings import Settings
 
 # A secret has so many letters, and so many different ones: 32 random bytes in base64 have 25 to 40.
 SECRET_LETTERS: Final = 32
@@ -22,6 +27,25 @@ DIFFERENT_LETTERS: Final = 10
 # And so many different bytes has a random key of 32: the chance of fewer is one in ten million.
 DIFFERENT_BYTES: Final = 20
 HOW_TO_MAKE_ONE: Final = "`head -c 32 /dev/urandom | base64` makes one"
+# A password or token that is typed into two settings has so many letters, and different ones.
+PASSWORD_LETTERS: Final = 16
+DIFFERENT_OF_A_PASSWORD: Final = 8
+# No limit may be more than so many times its default: it would hold no script back.
+MOST_TIMES_A_DEFAULT: Final = 20
+# Seconds below which no person answers a page.
+LEAST_SECONDS_PER_ANSWER: Final = 0.2
+# Live bookings that share something, from which on a group is one.
+LEAST_CLUSTER: Final = 2
+# The provider's hosts; the account's password goes there.
+_PROVIDER: Final = re.compile(r"(?:[a-z0-9-]+\.)*twilio\.com")
+# Parameters by which libpq goes elsewhere than the address says, with what they do.
+_PAST_THE_ADDRESS: Final = {
+    "hostaddr": "leads past the host that the certificate is compared with",
+    "service": "takes the address from a file that is not looked at",
+    "servicefile": "takes the address from a file that is not looked at",
+}
+# Parameters of redis-py by which a certificate is not looked at, and their harmless value.
+_CERTIFICATE_OF_REDIS: Final = {"ssl_cert_reqs": "required", "ssl_check_hostname": "true"}
 # What libpq calls the server that is written to, and an encrypted connection.
 _WRITTEN_TO: Final = frozenset({"read-write", "primary"})
 _TLS: Final = frozenset({"require", "verify-ca", "verify-full"})
@@ -36,58 +60,10 @@ _NAMES_AT_HOME: Final = (".local", ".localhost", ".internal", ".lan", ".home", "
 _T = TypeVar("_T")
 
 
-class Given(Protocol):
-    """The settings that are looked at here; see docs/operations.md."""
-
-    database_url: str
-    replica_database_url: str
-    migration_database_url: str
-    redis_url: str
-    public_base_url: str
-    secret_key: str
-    twilio_account_sid: str
-    twilio_auth_token: str
-    twilio_auth_token_previous: str
-    twilio_api_base_url: str
-    twilio_api_key_sid: str
-    twilio_api_key_secret: str
-    national_number: str
-    voice_fallback_url: str
-    outbound_caller_id: str
-    sms_sender: str
-    sms_parts_per_day: int
-    unproved_per_address: int
-    unproved_per_birth_date: int
-    unproved_per_number: int
-    codes_per_address: int
-    codes_per_number: int
-    bookings_without_number: int
-    sms_parts_per_number: int
-    sms_parts_per_client: int
-    sms_parts_per_prefix: int
-    holds_per_address: int
-    holds_per_browser: int
-    holds_per_number: int
-    alert_webhook_url: str
-    alert_webhook_private_host: str
-    traces_anchor_webhook_url: str
-    otel_exporter_otlp_endpoint: str
-    security_contact: str
-    keldoc_key: str
-    keldoc_secret: str
-
-    def vault_keys(self) -> dict[int, bytes]: ...
-
-    def look_up_key(self) -> bytes | None: ...
-
-    def trace_secrets(self) -> list[str]: ...
-
-
-def refusals(given: Given, said: Collection[str], *, known: Collection[str]) -> list[str]:
+def refusals(given: Settings, known: Collection[str]) -> list[str]:
     """Why these settings are not fit for production; empty where they are.
 
-    `said`: names of the settings that were given at all. `known`: values that stand in this source,
-    of which none may be a secret or an account.
+    `known` are values that stand in this source: none may be a secret or an account.
     """
     checks: tuple[Callable[[], Iterator[str]], ...] = (
         lambda: _address(given.public_base_url),
@@ -97,8 +73,8 @@ def refusals(given: Given, said: Collection[str], *, known: Collection[str]) -> 
         lambda: _provider(given, known),
         lambda: _numbers(given),
         lambda: _database("DATABASE_URL", given.database_url),
-        lambda: _replica(given.replica_database_url),
-        lambda: _past_the_pooler(given),
+        lambda: _database("REPLICA_DATABASE_URL", given.replica_database_url),
+        lambda: _database("MIGRATION_DATABASE_URL", given.migration_database_url),
         lambda: _redis(given.redis_url),
         lambda: _fallback(given.voice_fallback_url),
         lambda: _told_to(
@@ -110,7 +86,7 @@ def refusals(given: Given, said: Collection[str], *, known: Collection[str]) -> 
             given.alert_webhook_private_host,
         ),
         lambda: _collector(given.otel_exporter_otlp_endpoint),
-        lambda: _rest(given, said),
+        lambda: _rest(given),
     )
     return [sentence for check in checks for sentence in check()]
 
@@ -146,7 +122,7 @@ def _fallback(url: str) -> Iterator[str]:
         )
 
 
-def _secrets(given: Given, known: Collection[str]) -> Iterator[str]:
+def _secrets(given: Settings, known: Collection[str]) -> Iterator[str]:
     secrets = {
         "SECRET_KEY": given.secret_key,
         "TWILIO_AUTH_TOKEN": given.twilio_auth_token,
@@ -170,11 +146,17 @@ def _secrets(given: Given, known: Collection[str]) -> Iterator[str]:
             ours = name in {"SECRET_KEY", "TRACES_SECRET"}
             remedy = HOW_TO_MAKE_ONE if ours else "take the provider's own"
             yield f"{name} must be random and have at least {SECRET_LETTERS} letters; {remedy}"
+    if given.metrics_token and _is_guessed(given.metrics_token):
+        yield f"METRICS_TOKEN must have at least {PASSWORD_LETTERS} letters; {HOW_TO_MAKE_ONE}"
     if len(given.secret_key) >= SECRET_LETTERS and given.secret_key in {
         given.twilio_auth_token,
         given.twilio_auth_token_previous,
     }:
         yield "SECRET_KEY must not be the provider's token, which others know"
+
+
+def _is_guessed(password: str) -> bool:
+    return len(password) < PASSWORD_LETTERS or len(set(password)) < DIFFERENT_OF_A_PASSWORD
 
 
 def _data_keys(keys: list[bytes], known: Collection[str]) -> Iterator[str]:
@@ -199,27 +181,31 @@ def _index_key(key: bytes | None, secret: str, known: Collection[str]) -> Iterat
 # ---------------------------------------------------------------- the provider, and numbers
 
 
-def _provider(given: Given, known: Collection[str]) -> Iterator[str]:
+def _provider(given: Settings, known: Collection[str]) -> Iterator[str]:
     if given.twilio_account_sid in known:
         yield "TWILIO_ACCOUNT_SID is the made-up one of development"
     elif not _SID.fullmatch(given.twilio_account_sid):
         yield "TWILIO_ACCOUNT_SID must be AC and 32 digits or letters from a to f"
     parts = _split(given.twilio_api_base_url)
+    host = (parts.hostname or "") if parts else ""
     if (
         parts is None
-        or not parts.hostname
-        or not (
-            parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname))
-        )
+        or not host
+        or not (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host)))
     ):
         yield "TWILIO_API_BASE_URL must begin with https://, for the account's password goes there"
+    elif not (_PROVIDER.fullmatch(host) or _is_loopback(host) or host in given.provider_hosts()):
+        yield (
+            "TWILIO_API_BASE_URL names a host that is none of the provider's; if the account's"
+            f" password is meant for it, TWILIO_API_HOSTS={host} allows it"
+        )
     if bool(given.twilio_api_key_sid) != bool(given.twilio_api_key_secret):
         yield "TWILIO_API_KEY_SID and TWILIO_API_KEY_SECRET must be given both, or neither"
     if bool(given.keldoc_key) != bool(given.keldoc_secret):
         yield "KELDOC_KEY and KELDOC_SECRET must be given both, or neither"
 
 
-def _numbers(given: Given) -> Iterator[str]:
+def _numbers(given: Settings) -> Iterator[str]:
     number = given.national_number
     if not E164.fullmatch(number) and not _SHORT.fullmatch(number):
         yield (
@@ -247,9 +233,13 @@ def _numbers(given: Given) -> Iterator[str]:
 
 def _database(name: str, url: str) -> Iterator[str]:
     if not url.startswith("postgres"):
-        # Told by `config`, wherever it runs.
+        # One that is none of PostgreSQL is told by `config`, wherever it runs.
         return
     hosts, query = _hosts(url)
+    for parameter, why in _PAST_THE_ADDRESS.items():
+        if parameter in query:
+            yield f"{name} must not have {parameter}=, which {why}"
+            return
     if hosts is None:
         yield (
             f"{name} is not an address: postgresql://name:password@host:5432/database, or several"
@@ -291,22 +281,22 @@ def _hosts(url: str) -> tuple[list[str] | None, dict[str, list[str]]]:
     return [host for host in hosts if host] or [""], query
 
 
-def _replica(url: str) -> Iterator[str]:
-    if url:
-        yield from _database("REPLICA_DATABASE_URL", url)
-
-
-def _past_the_pooler(given: Given) -> Iterator[str]:
-    if given.migration_database_url:
-        yield from _database("MIGRATION_DATABASE_URL", given.migration_database_url)
-
-
 def _redis(url: str) -> Iterator[str]:
     parts = _split(url)
     if parts is None or parts.scheme not in {"redis", "rediss", "unix"}:
         yield "REDIS_URL must begin with rediss://, redis:// or unix://"
-    elif parts.scheme == "redis" and not parts.password:
+        return
+    if parts.scheme == "redis" and not parts.password:
         yield "REDIS_URL must have a password, TLS (rediss://) or a local socket (unix://)"
+    elif parts.scheme == "redis" and _is_guessed(unquote(parts.password or "")):
+        yield (
+            f"REDIS_URL must have a password of at least {PASSWORD_LETTERS} letters;"
+            f" {HOW_TO_MAKE_ONE}"
+        )
+    query = parse_qs(parts.query)
+    for parameter, safe in _CERTIFICATE_OF_REDIS.items():
+        if query.get(parameter, [safe])[-1].lower() != safe:
+            yield f"REDIS_URL must not say {parameter}, for then no certificate is looked at"
 
 
 def _told_to(name: str, url: str, private_host: str) -> Iterator[str]:
@@ -337,8 +327,8 @@ def _collector(url: str) -> Iterator[str]:
         )
 
 
-def _rest(given: Given, said: Collection[str]) -> Iterator[str]:
-    if "proxy_hops" not in said:
+def _rest(given: Settings) -> Iterator[str]:
+    if "proxy_hops" not in given.model_fields_set:
         yield (
             "PROXY_HOPS must say how many proxies stand in front: 0 where none does, else all who"
             " come count as one"
@@ -355,14 +345,28 @@ def _rest(given: Given, said: Collection[str]) -> Iterator[str]:
             if parts > given.sms_parts_per_day:
                 yield f"{name} is more than SMS_PARTS_PER_DAY: it would hold nothing back"
     yield from _limits(given)
+    yield from _anchor(given.traces_anchor_file)
     if not _CONTACT.fullmatch(given.security_contact):
         yield (
             "SECURITY_CONTACT must say where a hole in the service is reported: mailto:… or https://…"
         )
 
 
-def _limits(given: Given) -> Iterator[str]:
-    """0 is no limit, which measurements and tests ask for."""
+def _anchor(file: str) -> Iterator[str]:
+    """A file that is only added to; what was said to /dev/null proves nothing."""
+    if file and (Path(file).is_relative_to("/dev") or _is_no_file(Path(file))):
+        yield "TRACES_ANCHOR_FILE must be a file that keeps what is added to it"
+
+
+def _is_no_file(path: Path) -> bool:
+    try:
+        return path.exists() and not path.is_file()
+    except OSError:
+        return False
+
+
+def _limits(given: Settings) -> Iterator[str]:
+    """0 is no limit, which measurements and tests ask for; and so are millions."""
     limits = {
         "UNPROVED_PER_ADDRESS": given.unproved_per_address,
         "UNPROVED_PER_BIRTH_DATE": given.unproved_per_birth_date,
@@ -375,8 +379,19 @@ def _limits(given: Given) -> Iterator[str]:
         "HOLDS_PER_NUMBER": given.holds_per_number,
     }
     for name, limit in limits.items():
+        usual = type(given).model_fields[name.lower()].default
         if limit <= 0:
             yield f"{name} must be more than 0: without a limit one script books a whole centre"
+        elif limit > MOST_TIMES_A_DEFAULT * usual:
+            most = MOST_TIMES_A_DEFAULT * usual
+            yield f"{name} must be {most} at the most: beyond that it holds no script back"
+    if given.cluster_size < LEAST_CLUSTER:
+        yield f"CLUSTER_SIZE must be at least {LEAST_CLUSTER}: else no group of bookings is shown"
+    if given.seconds_per_answer < LEAST_SECONDS_PER_ANSWER:
+        yield (
+            f"SECONDS_PER_ANSWER must be at least {LEAST_SECONDS_PER_ANSWER}: a script that is"
+            " quicker than any person is not held back else"
+        )
 
 
 # ---------------------------------------------------------------- of addresses
@@ -393,9 +408,14 @@ def _split(url: str) -> SplitResult | None:
 
 
 def _ip(host: str) -> Any:
+    """The address that a host is; None for a name. 127.1 and 0x7f000001 are addresses, too."""
     try:
         return ipaddress.ip_address(host)
     except ValueError:
+        pass
+    try:
+        return ipaddress.ip_address(socket.inet_aton(host))
+    except (OSError, ValueError):
         return None
 
 

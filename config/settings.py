@@ -123,6 +123,8 @@ class Settings(BaseSettings):
     twilio_auth_token_previous: str = ""
     # Where the provider is asked; empty: at its own address.
     twilio_api_base_url: str = ""
+    # Other hosts than the provider's to which its account's password may go, separated by commas.
+    twilio_api_hosts: str = ""
     # An API key of the account and its application, for voice in agents' browsers; without a key
     # there is none.
     twilio_api_key_sid: str = ""
@@ -312,7 +314,7 @@ class Settings(BaseSettings):
             except ValueError as error:
                 found.append(str(error))
         if self.environment == "production":
-            found += [f"{fault}." for fault in refusals(self, self.model_fields_set, known=KNOWN)]
+            found += [f"{fault}." for fault in refusals(self, KNOWN)]
         # The index key is compared with the data keys, whose mistake is said once.
         return list(dict.fromkeys(found))
 
@@ -498,6 +500,11 @@ class Settings(BaseSettings):
         if not all(secrets):
             raise ValueError("TRACES_SECRET must hold a secret, or several with commas")
         return secrets
+
+    def provider_hosts(self) -> frozenset[str]:
+        """Hosts beside the provider's own that may be sent its account's password."""
+        said = (host.strip().lower() for host in self.twilio_api_hosts.split(","))
+        return frozenset(host for host in said if host)
 
     def vault_keys(self) -> dict[int, bytes]:
         """The data keys as bytes by their numbers, from 0. Raises ValueError about DATA_KEYS."""

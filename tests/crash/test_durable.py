@@ -27,7 +27,7 @@ def production(url: str) -> dict[str, str]:
     return {
         "ENVIRONMENT": "production",
         "DATABASE_URL": url,
-        "REDIS_URL": "redis://:secret@127.0.0.1:1/0",
+        "REDIS_URL": "redis://:a-Word-of-2_people@127.0.0.1:1/0",
         "PUBLIC_BASE_URL": "https://allo.example",
         "SECRET_KEY": "a-secret-of-the-tests-0123456789-abcdef",
         "DATA_KEYS": base64.b64encode(bytes(range(32))).decode(),
