@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 from flask import Flask, Response, current_app, g, request, session
@@ -309,7 +309,7 @@ def _in_language(code: str) -> str:
         path, _, query = g.stands_at.partition("?")
         given = dict(parse_qsl(query))
     else:
-        path, given = request.path, request.args
+        path, given = own_path(), request.args
     asked = {name: value for name, value in given.items() if name != "lang"}
     return f"{path}?{urlencode(asked | {'lang': code})}"
 
@@ -320,7 +320,15 @@ def _here_in(code: str) -> str:
         return _in_language(code)
     fields = {"lang": code} if code != LANGUAGES[0] else {}
     query = urlencode(fields | g.get("address_fields", {}))
-    return f"{request.path}?{query}" if query else request.path
+    return f"{own_path()}?{query}" if query else own_path()
+
+
+def own_path() -> str:
+    """The path that was asked for, as a link of a page: it never leaves the site.
+
+    A browser reads "//host" as the address of another site, and a backslash as a slash.
+    """
+    return quote("/" + request.path.lstrip("/\\"))
 
 
 def to(path: str) -> str:

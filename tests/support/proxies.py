@@ -118,7 +118,6 @@ def haproxy_file(place: Place) -> Path:
             "/etc/allo/fallback.xml": str(DEPLOY / "fallback.xml"),
             "/etc/allo/errors": str(error_pages(place)),
             "127.0.0.1:8000": f"{HERE}:{place.node}",
-            "maxconn 20000": "maxconn 1000",
             # The same times, only sooner.
             "inter 2s": "inter 100ms",
         },

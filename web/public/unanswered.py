@@ -20,7 +20,7 @@ from models.database import STORE_ERRORS, does_not_answer
 from services.public.store_answers import PAGE_SECONDS, StoreAnswers
 from web.error_pages import has_reader
 from web.marks import SIGNED, who_may
-from web.pages import language, speak, speak_by_address
+from web.pages import language, own_path, speak, speak_by_address
 
 RETRY_SECONDS: Final = 5
 # A form of a public page has a dozen fields of some letters each.
@@ -90,7 +90,7 @@ def _unanswered() -> ResponseReturnValue:
     query = request.query_string.decode("ascii", "replace")
     page = render_template(
         "public/unanswered.html",
-        address=f"{request.path}?{query}" if query else request.path,
+        address=f"{own_path()}?{query}" if query else own_path(),
         fields=_fields(),
         is_form=request.method == "POST",
         each=RETRY_SECONDS,
