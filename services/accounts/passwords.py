@@ -38,8 +38,8 @@ allorendezvous allo supervision superviseur agent agents poste secret loulou cou
 printemps automne hiver janvier fevrier mars avril juin juillet aout septembre octobre novembre
 decembre lundi mardi mercredi jeudi vendredi samedi dimanche
 """
-# From 0 to 4; 3 is more than a hundred million guesses, which the limits of signing in never allow.
-STRONG_ENOUGH = 3
+# From 0 to 4; 4 is ten thousand million guesses. At 3 were a word of ours, a year and a mark.
+STRONG_ENOUGH = 4
 # The library takes no more; what comes behind only makes it stronger.
 _LOOKED_AT = 72
 _PART_OF_NAME = 4

@@ -107,6 +107,7 @@ def add(
     hashed = passwords.hash_of(password)
     more = {"password_temporary": temporary, "demonstration": demonstration}
     with store.database.transaction() as connection:
+        _check_centre(connection, centre_id)
         if not rows.add(connection, store.clock, new, hashed, **more):
             raise StaffRefused(f"there is a {login} already")
         details = {"role": role}
@@ -140,6 +141,20 @@ def _check_role(role: str, centre_id: str | None) -> None:
         raise StaffRefused("only a secretary belongs to a centre")
 
 
+def _check_centre(connection: Connection, centre_id: str | None) -> None:
+    """Raises StaffRefused."""
+    if centre_id is None:
+        return
+    found = centres.centre_state(connection, centre_id)
+    if found is None:
+        raise StaffRefused(f"there is no centre {centre_id}: `flask centres list` has them")
+    if not found.bookable:
+        raise StaffRefused(
+            f"{centre_id} ({found.name}) is not booked for here: `flask centres take {centre_id}`"
+            " makes it ours"
+        )
+
+
 def _change(  # noqa: PLR0917
     connection: Connection,
     store: Store,
@@ -159,6 +174,7 @@ def change_role(store: Store, login: str, role: str, *, centre_id: str | None = 
     """Raises StaffRefused. Their sessions end."""
     _check_role(role, centre_id)
     with store.database.transaction() as connection:
+        _check_centre(connection, centre_id)
         who = find(connection, store, login)
         details = {"from": who.role, "to": role}
         columns = {"role": role, "centre_id": centre_id}

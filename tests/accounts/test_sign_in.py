@@ -265,7 +265,7 @@ def test_another_password_needs_the_old_one_and_ends_the_other_sessions(made: Ho
 @pytest.mark.parametrize(
     ("password", "key"),
     [
-        ("court-11-let", ""),
+        ("x7f-qq2-Lmz9", ""),
         ("court-11-le", "short"),
         ("x" * 129, "long"),
         ("camille-aime-brest", "personal"),
@@ -281,6 +281,10 @@ def test_another_password_needs_the_old_one_and_ends_the_other_sessions(made: Ho
         ("Vaccination2026", "common"),
         ("Printemps2026!", "common"),
         ("marseille13013", "common"),
+        ("Vaccin2021!!", "common"),
+        ("Bonjour123456!", "common"),
+        ("Nathalie1975!!", "common"),
+        ("Toulouse31000!", "common"),
         ("cheval correct pile agrafe", ""),
         ("x7#Kd92!mPqz", ""),
         ("ça va être long", ""),

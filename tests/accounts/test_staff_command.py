@@ -249,3 +249,16 @@ def test_accounts_to_try_with_of_an_earlier_version_get_the_secret_that_everybod
         rows.change_secret(connection, made.clock, made.store.vault, agent.staff.id, None)
     assert accounts.make_demonstration(made.store) == []
     assert account(made, "agent1").totp_secret == accounts.DEMONSTRATION_SECRET
+
+
+def test_a_secretary_is_of_a_centre_that_we_book_for(made: House):
+    made.opens_centre("2", mode="partner")
+    who = ("--role", "secretary", "--name", "Sacha Petit")
+    for centre_id, why in (("404", "there is no centre 404"), ("2", "flask centres take 2")):
+        refused = flask(made, "add", "sacha", *who, "--centre", centre_id)
+        assert refused.exit_code == 1
+        assert why in refused.output
+    made.opens_centre("1")
+    assert flask(made, "add", "sacha", *who, "--centre", "1").exit_code == 0
+    refused = flask(made, "role", "sacha", "secretary", "--centre", "2")
+    assert refused.exit_code == 1
