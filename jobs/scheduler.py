@@ -27,6 +27,7 @@ from services.ports import Messenger
 from services.privacy.days_of_turns import make_ahead
 from services.privacy.erase_data import erase_data
 from services.store import Store
+from services.supervision.booking_pace import WatchBookings
 from services.supervision.cancel_freeze import WatchCancellations
 from services.supervision.clusters import find_clusters
 from services.supervision.guessing import WatchLookUps
@@ -45,6 +46,7 @@ STAND_INS_EVERY = 60
 CLOSE_PAIRS_EVERY = 30
 CANCELLATIONS_EVERY = 30
 LOOK_UPS_EVERY = 30
+BOOKINGS_EVERY = 20
 DAYS_EVERY = 600
 ERASE_EVERY = 3600
 _SWEEP, _REMINDERS = "sweep", "reminders"
@@ -96,6 +98,7 @@ def tasks(
         Task("spend", SPEND_EVERY, lambda: spend.watch(store, means.budgets)),
         Task("late", LATE_EVERY, lambda: late_texts.look_after(store, messenger, means)),
         Task("cancellations", CANCELLATIONS_EVERY, WatchCancellations(store)),
+        Task("booking_pace", BOOKINGS_EVERY, WatchBookings(store)),
         Task("look_ups", LOOK_UPS_EVERY, WatchLookUps(store)),
         Task("stand_ins", STAND_INS_EVERY, lambda: stand_in.look_after(store)),
         Task("close_pairs", CLOSE_PAIRS_EVERY, lambda: close_pairs.look_after(store, campaign_of)),

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from flows.session import Offer
 from flows.world import Unbooked
-from models.booking import bookings, changes, look_up
+from models.booking import bookings, changes, hourly, look_up
 from models.booking.bookings import STAND_IN, Added, NewBooking, NewService
 from models.booking.history import Change
 from models.booking.look_up import Known, OnOneNumber
@@ -113,6 +113,7 @@ def confirm_booking(
     verdict = reach.verdict(work, request.asking, there)
     if verdict is Verdict.NOT_PROVED:
         # What was chosen is held on, until there is a proof.
+        hourly.proof_asked(work.connection, work.store.clock, request.offer.centre_id)
         return Unbooked.NOT_PROVED
     if verdict is Verdict.TOO_MANY:
         # As for a repeat: what cannot be booked is not kept from others either.

@@ -45,12 +45,21 @@ ENOUGH: Final = 20
 USUAL_FAILURE: Final = 0.05
 # Jobs in Redis that are none of ours (jobs.closed_jobs).
 STRANGE_JOBS: Final = "strange_jobs"
+# Wrong look-ups, by telephone and on the site (services.supervision.guessing).
+GUESSED: Final = "look_ups_guessed"
+GUESSED_ON_SITE: Final = "look_ups_guessed_site"
+# One centre is asked for far more than the others (services.supervision.booking_pace).
+BOOKING_PACE: Final = "booking_pace"
 # What happened once, and lasts until a supervisor looks after it.
 HAPPENED: Final = frozenset({"search_limit", "watched_file", "unwritten", STRANGE_JOBS})
 # "process_gone_dispatcher" and the like: judged by another process.
 PROCESS_GONE: Final = "process_gone"
 # Raised by the process that holds a text or call back, or by the scheduler, which ends them.
-_JUDGED_ELSEWHERE: Final = frozenset(spend.ALERTS.values()) | {cancel_freeze.ALERT} | HAPPENED
+_JUDGED_ELSEWHERE: Final = (
+    frozenset(spend.ALERTS.values())
+    | {cancel_freeze.ALERT, GUESSED, GUESSED_ON_SITE, BOOKING_PACE}
+    | HAPPENED
+)
 # Changes older than this are not told any more.
 NEWS_FOR: Final = timedelta(hours=6)
 _AT_ONCE = 20

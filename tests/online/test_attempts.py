@@ -19,6 +19,7 @@ from models.attempts import EVERYBODY, AttemptCountQuery, Subject, add, attempt,
 from models.booking import changes
 from models.booking.tables import booking
 from models.clock import DatabaseClock
+from models.supervision import alerts
 from services import attempts
 from services.attempts import (
     BY_TELEPHONE,
@@ -218,9 +219,11 @@ def test_many_wrong_ones_of_all_need_a_person_for_changes_and_raise_one_alert(se
         assert (need(), watch()) == (True, 1)
         looks(service, UNKNOWN, caller="", call_id="CB-2")
         assert watch() == 0
-    assert told(logs) == [("wrong look-ups", MOST_WRONG_BORNE + 1)]
+    assert told(logs) == [("look_ups_guessed", MOST_WRONG_BORNE + 1)]
+    assert on_the_board(service) == {"look_ups_guessed": MOST_WRONG_BORNE + 1}
     clock_of(service).advance(attempts.LOOK_BACK)
     assert (need(), watch()) == (False, 0)
+    assert on_the_board(service) == {}
 
 
 def test_guessing_on_the_site_sends_no_caller_to_a_person_and_is_told_each_time(service: House):
@@ -233,7 +236,12 @@ def test_guessing_on_the_site_sends_no_caller_to_a_person_and_is_told_each_time(
                 assert not caution(connection, service.store).guessed
             clock_of(service).advance(attempts.LOOK_BACK)
             assert watch() == 0
-    assert told(logs) == 2 * [("wrong look-ups on the site", MOST_WRONG_BORNE + 1)]
+    assert told(logs) == 2 * [("look_ups_guessed_site", MOST_WRONG_BORNE + 1)]
+
+
+def on_the_board(house: House) -> dict[str, float]:
+    with house.database.statement() as connection:
+        return {alert.name: alert.value for alert in alerts.raised(connection)}
 
 
 def look_ups_are_watched(house: House) -> Callable[[], int]:
