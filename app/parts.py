@@ -93,6 +93,10 @@ def reach_limits(settings: config.Settings) -> ReachLimits:
         codes_per_address=settings.codes_per_address,
         codes_per_number=settings.codes_per_number,
         without_number=settings.bookings_without_number,
+        typed_an_hour=settings.typed_per_hour,
+        numberless_an_hour=settings.numberless_per_hour,
+        row_an_hour=settings.row_per_hour,
+        alike_an_hour=settings.alike_per_hour,
     )
 
 

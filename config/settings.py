@@ -203,6 +203,13 @@ class Settings(BaseSettings):
     codes_per_number: int = Field(default=3, ge=0)
     # Live bookings without any number, of an address, or of a birth date and a postcode; 0: any.
     bookings_without_number: int = Field(default=1, ge=0)
+    # Bookings of an hour beyond which a proof, or an agent, is asked for: at one centre on numbers
+    # that were typed, and without any (where more is usual, that counts); from lines in a row; and
+    # from lines of their own of one birth date in one postcode. 0: any number.
+    typed_per_hour: int = Field(default=20, ge=0)
+    numberless_per_hour: int = Field(default=5, ge=0)
+    row_per_hour: int = Field(default=8, ge=0)
+    alike_per_hour: int = Field(default=3, ge=0)
     # Visits of the site that may hold places at one time, from a client address, of a browser, and
     # for a number that was typed. 0: any number.
     holds_per_address: int = Field(default=50, ge=0)

@@ -55,7 +55,11 @@ class ReachLimits:
     `per_address` is for a client address or a telephone line that books on other numbers. A
     booking beyond one of the first three needs a code that is texted to its number. `codes` are
     such texts: to a number, and from an address as long as they are not typed back.
-    `without_number` are live bookings without any number. 0 of anything is no limit.
+    `without_number` are live bookings without any number.
+
+    Those of an hour are no person's, and a proof or an agent goes beyond them: of one centre on
+    numbers that were typed and without any, of lines in a row, and of one birth date in a postcode
+    on lines of their own. 0 of anything is no limit.
     """
 
     per_address: int = 2
@@ -64,9 +68,13 @@ class ReachLimits:
     codes_per_address: int = 3
     codes_per_number: int = 3
     without_number: int = 1
+    typed_an_hour: int = 20
+    numberless_an_hour: int = 5
+    row_an_hour: int = 8
+    alike_an_hour: int = 3
 
 
-NO_LIMITS = ReachLimits(0, 0, 0, 0, 0, 0)
+NO_LIMITS = ReachLimits(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True)

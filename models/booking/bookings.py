@@ -102,6 +102,7 @@ class NewBooking:
     name_idx: bytes | None = None
     prefix_idx: bytes | None = None
     client_idx: bytes | None = None
+    alike_idx: bytes | None = None
     services: tuple[NewService, ...] = ()
     # The number of ours that its person called; None: that of the call, or the default.
     called: str | None = None

@@ -26,6 +26,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from models.booking import hourly
 from models.booking.bookings import PersonHashes, opened
 from models.booking.reach import campaign_values, of_campaign, of_number
 from models.booking.tables import appointment, appointment_for, booking, is_live
@@ -91,6 +92,7 @@ def _known(clock: Clock, persons: int, named: int, *tables: Table) -> Prepared:
         select(
             person.label("booking_id"),
             or_(_SPENT, FROZEN).label("spent"),
+            *hourly.on_lines(clock),
             there.c.id,
             there.c.campaign,
             there.c.state,
@@ -133,7 +135,8 @@ class Known:
     `proved` are those of the number whose owner was there. `spent`: no text leaves to the number on
     that day, for a budget is, or it would leave too late, or nothing leaves after a restore.
     `people` are those whose texts about what lies ahead go to the number, in the order of their
-    bookings; people who have cancelled are among them, for they are told of that, too.
+    bookings; people who have cancelled are among them, for they are told of that, too. Of the last
+    hour, on lines: `in_a_row` with this number, and `alike` in birth date and postcode.
     """
 
     live: tuple[int, ...] = ()
@@ -143,6 +146,8 @@ class Known:
     people: tuple[OnOneNumber, ...] = ()
     # Of the number and the person, in the first of the campaigns.
     hashes: PersonHashes | None = None
+    in_a_row: int = 0
+    alike: int = 0
 
 
 def known(  # noqa: PLR0917
@@ -156,6 +161,8 @@ def known(  # noqa: PLR0917
     *,
     day: date,
     prefix: bytes,
+    in_a_row: bytes | None = None,
+    alike: bytes | None = None,
     of_services: bool = False,
 ) -> Known:
     """What is booked on a number (E.164), and by a person on it; one statement.
@@ -164,7 +171,8 @@ def known(  # noqa: PLR0917
     `of_services`: these are of named services, and a live appointment of any of them counts.
 
     `day` and `prefix` (`services.messages.spend`) are those of the budgets of texts that are looked
-    at: a caller who books hears at once that no text comes.
+    at: a caller who books hears at once that no text comes. `in_a_row` and `alike` are keyed hashes
+    by which bookings resemble one another (`services.booking.reach`).
     """
     keys = [person_key for person_key in persons if person_key is not None]
     phone, own = vault.index("phone", number), vault.index("dob", born.isoformat())
@@ -173,6 +181,8 @@ def known(  # noqa: PLR0917
         **(campaign_values(campaigns) if of_services else {}),
         "the_day": day,
         "the_prefix": prefix,
+        "the_row": in_a_row,
+        "the_alike": alike,
         **_keys(keys),
     }
     named = len(campaigns) if of_services else 0
@@ -199,6 +209,8 @@ def known(  # noqa: PLR0917
         spent=bool(rows[0].spent),
         people=tuple(people),
         hashes=PersonHashes(phone, own, persons[0]),
+        in_a_row=rows[0].in_a_row,
+        alike=rows[0].alike,
     )
 
 

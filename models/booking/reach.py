@@ -29,6 +29,8 @@ from sqlalchemy import (
 )
 
 from models.advisory_locks import alone
+from models.booking import hourly
+from models.booking.hourly import AskedAt, CentreHour
 from models.booking.tables import appointment, appointment_for, booking, history
 from models.clock import Clock
 from models.desk.tables import agent_case
@@ -54,7 +56,7 @@ class UnprovedCounts:
 
     `live` are those of the number for each campaign, whatever proved them. The others are of the
     last 24 hours and without a proof, of number, birth date and place; `others` are of the number,
-    and of other web sessions and calls.
+    and of other web sessions and calls. `hour` is its centre's, of bookings with a number.
     """
 
     live: tuple[int, ...]
@@ -62,12 +64,12 @@ class UnprovedCounts:
     others: int
     born: int
     place: int
+    hour: CentreHour
 
 
-def _lock_keys(*, phone: bytes | None, born: bytes | None, place: bytes | None) -> list[bytes]:
+def _lock_keys(**named: bytes | None) -> list[bytes]:
     """For `models.advisory_locks.alone`: two that race for one limit wait for each other."""
-    named = {b"reach number": phone, b"reach born": born, b"reach place": place}
-    return [name + idx for name, idx in named.items() if idx]
+    return [f"reach {name}".encode() + idx for name, idx in named.items() if idx]
 
 
 def count_proved(connection: Connection, phone: bytes, campaign: str) -> int:
@@ -132,13 +134,16 @@ def unproved(
     born: bytes | None,
     place: bytes | None,
     holder: str,
+    where: AskedAt,
 ) -> UnprovedCounts:
     """Count for a booking that gives a number without a proof, in one statement.
 
-    Others that ask for the same number, birth date or place wait until this transaction ends.
-    `named`: its campaigns are of services that have names.
+    Others that ask for the same number, birth date or place wait until this transaction ends; those
+    that ask for the same centre do not, and may pass its limit of an hour by a few. `named`: its
+    campaigns are of services that have names.
     """
     values = {
+        **hourly.values_of(where),
         "the_number": phone,
         **campaign_values(campaigns),
         "the_born": born,
@@ -147,9 +152,11 @@ def unproved(
         "the_second": f"{holder}:2",
     }
     count = _unproved(clock, len(campaigns) if named else 0)
-    (row,) = alone(connection, _lock_keys(phone=phone, born=born, place=place), count, values)
+    (row,) = alone(connection, _lock_keys(number=phone, born=born, place=place), count, values)
     live = tuple(getattr(row, f"live_{number}") for number in range(len(campaigns)))
-    return UnprovedCounts(live, row.number, row.others, row.born, row.place)
+    return UnprovedCounts(
+        live, row.number, row.others, row.born, row.place, hourly.centre_hour(row)
+    )
 
 
 @lru_cache
@@ -171,6 +178,7 @@ def _unproved(clock: Clock, named: int) -> Prepared:
                 booking.c.phone_idx.is_not(None),
                 *late,
             ).label("place"),
+            *hourly.of_centre(clock, booking.c.phone_idx.is_not(None)),
         ),
     )
 
@@ -180,12 +188,14 @@ class NumberlessCounts:
     """Live bookings without any number, of this place, and of this birth date and postcode.
 
     Those of this very web session or call are left out: a couple comes together. `recent` are those
-    of the birth date in the last 24 hours, with or without a number.
+    of the birth date in the last 24 hours, with or without a number. `hour` is its centre's, of
+    bookings without a number.
     """
 
     place: int
     person: int
     recent: int
+    hour: CentreHour
 
 
 def numberless(
@@ -198,13 +208,15 @@ def numberless(
     postcode: str,
     place: bytes | None,
     holder: str,
+    where: AskedAt,
 ) -> NumberlessCounts:
     """Count for a booking that has no number at all, in one statement.
 
-    Others that ask for the same birth date or place wait until this transaction ends.
+    Others that ask for the same birth date, place or centre wait until this transaction ends.
     `named`: its campaigns are of services that have names; a booking of one of them counts.
     """
     values = {
+        **hourly.values_of(where),
         **campaign_values(campaigns),
         "the_born": born,
         "the_postcode": postcode,
@@ -213,8 +225,9 @@ def numberless(
         "the_second": f"{holder}:2",
     }
     count = _numberless(clock, len(campaigns) if named else 0)
-    (row,) = alone(connection, _lock_keys(phone=None, born=born, place=place), count, values)
-    return NumberlessCounts(row.place, row.person, row.recent)
+    keys = _lock_keys(born=born, place=place, centre=where.centre_id.encode())
+    (row,) = alone(connection, keys, count, values)
+    return NumberlessCounts(row.place, row.person, row.recent, hourly.centre_hour(row))
 
 
 @lru_cache
@@ -239,6 +252,7 @@ def _numberless(clock: Clock, named: int) -> Prepared:
             _count(born, booking.c.reach == "", booking.c.created_at > clock.at(-DAY)).label(
                 "recent"
             ),
+            *hourly.of_centre(clock, booking.c.phone_idx.is_(None)),
         ),
     )
 

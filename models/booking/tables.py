@@ -76,6 +76,11 @@ booking = Table(
         "keyed hash of the number without its last two digits",
     ),
     may("client_idx", LookUp(way=LookUpWay.LAPSES), "keyed hash of the client address"),
+    may(
+        "alike_idx",
+        LookUp(way=LookUpWay.LAPSES),
+        "keyed hash of birth date and postcode; for 48 hours",
+    ),
     may("called", String(16), "the number of ours that its call came in by; null: the default"),
     index("ix_booking_dob_idx", "dob_idx"),
     index("ix_booking_phone_idx", "phone_idx"),
@@ -84,6 +89,10 @@ booking = Table(
     index("ix_booking_created_at", "created_at"),
     index("ix_booking_unproved_dob", "dob_idx", "created_at", where="reach = ''"),
     index("ix_booking_place_idx", "place_idx", "created_at", where="place_idx IS NOT NULL"),
+    # What the limits of an hour count (models.booking.pace).
+    index("ix_booking_centre_reach", "centre_id", "reach", "created_at"),
+    index("ix_booking_prefix_idx", "prefix_idx", "created_at", where="reach = 'line'"),
+    index("ix_booking_alike_idx", "alike_idx", "created_at", where="reach = 'line'"),
     # Few: their persons are told beside the bookings.
     index("ix_booking_stand_in", "created_at", where="state = 'stand_in'"),
 )

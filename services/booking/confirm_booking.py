@@ -18,7 +18,7 @@ from models.booking.look_up import Known, OnOneNumber
 from models.rows import record
 from prompts.catalogue import Catalogue
 from services.booking import reach, stand_in
-from services.booking.reach import NOTHING_KNOWN, Asking, Reach, Verdict
+from services.booking.reach import NOTHING_KNOWN, Asking, Reach, Verdict, alike_of, row_of
 from services.messages import texts
 from services.messages.mails import write_mail
 from services.messages.phone_capabilities import takes_texts
@@ -78,7 +78,16 @@ class Request:
     @cached_property
     def asking(self) -> Asking:
         """What the limits of bookings without a proof look at."""
-        return Asking(self.holder, self.who, self.born, self.postcode, self.number, self.reach)
+        return Asking(
+            self.holder,
+            self.who,
+            self.born,
+            self.postcode,
+            self.number,
+            self.reach,
+            self.offer.centre_id,
+            datetime.fromisoformat(self.offer.start_at),
+        )
 
 
 @record(frozen=True)
@@ -188,7 +197,7 @@ def _make(
         services=_services(work, len(chosen)),
         called=request.called,
         hashes=there.hashes,
-        **reach.resemblance(work, asking, request.name),
+        **asking.resembles(work.store.vault, request.name),
     )
     reference = _store(work, new, _line(work, request, place_ids, starts, stand_in=stands_in))
     if reference is None:
@@ -343,6 +352,8 @@ def _known(work: Work, request: Request) -> Known:
         ],
         day=day_of(work.store),
         prefix=prefix_of(request.number).encode(),
+        in_a_row=row_of(vault, request.number),
+        alike=alike_of(vault, request.born, request.postcode),
         of_services=bool(work.services),
     )
 

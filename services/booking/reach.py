@@ -9,13 +9,15 @@ limited, for they look at who asks. Nothing told to a visitor says which limit w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from enum import Enum, auto
 from operator import ge
 
 from models.booking import reach as rows
+from models.booking.hourly import AskedAt
 from models.booking.look_up import Known
 from models.booking.reach import Proof
+from models.crypto import Vault
 from models.rows import record
 from services.letters import bare
 from services.slots.allocate import Channel, Holder
@@ -25,8 +27,12 @@ from services.work import Work
 _UNAIDED = frozenset({Channel.PHONE, Channel.WEB})
 # What is booked for a person of the waiting list is booked from the number that was told of it.
 _FROM_ITS_NUMBER = frozenset({Channel.WAITING})
-# With these neither a caller's line nor an agent proves the number.
-_UNAIDED_PROOFS = frozenset({Proof.NONE, Proof.CODE})
+# Of what is booked in an hour without a proof at one centre, this part of its places of a day is
+# no sign of a script; nor, without any number, is this part of what is booked there with a proof:
+# in a rush withheld lines ring, too.
+_OF_A_DAY, _OF_THE_PROVED = 0.1, 0.2
+# Where a birth date is not known, offices write the first of January: many people share it.
+_TIMES_ON_NEW_YEARS_DAY = 4
 CALLER = "caller"
 
 
@@ -61,7 +67,10 @@ class Verdict(Enum):
 
 @record(frozen=True)
 class Asking:
-    """What the limits look at of a booking that is asked for. `number` is E.164 or None."""
+    """What the limits look at of a booking that is asked for.
+
+    `number` is E.164 or None; `start` is that of its first appointment (UTC).
+    """
 
     holder: Holder
     who: str
@@ -69,6 +78,8 @@ class Asking:
     postcode: str
     number: str | None
     reach: Reach
+    centre_id: str
+    start: datetime
 
     @property
     def proof(self) -> Proof:
@@ -81,6 +92,24 @@ class Asking:
             return self.reach.proof
         return Proof.AGENT
 
+    @property
+    def where(self) -> AskedAt:
+        """Where it is asked for, and by which channel."""
+        return AskedAt(self.centre_id, self.holder.channel, self.start)
+
+    def resembles(self, vault: Vault, name: str | None) -> dict[str, bytes | None]:
+        """Keyed hashes by which it could resemble others; none where an agent looked at it."""
+        if self.who != CALLER or self.proof is Proof.AGENT:
+            return {}
+        is_unproved = self.proof is not Proof.LINE
+        client = self.reach.place if self.holder.channel is Channel.WEB else ""
+        return {
+            "name_idx": vault.index("cluster name", _letters_of(name)) if is_unproved else None,
+            "prefix_idx": row_of(vault, self.number),
+            "client_idx": vault.index("cluster address", client or None),
+            "alike_idx": alike_of(vault, self.born, self.postcode),
+        }
+
 
 def place_idx(work: Work, asking: Asking) -> bytes | None:
     """The keyed hash of where a booking without a proof comes from; None for one with a proof."""
@@ -90,20 +119,17 @@ def place_idx(work: Work, asking: Asking) -> bytes | None:
     return work.store.vault.index("reach place", place)
 
 
-def resemblance(work: Work, asking: Asking, name: str | None) -> dict[str, bytes | None]:
-    """Keyed hashes by which a booking could resemble others; none where a person was found on it.
+def row_of(vault: Vault, number: str | None) -> bytes | None:
+    """The keyed hash of a number (E.164) but for its last two digits.
 
-    Of a number all but its last two digits: a swindler who makes numbers up makes them in a row.
+    A swindler who makes numbers up makes them in a row.
     """
-    if asking.who != CALLER or asking.proof not in _UNAIDED_PROOFS:
-        return {}
-    vault = work.store.vault
-    client = asking.reach.place if asking.holder.channel is Channel.WEB else ""
-    return {
-        "name_idx": vault.index("cluster name", _letters_of(name)),
-        "prefix_idx": vault.index("cluster number", (asking.number or "")[:-2] or None),
-        "client_idx": vault.index("cluster address", client or None),
-    }
+    return vault.index("cluster number", (number or "")[:-2] or None)
+
+
+def alike_of(vault: Vault, born: date, postcode: str) -> bytes | None:
+    """The keyed hash of a birth date with a postcode, which few people share."""
+    return vault.index("cluster person", f"{born.isoformat()}|{postcode}")
 
 
 def _letters_of(name: str | None) -> str | None:
@@ -125,6 +151,8 @@ def verdict(work: Work, asking: Asking, there: Known) -> Verdict:
         return _without_number(work, asking) if asking.number is None else _typed(work, asking)
     if asking.number is None:
         return Verdict.FREE
+    if is_public and proof is Proof.LINE and _is_one_of_many(work, asking, there):
+        return Verdict.NOT_PROVED
     # What strangers booked on a number is none of its owner's.
     live = there.live if proof is Proof.NONE else there.proved
     # A care home has one line for all: there, an agent books.
@@ -135,6 +163,15 @@ def _has_enough(work: Work, live: Sequence[int]) -> bool:
     """Whether a number has as many bookings as one of the campaigns lets it have."""
     # Of nothing that is known there is no count.
     return any(map(ge, live, [campaign.per_number for campaign in work.campaigns]))
+
+
+def _is_one_of_many(work: Work, asking: Asking, there: Known) -> bool:
+    """Whether a line is one of many in a row, or asks for one of many people who are alike."""
+    limits, born = work.store.reach, asking.born
+    alike = limits.alike_an_hour
+    if (born.month, born.day) == (1, 1):
+        alike *= _TIMES_ON_NEW_YEARS_DAY
+    return _is_used_up(there.in_a_row, limits.row_an_hour) or _is_used_up(there.alike, alike)
 
 
 def _typed(work: Work, asking: Asking) -> Verdict:
@@ -151,6 +188,7 @@ def _typed(work: Work, asking: Asking) -> Verdict:
         born=born,
         place=place,
         holder=asking.holder.id,
+        where=asking.where,
     )
     # Who proves to be the owner of the number goes on: `verdict` counts what was proved.
     if _has_enough(work, found.live) or any(
@@ -159,6 +197,7 @@ def _typed(work: Work, asking: Asking) -> Verdict:
             (found.number, limits.per_number),
             (found.born, limits.per_birth_date),
             (found.place, limits.per_address),
+            (found.hour.unproved, _most(limits.typed_an_hour, found.hour.places * _OF_A_DAY)),
         )
     ):
         return Verdict.NOT_PROVED
@@ -181,9 +220,14 @@ def _without_number(work: Work, asking: Asking) -> Verdict:
         postcode=asking.postcode,
         place=place,
         holder=asking.holder.id,
+        where=asking.where,
     )
-    if _is_used_up(max(found.place, found.person), limits.without_number) or _is_used_up(
-        found.recent, limits.per_birth_date
+    hour = found.hour
+    most = _most(limits.numberless_an_hour, hour.places * _OF_A_DAY, hour.proved * _OF_THE_PROVED)
+    if (
+        _is_used_up(max(found.place, found.person), limits.without_number)
+        or _is_used_up(found.recent, limits.per_birth_date)
+        or _is_used_up(hour.unproved, most)
     ):
         return Verdict.NOT_PROVED
     return Verdict.FREE
@@ -191,3 +235,8 @@ def _without_number(work: Work, asking: Asking) -> Verdict:
 
 def _is_used_up(count: int, limit: int) -> bool:
     return bool(limit) and count >= limit
+
+
+def _most(limit: int, *parts: float) -> int:
+    """The largest of a limit of an hour and of these parts; 0 where there is no limit."""
+    return max(limit, *map(int, parts)) if limit else 0

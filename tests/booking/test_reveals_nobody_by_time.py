@@ -213,9 +213,9 @@ PATHS: dict[str, Path] = {
 
 @pytest.fixture
 def town(database_url: str) -> Iterator[House]:
-    """The limits of production but those of a birth date, which all share here; room for all."""
+    """The limits of production but those of a birth date and a centre, which all share here."""
     campaign = campaign_with(per_number=5, few_places=1, texts_per_number=50)
-    limits = ReachLimits(per_birth_date=0)
+    limits = ReachLimits(per_birth_date=0, typed_an_hour=0, row_an_hour=0, alike_an_hour=0)
     with house(database_url, campaign=campaign, reach=limits, links=True) as made:
         made.settings.sms_reply_number = INBOX
         made.settings.text_booking_number = INBOX

@@ -125,12 +125,14 @@ def test_the_command_says_what_would_run_and_runs_nothing(behind: str):
 
 
 def test_in_an_empty_database_nobody_waits(empty_url: str):
-    assert planned(empty_url).output.splitlines() == [
-        f"The database is at nothing; 1 would run, up to {TODAY}:",
-        f"{TODAY}  All tables, as they were before anything was released.",
+    first, *lines = planned(empty_url).output.splitlines()
+    assert first.startswith("The database is at nothing; ")
+    assert first.endswith(f" would run, up to {TODAY}:")
+    assert lines[:2] == [
+        "0039  All tables, as they were before anything was released.",
         "      all tables are new; nobody waits",
-        "Nothing was changed. Times are estimates for a small server.",
     ]
+    assert lines[-1] == "Nothing was changed. Times are estimates for a small server."
 
 
 def test_rows_are_those_that_the_database_estimates(behind: str):
