@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flows.session import CallerKind
 from flows.understanding import NotUnderstood, telephone
 
@@ -11,6 +13,16 @@ WITHHELD = frozenset(
     {"+266696687", "+7378742833", "+86282452253", "+2562533", "+8656696",
      "anonymous", "restricted", "unavailable", "blocked", "unknown", "private"}
 )  # fmt: skip
+
+
+# What the provider says of a number whose signature (STIR) carriers found to be wrong.
+_FORGED = "TN-Validation-Failed"
+
+
+def shown_by(form: Mapping[str, str]) -> str:
+    """The number that a call shows; empty, as if it were withheld, where it is known as forged."""
+    is_forged = form.get("StirVerstat", "").startswith(_FORGED)
+    return "" if is_forged else form.get("From", "")
 
 
 def read_caller(number: str) -> tuple[str, CallerKind]:

@@ -16,7 +16,7 @@ import structlog
 
 from flows.session import CallerKind, Session
 from ivr.addresses import Addresses
-from ivr.caller import read_caller
+from ivr.caller import read_caller, shown_by
 from ivr.conversation import LANGUAGE
 from ivr.twiml import crowded, told_and_over
 from prompts.catalogue import load
@@ -52,7 +52,7 @@ class Crowded:
         return self._document(form, 0)
 
     def _document(self, form: Fields, tries: int) -> str:
-        _number, kind = read_caller(form.get("From", ""))
+        _number, kind = read_caller(shown_by(form))
         may_ring = kind is not CallerKind.NONE
         return crowded(load(LANGUAGE), self._addresses, tries, may_ring=may_ring)
 
@@ -68,7 +68,7 @@ class Crowded:
         return self._document(form, tries + 1)
 
     def _promised(self, form: Fields) -> str | None:
-        number, kind = read_caller(form.get("From", ""))
+        number, kind = read_caller(shown_by(form))
         if kind is CallerKind.NONE:
             return None
         session = Session(language=LANGUAGE, caller=number, caller_kind=str(kind))

@@ -15,6 +15,7 @@ from flask import Blueprint, Response, abort, request
 from flows.speech import RETURNED, SILENCE, Input, keys, queued, spoken
 from ivr.addresses import NEWEST, Addresses
 from ivr.answer import xml
+from ivr.caller import shown_by
 from ivr.conversation import LANGUAGE, Conversation, TurnAnswer
 from ivr.crowded import PERSON, Crowded
 from ivr.twiml import apology, document
@@ -167,7 +168,7 @@ class Answers:
             if form.get("Direction", "").startswith("outbound"):
                 answer = take(call_id, form.get("To", ""), "")
             else:
-                answer = take(call_id, form.get("From", ""), form.get("To", ""))
+                answer = take(call_id, shown_by(form), form.get("To", ""))
         except Exception as error:  # noqa: BLE001 (a caller must never hear an error)
             words = load(LANGUAGE)
             sorry = apology(words, self._addresses, number, tries, failed=failed, day=day)

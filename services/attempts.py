@@ -20,6 +20,9 @@ from services.store import Store
 TRIES_A_CALL = 3
 # For each calling number and for each reference.
 TRIES_A_DAY = 5
+# For a reference on the line that booked it, whatever was tried from elsewhere: who can show
+# another number as their own must not shut its owner out, and is far from a birth date with these.
+OWN_TRIES_A_DAY = 20
 DAY = timedelta(hours=24)
 # Of all look-ups of five minutes so many may be wrong, and so many wrong ones are always borne:
 # people mistype, and a guesser needs thousands.
@@ -38,12 +41,14 @@ BY_TELEPHONE, ON_SITE = Subject("all", EVERYBODY), Subject("web_all", EVERYBODY)
 class Tries:
     """The subjects that a try counts for, and whether earlier tries still allow it.
 
-    `open`: it is allowed. `again`: when it is wrong, another one may follow.
+    `open`: it is allowed. `again`: when it is wrong, another one may follow. `open_to_owner`: it is
+    allowed on the line that booked.
     """
 
     subjects: tuple[Subject, ...]
     open: bool
     again: bool = False
+    open_to_owner: bool = False
 
 
 def subject(store: Store, kind: str, what: str, value: str) -> Subject:
@@ -80,12 +85,15 @@ def before_look_up(
     ]
     if caller:
         subjects.append(subject(store, "caller", "phone", caller))
+    counts = tried(connection, store, subjects)
     limits = [TRIES_A_CALL if subject.kind == "call" else TRIES_A_DAY for subject in subjects]
-    pairs = list(zip(tried(connection, store, subjects), limits, strict=True))
+    pairs = list(zip(counts, limits, strict=True))
+    in_call, of_reference = counts[:2]
     return Tries(
         (*subjects, BY_TELEPHONE),
-        open=all(one < limit for one, limit in pairs),
-        again=all(one + 1 < limit for one, limit in pairs),
+        open=all(count < limit for count, limit in pairs),
+        again=all(count + 1 < limit for count, limit in pairs),
+        open_to_owner=in_call < TRIES_A_CALL and of_reference < OWN_TRIES_A_DAY,
     )
 
 

@@ -120,7 +120,7 @@ class Confirm(Patient):
         )
         reference = world.confirm(order)
         lines: tuple[Line, ...] = ()
-        if reference is Unbooked.NOT_PROVED and session.number:
+        if reference is Unbooked.NOT_PROVED and session.number not in {"", session.caller}:
             # A number that was typed, and may be a stranger's: the caller hears everything instead.
             session, lines = session.but(number=""), (Line("not_texted"),)
             reference = world.confirm(replace(order, number=""))

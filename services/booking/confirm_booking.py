@@ -26,7 +26,7 @@ from services.messages.spend import day_of, prefix_of
 from services.messages.texts import MessagePlace, Writer
 from services.messages.topics import Topic
 from services.messages.whose import Whose
-from services.messages.write_message import write_message
+from services.messages.write_message import open_case, write_message
 from services.slots.allocate import STAFF, Allocate, Channel, Holder
 from services.slots.give_back import give_back_holds, give_back_places
 from services.slots.offer import chosen_of
@@ -34,6 +34,10 @@ from services.work import Work
 
 # Two references are the same once in 9 * 10**9 bookings; three in a row is a broken source.
 REFERENCE_TRIES = 3
+
+
+# The kind of a case: its line has more bookings than the campaign lets a number have.
+CROWDED_NUMBER = "crowded_number"
 
 
 class NoReference(Exception):
@@ -135,6 +139,8 @@ def confirm_booking(
     made = _make(work, request, there, booking_id, language=catalogue.language)
     if isinstance(made, Unbooked):
         return made
+    if verdict is Verdict.CROWDED and not made.stand_in:
+        open_case(work.connection, work.store, CROWDED_NUMBER, "", booking_id=made.id)
     told = _write(
         work,
         request,

@@ -49,12 +49,13 @@ def find_booking(
     """Look up a booking for a caller, in their transaction, and count the try.
 
     `reference` is ten digits; `caller` is E.164 or empty. After three wrong tries in a call, or
-    five in a day for a number or a reference, a right one finds nothing either.
+    five in a day for a number or a reference, a right one finds nothing either; on the line that
+    booked after twenty of the reference, whatever was tried from that line.
     """
     tries = before_look_up(connection, store, reference=reference, caller=caller, call_id=call_id)
     booking_id = changes.id_by_reference(connection, store.vault, reference)
     found = _read(connection, store, booking_id)
-    return _answer(connection, store, tries, [found], born)
+    return _answer(connection, store, tries, [found], born, caller)
 
 
 def find_rung(  # noqa: PLR0917
@@ -76,16 +77,22 @@ def find_rung(  # noqa: PLR0917
         connection, store, reference=own.file.reference, caller=caller, call_id=call_id
     )
     known = [own, *(_read(connection, store, other) for other in others)]
-    return _answer(connection, store, tries, known, born)
+    return _answer(connection, store, tries, known, born, caller)
 
 
-def _answer(
-    connection: Connection, store: Store, tries: Tries, known: Sequence[FoundBooking], born: date
+def _answer(  # noqa: PLR0917
+    connection: Connection,
+    store: Store,
+    tries: Tries,
+    known: Sequence[FoundBooking],
+    born: date,
+    caller: str,
 ) -> FoundBooking | NotMine:
     """The first of these bookings with this birth date, if a try is left; the try is counted."""
     right = [booking for booking in known if is_born(booking.file.born, born)]
     count_try(connection, store, tries, right=bool(right))
-    if right and tries.open:
+    is_owner = bool(right and caller) and right[0].file.number == caller
+    if right and (tries.open or (is_owner and tries.open_to_owner)):
         return right[0]
     return NotMine.PERSON if right or not tries.again else NotMine.TRY_AGAIN
 

@@ -31,6 +31,9 @@ _FROM_ITS_NUMBER = frozenset({Channel.WAITING})
 # no sign of a script; nor, without any number, is this part of what is booked there with a proof:
 # in a rush withheld lines ring, too.
 _OF_A_DAY, _OF_THE_PROVED = 0.1, 0.2
+# From so many times what a campaign lets a number have on, its line goes to an agent, who keeps the
+# place that was chosen: a care home has one line for all.
+_TIMES_ON_ONE_LINE = 3
 # Where a birth date is not known, offices write the first of January: many people share it.
 _TIMES_ON_NEW_YEARS_DAY = 4
 CALLER = "caller"
@@ -61,6 +64,8 @@ class Verdict(Enum):
     NO_TEXT = auto()
     # Not before the number is proved.
     NOT_PROVED = auto()
+    # Booked on a line that has enough: an agent looks at it afterwards.
+    CROWDED = auto()
     # An agent must look at it.
     TOO_MANY = auto()
 
@@ -153,16 +158,26 @@ def verdict(work: Work, asking: Asking, there: Known) -> Verdict:
         return Verdict.FREE
     if is_public and proof is Proof.LINE and _is_one_of_many(work, asking, there):
         return Verdict.NOT_PROVED
+    return _of_number(work, proof, there)
+
+
+def _of_number(work: Work, proof: Proof, there: Known) -> Verdict:
+    """By how many bookings its number has."""
     # What strangers booked on a number is none of its owner's.
     live = there.live if proof is Proof.NONE else there.proved
-    # A care home has one line for all: there, an agent books.
-    return Verdict.TOO_MANY if _has_enough(work, live) else Verdict.FREE
+    if not _has_enough(work, live):
+        return Verdict.FREE
+    if proof is Proof.LINE:
+        # A call shows its number, and may lie: some were booked by strangers who showed this one.
+        far_more = _has_enough(work, live, times=_TIMES_ON_ONE_LINE)
+        return Verdict.NOT_PROVED if far_more else Verdict.CROWDED
+    return Verdict.TOO_MANY
 
 
-def _has_enough(work: Work, live: Sequence[int]) -> bool:
+def _has_enough(work: Work, live: Sequence[int], *, times: int = 1) -> bool:
     """Whether a number has as many bookings as one of the campaigns lets it have."""
     # Of nothing that is known there is no count.
-    return any(map(ge, live, [campaign.per_number for campaign in work.campaigns]))
+    return any(map(ge, live, [times * campaign.per_number for campaign in work.campaigns]))
 
 
 def _is_one_of_many(work: Work, asking: Asking, there: Known) -> bool:

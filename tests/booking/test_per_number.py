@@ -37,7 +37,7 @@ def asks(
     campaigns: Sequence[Campaign],
     year: int,
     *,
-    proof: Proof = Proof.LINE,
+    proof: Proof = Proof.CODE,
     number: str | None = MOBILE,
     place: str = "",
 ) -> Booked | Unbooked:

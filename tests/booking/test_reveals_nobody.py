@@ -186,7 +186,7 @@ def test_above_the_campaigns_number_both_hear_of_a_person(town: House):
     for number in (KNOWN, UNKNOWN):
         held = holds(town, number, campaign=town.campaign)[0]
         request = replace(
-            request_for(held, number), number=number, text_to=number, reach=Reach(Proof.LINE)
+            request_for(held, number), number=number, text_to=number, reach=Reach(Proof.CODE)
         )
         with on_the_wire(town.database) as said:
             assert orders(town, request) is Unbooked.PERSON

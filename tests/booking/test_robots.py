@@ -19,6 +19,8 @@ from sqlalchemy import func, select
 from flows.world import Unbooked
 from models.booking.reach import Proof
 from models.booking.tables import booking
+from models.desk.tables import agent_case
+from models.slots.tables import place
 from models.supervision import alerts
 from services.booking.confirm_booking import Booked
 from services.booking.reach import Reach
@@ -32,6 +34,7 @@ from tests.support.rows import clock_of, holds, near, orders, request_for, rows_
 CENTRES = 12
 # Each day has 96 places at each centre, as in a town hall.
 HOURS = [timedelta(hours=7, minutes=20 * number) for number in range(24)]
+FORGED = "TN-Validation-Failed-A"
 
 
 def hours_of(days: int) -> list[datetime]:
@@ -196,3 +199,36 @@ def test_an_hour_later_a_village_goes_on(towns: House):
     assert late is Unbooked.NOT_PROVED
     clock_of(towns).advance(timedelta(minutes=61))
     assert isinstance(asks(towns, 9, Proof.LINE, 0, born(8), a_mobile(7008)), Booked)
+
+
+def test_an_owner_books_on_their_line_whatever_strangers_booked_on_it(towns: House):
+    """Strangers showed the number of a person, twice and three times as often as it may have."""
+    number = a_mobile(1)
+    for stranger in range(2):
+        towns.phone(number).books(born=as_keys(born(stranger)))
+    assert not rows_of(towns.database, select(agent_case.c.id))
+    towns.phone(number).books(born=as_keys(born(5)))
+    # An agent looks at what is too much on that line.
+    (case,) = rows_of(towns.database, select(agent_case.c.kind))
+    assert case.kind == "crowded_number"
+    for stranger in range(6, 9):
+        towns.phone(number).books(born=as_keys(born(stranger)))
+    # From then on with an agent, who has the place that was chosen.
+    phone = towns.phone(number).goes_to("confirm", born=as_keys(born(20)))
+    (chosen,) = towns.session(phone.sid).choice.places
+    phone.answers("1")
+    assert phone.step in {"person", "queue"}
+    (kept,) = rows_of(towns.database, select(place.c.held_by).where(place.c.id == chosen))
+    assert kept.held_by == phone.sid
+
+
+def test_a_number_that_carriers_know_as_forged_is_none(
+    towns: House, monkeypatch: pytest.MonkeyPatch
+):
+    """The provider says so with the call: its owner is neither shown nor counted."""
+    fine = towns.phone(a_mobile(1)).dials()
+    assert towns.session(fine.sid).caller == a_mobile(1)
+    forged = towns.phone(a_mobile(1))
+    monkeypatch.setattr(type(forged), "first_params", lambda _: {"StirVerstat": FORGED})
+    forged.dials()
+    assert towns.session(forged.sid).caller == ""

@@ -486,7 +486,7 @@ def wrong_calls(service: House, calls: int, reference: str, **options: Any) -> N
 
 
 def test_after_five_wrong_ones_in_a_day_a_number_hears_of_a_person(service: House):
-    reference = booked(service)
+    reference = booked(service, LANDLINE)
     wrong_calls(service, 5, UNKNOWN)
     gives(service, reference).hears_text("une personne le fera avec vous")
     gives(service, reference, number=LANDLINE).hears_text("Votre rendez-vous")
@@ -497,7 +497,8 @@ def test_after_five_wrong_ones_in_a_day_a_number_hears_of_a_person(service: Hous
 def test_after_five_wrong_ones_in_a_day_a_reference_is_closed_to_telephones(service: House):
     reference = booked(service)
     wrong_calls(service, 5, reference, number=a_mobile)
-    caller = gives(service, reference).hears_text("une personne le fera avec vous").presses("1")
+    caller = gives(service, reference, number=a_mobile(9))
+    caller.hears_text("une personne le fera avec vous").presses("1")
     assert caller.ended_normally
     # An agent still can, and has the reference before them.
     (promise,) = service.promises()

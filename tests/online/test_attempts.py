@@ -25,6 +25,7 @@ from services.attempts import (
     BY_TELEPHONE,
     MOST_WRONG_BORNE,
     ON_SITE,
+    OWN_TRIES_A_DAY,
     TRIES_A_CALL,
     TRIES_A_DAY,
     before_look_up,
@@ -108,12 +109,39 @@ def test_right_ones_close_nothing(booked: tuple[House, str]):
 def test_five_wrong_ones_a_day_close_a_number(booked: tuple[House, str]):
     house, reference = booked
     for number in range(TRIES_A_DAY):
-        looks(house, f"000000000{number}", call_id=f"CA-{number}")
-    assert looks(house, reference, call_id="CA-9") == NotMine.PERSON
+        looks(house, f"000000000{number}", caller=LANDLINE, call_id=f"CA-{number}")
+    assert looks(house, reference, caller=LANDLINE, call_id="CA-9") == NotMine.PERSON
     # Not the reference: from another line it is found.
-    assert isinstance(looks(house, reference, caller=LANDLINE, call_id="CA-10"), FoundBooking)
+    assert isinstance(looks(house, reference, caller=a_mobile(7), call_id="CA-10"), FoundBooking)
     clock_of(house).advance(DAY)
-    assert isinstance(looks(house, reference, call_id="CA-11"), FoundBooking)
+    assert isinstance(looks(house, reference, caller=LANDLINE, call_id="CA-11"), FoundBooking)
+
+
+@pytest.mark.parametrize("guessed", ["references", "birth dates"])
+def test_strangers_who_show_its_number_do_not_shut_an_owner_out(
+    booked: tuple[House, str], guessed: str
+):
+    """A caller's number can be forged: what was guessed with it is none of its owner's."""
+    house, reference = booked
+    for number in range(2 * TRIES_A_DAY):
+        wrong: Any = (UNKNOWN, BORN) if guessed == "references" else (reference, OTHER)
+        looks(house, *wrong, call_id=f"CA-{number}")
+    assert isinstance(looks(house, reference, call_id="CA-99"), FoundBooking)
+    # From another line that reference is closed, where it was guessed for.
+    other = looks(house, reference, caller=LANDLINE, call_id="CA-98")
+    assert isinstance(other, FoundBooking) is (guessed == "references")
+
+
+def test_not_even_on_its_own_line_is_a_birth_date_found_by_trying(booked: tuple[House, str]):
+    house, reference = booked
+    for number in range(OWN_TRIES_A_DAY):
+        looks(house, reference, OTHER, call_id=f"CA-{number}")
+    assert looks(house, reference, call_id="CA-99") == NotMine.PERSON
+    # Nor after the third in one call.
+    clock_of(house).advance(DAY)
+    for _ in range(TRIES_A_CALL):
+        looks(house, reference, OTHER, call_id="CA-100")
+    assert looks(house, reference, call_id="CA-100") == NotMine.PERSON
 
 
 def test_five_wrong_ones_a_day_close_a_reference_and_not_for_agents(booked: tuple[House, str]):
