@@ -24,13 +24,15 @@ DAY = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class CodeCounts:
-    """Codes of the last 24 hours: all of a number; of a place those that are out, and came back.
+    """Codes: all of a number in the last 24 hours, and those of a place.
 
-    `back` counts each number once.
+    `out` are the place's that may still be typed back, `unused` those of 24 hours that were not,
+    and `back` those that were, each number once.
     """
 
     number: int
     out: int
+    unused: int
     back: int
 
 
@@ -68,6 +70,7 @@ def counts(connection: Connection, clock: Clock, phone: bytes, place: bytes | No
     row = connection.execute(
         select(
             codes.where(reach_code.c.phone_idx == phone, late).scalar_subquery(),
+            codes.where(*from_here, *sent, reach_code.c.expires_at > clock.at()).scalar_subquery(),
             codes.where(*from_here, *sent).scalar_subquery(),
             numbers.where(*from_here, reach_code.c.proved_at.is_not(None)).scalar_subquery(),
         )

@@ -1,10 +1,11 @@
 """A code that is texted to a number and typed back on the site, while the chosen place is held.
 
 It is asked for where a booking would be beyond the limits of `services.booking.reach`; which of
-them it was, no page says. An address has few codes out that were not typed back. Another visitor of
-it waits on the same page, and their code leaves when one of the others comes back: a family reads
-its texts, and a script that typed the numbers of strangers does not. Without a mobile, or without
-another code, the visitor finishes by telephone, with the code that every page offers.
+them it was, no page says. An address has few codes out that may still be typed back. Another
+visitor of it waits on the same page, and their code leaves when one of the others comes back or no
+longer counts: a family reads its texts, and a script that typed the numbers of strangers does not.
+Without a mobile, or without another code, the visitor finishes by telephone, with the code that
+every page offers.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ TRIES = 5
 CODES_A_WEB_SESSION = 2
 # An address has one more code out for so many numbers that typed theirs back from there.
 _FOR_EACH_BACK = 4
+# Codes of an address that no visitor typed back in 24 hours, as so many times those that may be
+# out: a script has no more, and a family behind the same address still has its own.
+_UNUSED_A_DAY = 8
 
 
 class CodeIncomplete(Exception):
@@ -61,7 +65,7 @@ def again(visit: WebSession, world: WebWorld) -> WebSession:
         return _new_code(visit, world, before, "code_again")
     found = _counts(visit, world)
     waits = WaitingCode(before.waiting, visit.id, visit.session.number, visit.session.language)
-    if _most_out(world, found) <= found.out:
+    if not _may_leave(world, found):
         return _at_code(visit, "code_waits")
     _send(world, waits)
     return _at_code(visit)
@@ -129,7 +133,7 @@ def _new_code(
         place=_place(world),
         lasts=CODE_LIVES,
     )
-    if _most_out(world, found) <= found.out:
+    if not _may_leave(world, found):
         REACH.labels("code waits").inc()
         return _at_code(visit, "code_waits")
     _send(world, WaitingCode(code_id, visit.id, session.number, session.language))
@@ -142,7 +146,7 @@ def _send_what_waits(visit: WebSession, world: WebWorld) -> None:
     if place is None:
         return
     found = _counts(visit, world)
-    free = max(0, _most_out(world, found) - found.out)
+    free = _may_leave(world, found)
     connection, store = world.transaction(), world.store
     for wish in reach_codes.waiting(connection, store.clock, store.vault, place, free):
         _send(world, wish)
@@ -176,12 +180,13 @@ def _counts(visit: WebSession, world: WebWorld) -> CodeCounts:
     return reach_codes.counts(world.transaction(), world.store.clock, phone, place)
 
 
-def _most_out(world: WebWorld, found: CodeCounts) -> int:
-    """How many codes of an address may be out: without a limit always one more than are."""
+def _may_leave(world: WebWorld, found: CodeCounts) -> int:
+    """How many codes more an address may have out: without a limit always one."""
     limit = world.store.reach.codes_per_address
     if not limit or not world.place:
-        return found.out + 1
-    return limit + found.back // _FOR_EACH_BACK
+        return 1
+    more = found.back // _FOR_EACH_BACK
+    return max(0, min(limit - found.out, limit * _UNUSED_A_DAY - found.unused) + more)
 
 
 def _asked(visit: WebSession, world: WebWorld) -> AskedCodes:

@@ -198,15 +198,32 @@ def test_who_finds_all_codes_of_an_address_out_gets_theirs_when_one_comes_back(s
     }
     assert codes(site) == 3
     waits = visitors[a_mobile(13)]
-    waits.reads("peut mettre quelques minutes")
+    waits.reads("plusieurs codes ont été demandés depuis la même connexion")
     # Asked once more it is no other code, and nothing leaves.
-    waits.presses("/rendez-vous/code", wish="again").reads("peut mettre quelques minutes")
+    waits.presses("/rendez-vous/code", wish="again").reads("dans un quart d’heure")
     assert codes(site) == 3
     for number, visitor in visitors.items():
         types(visitor, code_to(site, number))
         assert is_at(visitor, "fait"), (number, visitor.path)
     assert len(site.bookings()) == 14
     assert all(message.id in site.woken.messages for message in site.messages("sms"))
+
+
+def test_an_address_that_a_script_used_up_serves_a_family_a_quarter_of_an_hour_later(site: House):
+    scripted(site, 2)
+    for number in range(10, 13):
+        comes(site, a_mobile(number), born=somebody(number))
+    comes(site, a_mobile(20), born=somebody(20)).reads("dans un quart d’heure")
+    clock_of(site).advance(prove_number.CODE_LIVES + timedelta(seconds=1))
+    assert families(site, 6) == 6
+
+
+def test_a_script_that_comes_back_all_day_texts_no_more_than_its_share(site: House):
+    scripted(site, 2)
+    for number in range(10, 70):
+        comes(site, a_mobile(number), born=somebody(number))
+        clock_of(site).advance(timedelta(minutes=6))
+    assert codes(site) == 8 * site.store.reach.codes_per_address
 
 
 def test_a_code_that_waits_leaves_for_nobody_who_is_gone(site: House):
