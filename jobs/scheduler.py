@@ -18,7 +18,6 @@ from jobs.relay import sweep
 from jobs.timed import Lead, Task
 from models.slots import places
 from services.booking import close_pairs, stand_in
-from services.booking.free_unreached import free_unreached
 from services.campaign.campaign import Campaign
 from services.health.leadership import SCHEDULER, Leadership
 from services.messages import late_texts, reminders, spend
@@ -38,8 +37,7 @@ SWEEP_EVERY = 15
 TIDY_EVERY = 5
 WAITING_EVERY = 3
 SPEND_EVERY = 20
-UNREACHED_EVERY = 60
-CLUSTERS_EVERY = 180
+CLUSTERS_EVERY = 30
 REMIND_EVERY = 60
 LATE_EVERY = 30
 STAND_INS_EVERY = 60
@@ -104,7 +102,6 @@ def tasks(
         Task("close_pairs", CLOSE_PAIRS_EVERY, lambda: close_pairs.look_after(store, campaign_of)),
         # Before the holds that ran out are forgotten: after a pause, some were kept for the next.
         Task("waiting", WAITING_EVERY, lambda: advance(store, campaigns)),
-        Task("unreached", UNREACHED_EVERY, lambda: free_unreached(store)),
         Task("clusters", CLUSTERS_EVERY, lambda: find_clusters(store, store.cluster_size)),
         Task("tidy", TIDY_EVERY, lambda: tidy(store)),
         Task("days", DAYS_EVERY, lambda: make_ahead(store)),

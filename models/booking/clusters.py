@@ -1,8 +1,8 @@
 """Bookings that resemble one another: live ones that share a name, birth date, number or address.
 
-What they share is a keyed hash, kept for as long as it is looked at and no longer. Only bookings on
-whose number no person was found count: what a call from its own number or an agent booked is no
-crowd of one person's.
+What they share is a keyed hash, kept for as long as it is looked at and no longer. What an agent
+booked is no crowd of one person's. A call shows its number, which a script makes up: those from
+numbers in a row, and of one birth date in one postcode, count as well.
 """
 
 from __future__ import annotations
@@ -16,19 +16,24 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, update
 
+from models.booking.reach import is_unreached
 from models.booking.tables import booking, booking_cluster, freed_cluster
 from models.clock import Clock
 from models.rows import columns_of, from_row
 
-# By which column of a booking each kind is found.
+# By which column of a booking each kind is found, and what may have proved its number.
+_UNPROVED: Final = ("", "code")
+_UNAIDED: Final = (*_UNPROVED, "line")
 KINDS: Final = {
-    "name": booking.c.name_idx,
-    "born": booking.c.dob_idx,
-    "number": booking.c.prefix_idx,
-    "address": booking.c.client_idx,
+    "name": (booking.c.name_idx, _UNPROVED),
+    "born": (booking.c.dob_idx, _UNPROVED),
+    "person": (booking.c.alike_idx, _UNAIDED),
+    "number": (booking.c.prefix_idx, _UNAIDED),
+    "address": (booking.c.client_idx, _UNPROVED),
 }
 _PUBLIC: Final = ("web", "phone")
-_UNPROVED: Final = ("", "code")
+# By what bookings could resemble others, and for no other use.
+_KEPT: Final = ("name_idx", "prefix_idx", "client_idx", "alike_idx")
 
 
 @dataclass(frozen=True)
@@ -66,22 +71,23 @@ class FreedCluster:
     booking_ids: tuple[str, ...] = ()
 
 
-def _counts(clock: Clock, within: timedelta) -> tuple[ColumnElement[bool], ...]:
+def _counts(kind: str, clock: Clock, within: timedelta) -> tuple[ColumnElement[bool], ...]:
+    _, proofs = KINDS[kind]
     return (
         booking.c.created_at > clock.at(-within),
         booking.c.state == "confirmed",
         booking.c.last_start_at > clock.at(),
         booking.c.channel.in_(_PUBLIC),
-        booking.c.reach.in_(_UNPROVED),
+        booking.c.reach.in_(proofs),
     )
 
 
 def sizes(connection: Connection, clock: Clock, kind: str, within: timedelta) -> dict[int, int]:
     """How many values of a kind have so many live bookings of that time: size to values."""
-    value = KINDS[kind]
+    value, _ = KINDS[kind]
     groups = (
         select(func.count().label("people"))
-        .where(value.is_not(None), *_counts(clock, within))
+        .where(value.is_not(None), *_counts(kind, clock, within))
         .group_by(value)
         .subquery()
     )
@@ -93,11 +99,11 @@ def find(
     connection: Connection, clock: Clock, kind: str, within: timedelta, *, least: int, limit: int
 ) -> list[FoundCluster]:
     """Values that `least` or more live bookings of that time share, the largest first."""
-    value = KINDS[kind]
+    value, _ = KINDS[kind]
     count = func.count().label("people")
     statement = (
         select(value, count, func.min(booking.c.created_at), func.max(booking.c.created_at))
-        .where(value.is_not(None), *_counts(clock, within))
+        .where(value.is_not(None), *_counts(kind, clock, within))
         .group_by(value)
         .having(count >= least)
         .order_by(count.desc(), value)
@@ -161,18 +167,22 @@ def members(
     *,
     limit: int,
     lock: bool = False,
+    unreached: bool = False,
 ) -> tuple[Cluster, list[str]] | None:
     """One of them and the bookings that share its value now, oldest first; None: it is no more.
 
-    With `lock` no other transaction frees it until this one ends.
+    With `lock` no other transaction frees it until this one ends. `unreached`: those alone
+    that nothing reached (`models.booking.reach`).
     """
     one = select(booking_cluster).where(booking_cluster.c.id == cluster_id)
     row = connection.execute(one.with_for_update() if lock else one).one_or_none()
     if row is None:
         return None
+    value, _ = KINDS[row.kind]
+    only = (is_unreached(),) if unreached else ()
     statement = (
         select(booking.c.id)
-        .where(KINDS[row.kind] == row.value_idx, *_counts(clock, within))
+        .where(value == row.value_idx, *_counts(row.kind, clock, within), *only)
         .order_by(booking.c.created_at, booking.c.id)
         .limit(limit)
     )
@@ -245,10 +255,10 @@ def forget(connection: Connection, clock: Clock, after: timedelta) -> int:
     late = clock.at(-after)
     connection.execute(delete(booking_cluster).where(booking_cluster.c.seen_at < late))
     connection.execute(delete(freed_cluster).where(freed_cluster.c.freed_at < late))
-    known = (booking.c.name_idx, booking.c.prefix_idx, booking.c.client_idx)
+    known = [booking.c[name] for name in _KEPT]
     statement = (
         update(booking)
         .where(booking.c.created_at < late, or_(*(mark.is_not(None) for mark in known)))
-        .values(name_idx=None, prefix_idx=None, client_idx=None)
+        .values(dict.fromkeys(_KEPT))
     )
     return connection.execute(statement).rowcount

@@ -24,16 +24,14 @@ from sqlalchemy import (
     func,
     or_,
     select,
-    text,
     update,
 )
 
 from models.advisory_locks import alone
 from models.booking import hourly
 from models.booking.hourly import AskedAt, CentreHour
-from models.booking.tables import appointment, appointment_for, booking, history
+from models.booking.tables import appointment_for, booking, history
 from models.clock import Clock
-from models.desk.tables import agent_case
 from models.messages.tables import message
 from models.online.tables import reach_code
 from models.prepared import Prepared
@@ -261,36 +259,14 @@ def _count(*which: ColumnElement[bool]) -> ScalarSelect[Any]:
     return select(func.count()).select_from(booking).where(*which).scalar_subquery()
 
 
-@dataclass(frozen=True)
-class Unreached:
-    """A booking whose person nothing reached, and the case that says so."""
+def is_unreached() -> ColumnElement[bool]:
+    """Whether nothing ever reached the person of a booking, as far as providers finally told.
 
-    booking_id: str
-    case_id: str
-    campaign: str
-
-
-def unreached(
-    connection: Connection,
-    clock: Clock,
-    *,
-    before: timedelta,
-    agents_have: timedelta,
-    limit: int,
-    only: str | None = None,
-) -> list[Unreached]:
-    """Bookings that begin in less than `before`, and whose person never was there for us.
-
-    No person proved the number, for this booking or another one; the confirmation did not come to
-    it, no other message did, and no mail left; nothing was changed or said since; and its case has
-    been open for agents for `agents_have`. `only` is one booking.
+    No person proved the number, for this booking or another one; its confirmation came back, no
+    other message came, and no mail left; and nothing was changed or said since. A report that is
+    late or missing says nothing.
     """
     other = booking.alias("other")
-    first = (
-        select(func.min(appointment.c.start_at))
-        .where(appointment.c.booking_id == booking.c.id, appointment.c.state == "confirmed")
-        .scalar_subquery()
-    )
     proved = exists().where(
         other.c.phone_idx == booking.c.phone_idx,
         other.c.reach.in_([Proof.LINE, Proof.CODE, Proof.AGENT]),
@@ -298,37 +274,21 @@ def unreached(
     typed_back = exists().where(
         reach_code.c.phone_idx == booking.c.phone_idx, reach_code.c.proved_at.is_not(None)
     )
+    of_it = message.c.booking_id == booking.c.id
     # What came of a mail that left is not reported; it says that the place is theirs.
     mailed = and_(message.c.kind == "mail", message.c.state == "sent")
-    came = exists().where(
-        message.c.booking_id == booking.c.id, or_(message.c.state == "delivered", mailed)
-    )
+    came = exists().where(of_it, or_(message.c.state == "delivered", mailed))
+    back = (message.c.topic == "confirmation", message.c.state.in_(["failed", "undelivered"]))
     said = exists().where(history.c.booking_id == booking.c.id, history.c.what != "booked")
-    failed = (message.c.topic == "confirmation", message.c.state.in_(["failed", "undelivered"]))
-    statement = (
-        select(booking.c.id, agent_case.c.id.label("case_id"), booking.c.campaign)
-        .select_from(agent_case)
-        .join(booking, booking.c.id == agent_case.c.booking_id)
-        .where(
-            agent_case.c.kind == "undelivered",
-            text("agent_case.closed_at IS NULL"),
-            agent_case.c.created_at <= clock.at(-agents_have),
-            agent_case.c.message_id.in_(select(message.c.id).where(*failed)),
-            booking.c.state == "confirmed",
-            booking.c.reach == "",
-            booking.c.phone_idx.is_not(None),
-            first > clock.at(),
-            first <= clock.at(before),
-            ~proved,
-            ~typed_back,
-            ~came,
-            ~said,
-            *(() if only is None else (booking.c.id == only,)),
-        )
-        .order_by(agent_case.c.created_at, agent_case.c.id)
-        .limit(limit)
+    return and_(
+        booking.c.reach == "",
+        booking.c.phone_idx.is_not(None),
+        exists().where(of_it, *back),
+        ~proved,
+        ~typed_back,
+        ~came,
+        ~said,
     )
-    return [Unreached(*row) for row in connection.execute(statement)]
 
 
 def forget_places(connection: Connection, clock: Clock, after: timedelta) -> int:

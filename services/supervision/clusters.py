@@ -1,11 +1,12 @@
 """Clusters: live bookings that resemble one another more than people do; for supervisors.
 
 A swindler who empties a centre books under one name, one birth date, numbers in a row, or from one
-address. A process behind counts such groups every few minutes; the board shows counts alone. A
+address. A process behind counts such groups twice a minute; the board shows counts alone. A
 supervisor looks at one, masked, which is written down like a look at each file, and frees all of it
-with a reason. For half an hour that is taken back as a whole: the places are kept meanwhile, for an
-honest person who was among them would else pay for the mistake. They are written to when it can
-not be taken back any more.
+with a reason, or those alone that nothing ever reached. Nothing is freed by itself. For half an
+hour that is taken back as a whole: the places are kept meanwhile, for an honest person who was
+among them would else pay for the mistake. They are written to when it can not be taken back any
+more.
 """
 
 from __future__ import annotations
@@ -43,8 +44,6 @@ _MOST_OF_A_KIND: Final = 50
 SHOWN: Final = 100
 # Of one group so many are read; no group is that large.
 _MOST_READ: Final = 10_000
-# More people than this are freed by two members of staff.
-MANY_PEOPLE: Final = 50
 LOOKED, FREED, RESTORED = "cluster", "cluster_freed", "cluster_restored"
 LEAST_WHY: Final = 5
 _MASK: Final = "••"
@@ -116,10 +115,14 @@ class MaskedBooking:
 
 @dataclass(frozen=True)
 class OpenedCluster:
-    """A cluster that a supervisor looks at; `people` are in it now, `lines` the first of them."""
+    """A cluster that a supervisor looks at; `people` are in it now, `lines` the first of them.
+
+    `unreached` of them got no text: the provider finally said so.
+    """
 
     cluster: Cluster
     people: int
+    unreached: int
     lines: tuple[MaskedBooking, ...]
     needs_two: bool
 
@@ -140,18 +143,44 @@ def look(connection: Connection, store: Store, staff: Staff, cluster_id: str) ->
 
     That each was looked at is written down before.
     """
-    found = clusters.members(connection, store.clock, cluster_id, WITHIN, limit=_MOST_READ)
+    found = _members(connection, store, cluster_id)
     if found is None or not found[1]:
         raise ActRefused("cluster_gone")
     cluster, booking_ids = found
     lines = []
-    for booking_id in booking_ids[:MANY_PEOPLE]:
+    for booking_id in booking_ids[: four_eyes.MANY]:
         read_file(connection, store, staff, booking_id, why=f"{LOOKED} {cluster.kind}")
         line = _masked(connection, store, booking_id)
         if line is not None:
             lines.append(line)
     people = len(booking_ids)
-    return OpenedCluster(cluster, people, tuple(lines), not may_free_alone(people))
+    unreached = _members(connection, store, cluster_id, unreached=True)
+    return OpenedCluster(
+        cluster,
+        people,
+        len(unreached[1]) if unreached else 0,
+        tuple(lines),
+        people > four_eyes.MANY,
+    )
+
+
+def _members(
+    connection: Connection,
+    store: Store,
+    cluster_id: str,
+    *,
+    lock: bool = False,
+    unreached: bool = False,
+) -> tuple[Cluster, list[str]] | None:
+    return clusters.members(
+        connection,
+        store.clock,
+        cluster_id,
+        WITHIN,
+        limit=_MOST_READ,
+        lock=lock,
+        unreached=unreached,
+    )
 
 
 def _masked(connection: Connection, store: Store, booking_id: str) -> MaskedBooking | None:
@@ -177,27 +206,21 @@ def _masked(connection: Connection, store: Store, booking_id: str) -> MaskedBook
 # ---------------------------------------------------------------- freeing, and taking it back
 
 
-def may_free_alone(people: int) -> bool:
-    """Whether one supervisor frees so many people's places. Beyond it a second one must agree."""
-    return people <= MANY_PEOPLE
-
-
-def _is_agreed(store: Store, staff: Staff, cluster_id: str) -> bool:
-    """Whether one person may free this, or another has confirmed it; else it is asked for."""
+def _is_agreed(store: Store, staff: Staff, cluster_id: str, *, unreached: bool) -> bool:
+    """Whether one supervisor frees so many people's places, or a second one has agreed."""
     with store.database.statement() as connection:
-        found = clusters.members(connection, store.clock, cluster_id, WITHIN, limit=_MOST_READ)
+        found = _members(connection, store, cluster_id, unreached=unreached)
     people = len(found[1]) if found else 0
-    if may_free_alone(people):
-        return True
     wish = four_eyes.Wish(four_eyes.CLUSTER, cluster_id, people, staff.id)
-    if four_eyes.use(store, wish):
-        return True
-    four_eyes.ask(store, wish)
-    return False
+    return four_eyes.is_agreed(store, wish)
 
 
-def free(store: Store, staff: Staff, cluster_id: str, why: str) -> FreedCluster:
+def free(
+    store: Store, staff: Staff, cluster_id: str, why: str, *, unreached: bool = False
+) -> FreedCluster:
     """Cancel every booking of a cluster, all or nothing; gives what was freed. Raises ActRefused.
+
+    `unreached`: those alone whose text the provider finally could not deliver.
 
     Their places are kept for `UNDO_FREED`, then they go to who waits, as after any cancellation.
     What was changed by its person meanwhile is left alone.
@@ -205,12 +228,10 @@ def free(store: Store, staff: Staff, cluster_id: str, why: str) -> FreedCluster:
     why = why.strip()
     if len(why) < LEAST_WHY:
         raise ActRefused("reason")
-    if not _is_agreed(store, staff, cluster_id):
+    if not _is_agreed(store, staff, cluster_id, unreached=unreached):
         raise ActRefused("two_people")
     with store.database.transaction() as connection:
-        found = clusters.members(
-            connection, store.clock, cluster_id, WITHIN, limit=_MOST_READ, lock=True
-        )
+        found = _members(connection, store, cluster_id, lock=True, unreached=unreached)
         if found is None or not found[1]:
             raise ActRefused("cluster_gone")
         cluster, booking_ids = found

@@ -120,7 +120,8 @@ def test_what_is_shared_makes_a_group(site: House, kind: str, shared: dict[str, 
         books(site, number, **shared)  # type: ignore[arg-type]
     assert found(site) == {}
     books(site, SIZE, **shared)  # type: ignore[arg-type]
-    assert found(site) == {kind: SIZE}
+    # Those of one postcode and birth date are a group of their own.
+    assert found(site) == {kind: SIZE} | ({"person": SIZE} if kind == "born" else {})
 
 
 def test_a_name_is_one_however_it_is_written(site: House):
@@ -135,12 +136,20 @@ def test_numbers_in_a_row_make_a_group(site: House):
     assert found(site) == {"number": 5}
 
 
-def test_what_an_agent_or_a_call_from_its_number_booked_is_nobodys_crowd(site: House):
+def test_what_an_agent_booked_is_nobodys_crowd(site: House):
     for number in range(6):
         books(site, number, name="Maison Bleue", who="a1")
-    for number in range(6):
-        site.phone(f"+3361234568{number}").books(born=f"{number + 1:02d}041941")
     assert found(site) == {}
+
+
+def test_calls_from_their_own_numbers_are_a_group_where_these_stand_in_a_row(site: House):
+    """A call shows its number, and a script makes it up."""
+    for number in range(3):
+        site.phone(f"+3361{number}345678").books(born=f"{number + 1:02d}041941")
+    assert found(site) == {}
+    for number in range(4):
+        site.phone(f"+3361934568{number}").books(born=f"{number + 1:02d}051941")
+    assert found(site) == {"number": 4}
 
 
 def test_what_is_cancelled_over_or_older_than_two_days_is_in_none(crowded: House):
@@ -371,9 +380,8 @@ def test_a_group_of_which_nothing_is_left_is_said_to_be_gone(crowded: House):
 def test_more_than_fifty_people_are_not_freed_by_one(
     crowded: House, monkeypatch: pytest.MonkeyPatch
 ):
-    assert clusters.may_free_alone(50)
-    assert not clusters.may_free_alone(51)
-    monkeypatch.setattr(clusters, "MANY_PEOPLE", 4)
+    assert four_eyes.MANY == 50
+    monkeypatch.setattr(four_eyes, "MANY", 4)
     chief = crowded.signs_in("supervisor")
     cluster = the_cluster(crowded)
     page = chief.post(f"{PAGE}/voir", data={"cluster": cluster}).get_data(as_text=True)

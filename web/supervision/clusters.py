@@ -63,11 +63,16 @@ class ClusterPages:
 
     @roles("supervisor")
     def free(self) -> ResponseReturnValue:
-        """Cancel all of one, with a reason."""
+        """Cancel all of one, or those that nothing reached, with a reason."""
         why = request.form.get("why", "")[:_WHY_LETTERS]
+        unreached = request.form.get("which", "") == "unreached"
         return self._acts(
             "freed",
-            lambda: clusters.free(self.store, current(), _id("cluster"), why).people,
+            lambda: (
+                clusters.free(
+                    self.store, current(), _id("cluster"), why, unreached=unreached
+                ).people
+            ),
         )
 
     @roles("supervisor")
