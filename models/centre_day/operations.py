@@ -358,7 +358,7 @@ def add_slot(connection: Connection, centre_id: str, start: datetime, capacity: 
     """A slot without places yet, or the one that is there already; gives its id."""
     connection.execute(
         insert(slot)
-        .values(centre_id=centre_id, start_at=start, capacity=capacity)
+        .values(centre_id=centre_id, start_at=start, capacity=capacity, apart=True)
         .on_conflict_do_nothing(index_elements=["centre_id", "start_at"])
     )
     statement = select(slot.c.id).where(slot.c.centre_id == centre_id, slot.c.start_at == start)

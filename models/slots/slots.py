@@ -41,7 +41,8 @@ class SlotsToOpen:
 
     The new places cannot be booked before `released_at` (UTC); None means from now on. New slots
     serve what the bits `services` mean (`models.slots.services`); 0: all. Those that are there keep
-    what they serve, and so do the places that they get.
+    what they serve, and so do the places that they get. `apart`: their hours were told apart from
+    the centre's own, which do not hold for them.
     """
 
     centre_id: str
@@ -49,6 +50,7 @@ class SlotsToOpen:
     capacity: int
     released_at: datetime | None = None
     services: int = 0
+    apart: bool = False
 
 
 def lot_of(slot_id: Any, number: Any, capacity: Any) -> Any:
@@ -146,6 +148,9 @@ def _open(connection: Connection, some: SlotsToOpen, new: list[int]) -> OpenedSl
             )
             .values(capacity=some.capacity)
         )
+    if some.apart and there:
+        starts = [start for start in some.starts if start in before]
+        connection.execute(update(slot).where(mine, slot.c.start_at.in_(starts)).values(apart=True))
     before_these = len(new)
     if missing or smaller:
         new += connection.execute(_places_of(connection, some, mine)).scalars()
@@ -167,8 +172,10 @@ def _add(connection: Connection, some: SlotsToOpen, starts: list[datetime]) -> N
         func.unnest(literal(starts, ARRAY(Instant()))),
         literal(some.capacity),
         literal(some.services),
+        literal(some.apart),
     )
-    statement = statement.from_select(["centre_id", "start_at", "capacity", "services"], source)
+    names = ["centre_id", "start_at", "capacity", "services", "apart"]
+    statement = statement.from_select(names, source)
     connection.execute(statement.on_conflict_do_nothing(index_elements=_ONE))
 
 

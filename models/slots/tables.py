@@ -35,6 +35,7 @@ slot = Table(
     must("start_at", Instant),
     must("capacity", SmallInteger),
     must("services", SmallInteger, "the bits of those it serves; 0: all", default=0),
+    must("apart", Boolean, "opened for hours told apart from the centre's own", default=False),
     UniqueConstraint("centre_id", "start_at"),
     CheckConstraint("capacity > 0", name="capacity"),
 )

@@ -62,7 +62,7 @@ def open_hours(at: AtCentre, hours: DayHours, every: int, capacity: int) -> Open
     starts = [start for start in found if start > now]
     if not starts or len(starts) > _MOST_SLOTS:
         raise HoursRefused("past" if found and not starts else "figures")
-    wanted = slots.SlotsToOpen(day.centre.id, starts, capacity)
+    wanted = slots.SlotsToOpen(day.centre.id, starts, capacity, apart=True)
     opened = slots.open_slots(store.database, [wanted], store.publish_places_freed)
     with store.database.transaction() as connection:
         details = {"day": day.day.isoformat(), "hours": "-".join(interval)}

@@ -193,8 +193,11 @@ def open_spans(
             found = _starts(span, tuple(hours), minutes, report)
             starts = [start for start in found if start > now]
             places = capacity or span.centre.capacity or CAPACITY
-            batch.append(slots.SlotsToOpen(span.centre.id, starts, places, services=bits))
-            size = sum(len(wanted.starts) for wanted in batch)
+            wanted = slots.SlotsToOpen(
+                span.centre.id, starts, places, services=bits, apart=bool(hours)
+            )
+            batch.append(wanted)
+            size = sum(len(each.starts) for each in batch)
             waited_for = on_new is not None and _is_waited_for(database)
             if size >= BATCH_SLOTS or waited_for or number == len(spans):
                 report.opened.add(slots.open_slots(database, batch, on_new if waited_for else None))
