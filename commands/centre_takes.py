@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import click
 
 from commands import operator
 from commands.terminal import progress_bar
+from commands.wishes import carry_out, tell_outside, yes_option
+from models.centres import centres
 from services.centre_day.centre_life import CentreLife
+from services.centre_day.operation import LifeRefused, OperationRequest
+from services.centre_day.said_hours import Outside, SaidHours, bookable, find_outside, said_of
 from services.centre_day.take_centres import (
     MODES,
     OURS,
@@ -68,6 +73,13 @@ def _add_take(group: click.Group, life: CentreLife) -> None:
         show_default=True,
         help="How it is booked from now on, whatever the directory says.",
     )
+    @click.option(
+        "--only",
+        is_flag=True,
+        help="Close what is open outside these hours, and with --from what it leaves out.",
+    )
+    @click.option("--why", default="", metavar="TEXT", help="With --only: kept with each booking.")
+    @yes_option
     @click.option("--dry-run", is_flag=True, help="Say what would be; change nothing.")
     def take(
         *,
@@ -78,6 +90,9 @@ def _add_take(group: click.Group, life: CentreLife) -> None:
         capacity: int | None,
         minutes: int | None,
         mode: str,
+        only: bool,
+        why: str,
+        yes: bool,
         dry_run: bool,
     ) -> None:
         """Make centres ours, so that callers can book there once slots are open.
@@ -85,7 +100,12 @@ def _add_take(group: click.Group, life: CentreLife) -> None:
         What cannot be taken is named on standard error, and the rest is taken: exit status 1, or 3
         when nothing was. Run again it changes nothing. With a département, what is reserved or
         closed there is only counted. `flask centres give --last` takes it back.
+
+        What was opened before outside these hours is named; with --only it is closed, and the
+        people booked there are moved and told.
         """
+        if only and not why:
+            raise click.UsageError("--only closes what people may have booked: say --why")
         if (bool(centre_ids), file is not None, departement is not None).count(True) != 1:
             raise click.UsageError("say GID…, or --from FILE, or --departement CODE: one of them")
         week = parse_week("; ".join(hours)) if hours else None
@@ -101,8 +121,69 @@ def _add_take(group: click.Group, life: CentreLife) -> None:
             click.echo(
                 f"next: flask slots open --centre GID --from DAY --days {OPEN_DAYS}, or --all"
             )
+        left_out = _left_out(life, asked) if file is not None else []
+        if only:
+            wish = OperationRequest(why, dry_run=dry_run, watch=progress_bar)
+            _close_outside(life, report, wish, yes=yes)
+            _close_left_out(life, left_out, wish, yes=yes)
+        else:
+            tell_outside(_outside(life, report))
+            if left_out:
+                click.echo(
+                    f"{len(left_out)} centres of ours are not in it, and stay ours: "
+                    f"{', '.join(left_out)}; --only closes and gives them back",
+                    err=True,
+                )
         if report.refused and departement is None:
             raise click.exceptions.Exit(1)
+
+
+def _outside(life: CentreLife, report: TakeReport) -> list[Outside]:
+    store, here = life.store, [*report.taken, *report.changed, *report.already]
+    return find_outside(store.database, store.clock, here, report.words)
+
+
+def _close_outside(
+    life: CentreLife, report: TakeReport, wish: OperationRequest, *, yes: bool
+) -> None:
+    for found in _outside(life, report):
+        click.echo(found.line())
+        (centre,) = centres.hours_of(life.store.database, [found.centre_id])
+        close = partial(
+            life.keep_to_hours,
+            found.centre_id,
+            said=said_of(centre, report.words.get(found.centre_id)),
+        )
+        carry_out(life, close, wish, yes=yes, about=found.centre_id)
+
+
+def _left_out(life: CentreLife, asked: TakeFile) -> list[str]:
+    """Centres of ours that a file does not name, where no line of it was bad."""
+    named = {wish.centre_id for wish in asked.wishes}
+    ours = bookable(life.store.database)
+    return [] if asked.bad else [centre.id for centre in ours if centre.id not in named]
+
+
+def _close_left_out(
+    life: CentreLife, left_out: list[str], wish: OperationRequest, *, yes: bool
+) -> None:
+    """Close all that is open at these centres, and give back those with no booking left then."""
+    for centre_id in left_out:
+        click.echo(f"centre {centre_id} is not in the file")
+        said = SaidHours("", {}, left_out=True)
+        try:
+            carry_out(
+                life,
+                partial(life.keep_to_hours, centre_id, said=said),
+                wish,
+                yes=yes,
+                about=centre_id,
+            )
+        except LifeRefused as nothing_open:
+            click.echo(f"{nothing_open}")
+    report = TakeCentres(life, operator.name).give(left_out, dry_run=wish.dry_run)
+    _tell(report.sentences)
+    _tell_refused(report.refused)
 
 
 def _asked(

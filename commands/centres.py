@@ -13,12 +13,13 @@ import click
 
 from commands import centre_list, centre_names, centre_takes
 from commands.terminal import Commands, progress_bar
-from commands.wishes import CarryOut, changes_centre
+from commands.wishes import CarryOut, changes_centre, tell_outside
 from jobs import feeds
 from models.clock import Clock
 from models.database import Database
 from services.centre_day.centre_life import IMPORT, CentreLife
 from services.centre_day.operation import OperationRequest
+from services.centre_day.said_hours import find_outside
 from services.centres.import_centres import FileRefused, RefusedRow, import_centres
 from services.centres.import_postcodes import import_postcodes
 
@@ -68,6 +69,7 @@ def make(database: Database, clock: Clock, life: CentreLife) -> click.Group:
         if report.closed:
             click.echo(f"{report.closed} closed")
         _tell_booked(life)
+        tell_outside(find_outside(database, clock))
         click.echo(report.last_line())
 
     @centres.command(epilog="Example: flask centres close 21 --why 'the hall is flooded'")

@@ -7,8 +7,9 @@ from datetime import datetime
 import click
 
 from commands.terminal import Commands, print_csv, progress_bar
-from commands.wishes import CarryOut, as_day, as_time, changes_centre
+from commands.wishes import CarryOut, as_day, as_time, changes_centre, tell_outside
 from services.centre_day.centre_life import CentreLife
+from services.centre_day.said_hours import find_outside
 from services.slots.open_slots import (
     HEADER,
     SlotsRefused,
@@ -25,6 +26,7 @@ def make(store: Store, life: CentreLife) -> click.Group:
     slots = Commands("slots", help="Slots: times at a centre with a number of places.")
     _add_opening(slots, store)
     _add_changing(slots, life)
+    _add_hours(slots, life)
     return slots
 
 
@@ -98,6 +100,7 @@ def _add_opening(group: click.Group, store: Store) -> None:
         )
         for line in report.lines():
             click.echo(line)
+        tell_outside(find_outside(store.database, store.clock, centre_ids or None))
 
     @group.command(
         "serve",
@@ -152,6 +155,36 @@ def _add_opening(group: click.Group, store: Store) -> None:
     def list_(centre_id: str) -> None:
         """Print a centre's slots as CSV; starts are in the centre's own time zone."""
         print_csv(HEADER, list_slots(store.database, store.clock, centre_id))
+
+
+def _add_hours(group: click.Group, life: CentreLife) -> None:
+    @group.command("outside", epilog="Example: flask slots outside")
+    @click.option("--centre", "centre_ids", multiple=True, metavar="GID", help="Without: all ours.")
+    def outside(*, centre_ids: tuple[str, ...]) -> None:
+        """Name open places outside the hours of their centre, or above its capacity.
+
+        They stay bookable until they are closed. Exit status 1 where there are some.
+        """
+        found = find_outside(life.store.database, life.store.clock, centre_ids or None)
+        for each in found:
+            click.echo(each.line())
+        if found:
+            raise click.exceptions.Exit(1)
+        click.echo("nothing is open outside the hours that were said")
+
+    @group.command(
+        "keep-to-hours",
+        epilog="Example: flask slots keep-to-hours --centre 21 --why 'mornings only' --dry-run",
+    )
+    @click.option("--centre", "centre_id", required=True, metavar="GID")
+    @changes_centre(life)
+    def keep_to_hours(carry_out: CarryOut, *, centre_id: str) -> None:
+        """Close what is open outside a centre's hours, or above its capacity; move the people.
+
+        The hours are those of `flask centres take`, else of the directory. What was opened with
+        `slots open --hours`, or by its secretary, stays. `flask operations undo` takes it back.
+        """
+        carry_out(lambda each: life.keep_to_hours(centre_id, each))
 
 
 def _two_numbers(text: str) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, time
 from typing import Any
@@ -22,8 +22,11 @@ from services.centre_day.operation import (
     OperationKind,
     OperationRequest,
 )
+from services.centre_day.said_hours import Outside
 
 Command = Callable[..., Any]
+# Centres that are told one by one.
+_MOST_TOLD = 20
 
 
 def dry_run_option(command: Command) -> Command:
@@ -123,6 +126,15 @@ def _ask(preview: LifeReport) -> None:
     if touched:
         click.echo(preview.last_line(), err=True)
         click.confirm(f"This touches {touched} booked. Do it?", abort=True, err=True)
+
+
+def tell_outside(found: Sequence[Outside]) -> None:
+    """Say on standard error what is open outside the hours of these centres, and what closes it."""
+    for each in found[:_MOST_TOLD]:
+        click.echo(f"{each.line()}. {each.remedy}", err=True)
+    if len(found) > _MOST_TOLD:
+        more = len(found) - _MOST_TOLD
+        click.echo(f"… and {more} more centres: `flask slots outside` names all", err=True)
 
 
 def as_day(text: str) -> date:

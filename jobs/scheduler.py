@@ -19,6 +19,7 @@ from jobs.timed import Lead, Task
 from models.slots import places
 from services.booking import close_pairs, stand_in
 from services.campaign.campaign import Campaign
+from services.centre_day.watch_hours import WatchHours
 from services.health.leadership import SCHEDULER, Leadership
 from services.messages import late_texts, reminders, spend
 from services.messages.deliver_message import DeliveryDependencies
@@ -45,6 +46,7 @@ CLOSE_PAIRS_EVERY = 30
 CANCELLATIONS_EVERY = 30
 LOOK_UPS_EVERY = 30
 BOOKINGS_EVERY = 20
+HOURS_EVERY = 600
 DAYS_EVERY = 600
 ERASE_EVERY = 3600
 _SWEEP, _REMINDERS = "sweep", "reminders"
@@ -97,6 +99,7 @@ def tasks(
         Task("late", LATE_EVERY, lambda: late_texts.look_after(store, messenger, means)),
         Task("cancellations", CANCELLATIONS_EVERY, WatchCancellations(store)),
         Task("booking_pace", BOOKINGS_EVERY, WatchBookings(store)),
+        Task("outside_hours", HOURS_EVERY, WatchHours(store)),
         Task("look_ups", LOOK_UPS_EVERY, WatchLookUps(store)),
         Task("stand_ins", STAND_INS_EVERY, lambda: stand_in.look_after(store)),
         Task("close_pairs", CLOSE_PAIRS_EVERY, lambda: close_pairs.look_after(store, campaign_of)),

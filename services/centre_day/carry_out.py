@@ -6,7 +6,7 @@ How it may be stopped at any moment and run again is told in services/centre_day
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from models.centre_day import operations
@@ -17,6 +17,7 @@ from models.operations import shared_files
 from services.campaign.campaigns import Campaigns
 from services.centre_day.move_people import MoveOutcome, MovePeople
 from services.centre_day.operation import (
+    FOREVER,
     LifeRefused,
     LifeReport,
     OperationKind,
@@ -25,13 +26,13 @@ from services.centre_day.operation import (
     span_of,
 )
 from services.centre_day.other_place import Stock
+from services.centre_day.said_hours import SaidHours, beyond
 from services.centres.directory import Directory
 from services.centres.import_centres import Watch
 from services.store import Store
 
 # Places blocked in one transaction: some milliseconds, in which callers hardly wait.
 BATCH_PLACES: Final = 500
-FOREVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class CarryOut:
@@ -51,6 +52,8 @@ class CarryOut:
             centre = centre_of(connection, begun.centre_id)
         if begun.kind == OperationKind.CAPACITY:
             self._adjust(begun)
+        elif begun.kind == OperationKind.OUTSIDE:
+            self._keep_to_hours(begun)
         else:
             self._block_span(begun)
         begun = self.find(operation_id)
@@ -153,6 +156,19 @@ class CarryOut:
                 if more:
                     self._note(connection, current, "opened", more)
                     self.store.publish_places_freed(connection, more)
+
+    def _keep_to_hours(self, begun: Operation) -> None:
+        """Cut the places that are outside what was said of the centre, a slot in a transaction."""
+        clock, said = self.store.clock, SaidHours.read(begun.details["wants"])
+        with self.store.database.statement() as connection:
+            outside = beyond(connection, clock, begun.centre_id, said)
+        for found, keeps in outside:
+            with self.store.database.transaction() as connection:
+                current = self.found(connection, begun.id, lock=True)
+                operations.lock_slot(connection, found.id)
+                places = operations.places_of(connection, clock, [found.id], lock=True)
+                surplus, _, _ = difference(places, keeps)
+                self._block(connection, current, [each.id for each in surplus])
 
     def _settle_people(
         self, begun: Operation, people: MovePeople, watch: Watch

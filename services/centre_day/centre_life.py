@@ -35,13 +35,14 @@ from models.booking import history
 from models.booking.history import Change
 from models.centre_day import operations
 from models.centre_day.operations import CentreFreeSlot, Operation, PlaceState
-from models.centres.centres import CentreState, centre_state
+from models.centres.centres import CentreState, centre_state, hours_of
 from models.database import Connection
 from models.partners.bookings import is_mirrored
 from services.campaign.campaigns import Campaigns
-from services.centre_day.carry_out import FOREVER, CarryOut, centre_of
+from services.centre_day.carry_out import CarryOut, centre_of
 from services.centre_day.move_people import MovePeople
 from services.centre_day.operation import (
+    FOREVER,
     MOMENT,
     LifeRefused,
     LifeReport,
@@ -57,6 +58,7 @@ from services.centre_day.operation import (
     spans_of,
     touches,
 )
+from services.centre_day.said_hours import SaidHours, beyond, said_of
 from services.centres.directory import Directory
 from services.slots.open_slots import MOST_DAYS, MOST_PLACES
 from services.store import Store
@@ -171,6 +173,39 @@ class CentreLife:
                 self._no_closed_day(connection, centre_id, span)
             if wish.dry_run:
                 return self._would_set_capacity(asked, slots, capacity)
+            begun = begun or self._begin(asked)
+        return self._carried.carry_out(begun.id, wish.watch)
+
+    def keep_to_hours(
+        self, centre_id: str, wish: OperationRequest, *, said: SaidHours | None = None
+    ) -> LifeReport:
+        """Close what is open outside the hours that were said of a centre, or above its capacity.
+
+        `said`: other hours than those that the centre has now. People are chosen and moved as where
+        capacity is cut. Raises LifeRefused.
+        """
+        check_request(wish)
+        if said is None:
+            found = hours_of(self.store.database, [centre_id])
+            said = said_of(found[0]) if found else SaidHours("", {})
+        with self._beginning(wish) as connection:
+            centre = self._open_centre(connection, centre_id, wish)
+            if is_mirrored(connection, centre_id):
+                raise LifeRefused(
+                    f"centre {centre_id} ({centre.name}) is booked at its partner, who says what is"
+                    " open there"
+                )
+            span = self._from_now()
+            asked = _Asked(connection, OperationKind.OUTSIDE, centre, span, wish, said.noted())
+            begun = self._unfinished(asked)
+            outside = beyond(connection, self.store.clock, centre_id, said)
+            if begun is None and not outside:
+                raise LifeRefused(
+                    f"centre {centre_id} ({centre.name}) has no open place outside its hours"
+                )
+            if wish.dry_run:
+                keeps = {each.id: kept for each, kept in outside}
+                return self._would(asked, self._surplus(connection, keeps))
             begun = begun or self._begin(asked)
         return self._carried.carry_out(begun.id, wish.watch)
 
@@ -334,6 +369,17 @@ class CentreLife:
         found = operations.places_of(asked.connection, self.store.clock, slots)
         return [place for place in found if not place.blocked]
 
+    def _surplus(self, connection: Connection, keeps: dict[int, int]) -> list[PlaceState]:
+        """The open places that slots have beyond what they keep; slot id to places."""
+        by_slot: dict[int, list[PlaceState]] = {slot_id: [] for slot_id in keeps}
+        for place in operations.places_of(connection, self.store.clock, list(by_slot)):
+            by_slot[place.slot_id].append(place)
+        cut: list[PlaceState] = []
+        for slot_id, places in by_slot.items():
+            surplus, _, _ = difference(places, keeps[slot_id])
+            cut += surplus
+        return cut
+
     def _no_closed_day(self, connection: Connection, centre_id: str, span: Span) -> None:
         for operation in operations.in_force(connection, centre_id=centre_id):
             if operation.kind == OperationKind.DAY and touches(operation, [span]):
@@ -407,10 +453,6 @@ class CentreLife:
         opened = operations.add_places(connection, target, len(places), like=source, blocked=True)
         ids = operations.with_ids([], opened)
         return self._begin(asked, opened=ids, slots=[source, target])
-
-    # ------------------------------------------------------------ carrying out
-
-    # ------------------------------------------------------------ taking back
 
     # ------------------------------------------------------------ dry runs
 

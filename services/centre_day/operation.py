@@ -21,6 +21,7 @@ from services.refused import OperatorRefused
 OPERATOR: Final = "operator"
 _MOST_WHO: Final = 60
 MOMENT: Final = timedelta(microseconds=1)
+FOREVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 Span = tuple[datetime, datetime]
 
@@ -33,6 +34,7 @@ class OperationKind(StrEnum):
     DAY = "day_closed"
     CAPACITY = "capacity"
     HOUR = "hour_moved"
+    OUTSIDE = "hours_outside"
 
 
 _SAID = {

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -26,7 +26,7 @@ from models.database import Connection, Database
 from models.partners.bookings import mirrored
 from services.accounts.staff import OPERATOR, record_act
 from services.centre_day.centre_life import CentreLife
-from services.centre_day.operation import OperationKind, OperationRequest
+from services.centre_day.operation import FOREVER, OperationKind, OperationRequest
 from services.centres.import_centres import Progress, no_progress
 from services.refused import OperatorRefused
 from services.slots.open_slots import (
@@ -43,7 +43,6 @@ OURS: Final = "ours"
 MODES: Final = (OURS, "own_phone", "partner")
 # Centres in one transaction: some milliseconds, so that a caller's turn hardly waits behind it.
 BATCH: Final = 200
-_FOREVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
 _RESERVED: Final = "is reserved for professionals, so no caller may be sent there"
 _WALK_IN: Final = "takes people without an appointment, so there is nothing to book"
 
@@ -116,6 +115,7 @@ class TakeReport:
     no_hours: list[str] = field(default_factory=list)
     # What each of them is from now on, for the operator.
     sentences: dict[str, str] = field(default_factory=dict)
+    words: dict[str, Word] = field(default_factory=dict)
 
     @property
     def written(self) -> int:
@@ -190,6 +190,7 @@ def take(
                 # Once more in the same file it is compared with what this line said.
                 found[state.id] = replace(state, booking_mode=wish.terms.mode, word=word)
                 report.sentences[state.id] = _sentence(found[state.id])
+                report.words[state.id] = word
                 if not _hours_of(found[state.id]) and wish.terms.mode == OURS:
                     report.no_hours.append(state.id)
             if not dry_run:
@@ -412,7 +413,8 @@ class TakeCentres:
         if word.mode == OURS or state.booking_mode != OURS:
             return ""
         now = self._store.clock.now()
-        booked = len({one for one, _ in operations.booked_at(connection, centre_id, now, _FOREVER)})
+        live = operations.booked_at(connection, centre_id, now, FOREVER)
+        booked = len({booking_id for booking_id, _place in live})
         if not booked:
             return ""
         who = "1 person is" if booked == 1 else f"{booked} people are"

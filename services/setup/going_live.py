@@ -20,6 +20,7 @@ from models.migrations.schema import newest, revision
 from models.slots.places import look
 from models.slots.slot_query import Apart, SlotQuery
 from services.campaign.campaign import Campaign
+from services.centre_day.said_hours import find_outside
 from services.setup.town import OPEN_DAYS
 from services.store import Store
 from services.store_refusals import refusal
@@ -87,6 +88,7 @@ def missing(store: Store, campaign: Campaign, installed: Installation) -> list[M
             *_directory(store),
             *_campaign(campaign, store.clock.now()),
             *_slots(store, campaign),
+            *_hours(store),
             *_staff(store, production=installed.production),
             *_settings(installed),
         ]
@@ -164,6 +166,11 @@ def _slots(store: Store, campaign: Campaign) -> Iterator[Missing]:
         f"{_none_free(campaign)} from {window[0]:%Y-%m-%d} to {window[1]:%Y-%m-%d}",
         f"`flask slots open --all --from DAY --days {OPEN_DAYS}`",
     )
+
+
+def _hours(store: Store) -> Iterator[Missing]:
+    for found in find_outside(store.database, store.clock):
+        yield Missing("hours", found.line(), found.remedy)
 
 
 def _none_free(campaign: Campaign) -> str:

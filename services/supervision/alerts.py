@@ -50,6 +50,8 @@ GUESSED: Final = "look_ups_guessed"
 GUESSED_ON_SITE: Final = "look_ups_guessed_site"
 # One centre is asked for far more than the others (services.supervision.booking_pace).
 BOOKING_PACE: Final = "booking_pace"
+# Places are open outside the hours of their centres (services.centre_day.watch_hours).
+OUTSIDE_HOURS: Final = "outside_hours"
 # What happened once, and lasts until a supervisor looks after it.
 HAPPENED: Final = frozenset({"search_limit", "watched_file", "unwritten", STRANGE_JOBS})
 # "process_gone_dispatcher" and the like: judged by another process.
@@ -57,7 +59,7 @@ PROCESS_GONE: Final = "process_gone"
 # Raised by the process that holds a text or call back, or by the scheduler, which ends them.
 _JUDGED_ELSEWHERE: Final = (
     frozenset(spend.ALERTS.values())
-    | {cancel_freeze.ALERT, GUESSED, GUESSED_ON_SITE, BOOKING_PACE}
+    | {cancel_freeze.ALERT, GUESSED, GUESSED_ON_SITE, BOOKING_PACE, OUTSIDE_HOURS}
     | HAPPENED
 )
 # Changes older than this are not told any more.
