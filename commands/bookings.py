@@ -1,20 +1,22 @@
-"""`flask bookings export`, `show`, `cancel`, `restore` and `move`."""
+"""`flask bookings export`, `day`, `show`, `cancel`, `restore` and `move`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import click
 
 from commands import operator
 from commands.operator import Seen
-from commands.terminal import Commands, print_csv
+from commands.terminal import Commands, moment, print_csv
 from models.booking import bookings, changes, history
 from models.booking.changes import BookingDetails
 from models.booking.history import HistoryLine
-from models.centres.centres import CentreState, centre_states
+from models.centre_day import attendance
+from models.centre_day.attendance import Comes
+from models.centres.centres import CentreState, centre_state, centre_states
 from models.database import Connection
 from services.accounts import four_eyes
 from services.accounts.staff import OPERATOR
@@ -30,6 +32,8 @@ COLUMNS = (
 )  # fmt: skip
 PEOPLE = ("born", "phone", "name", "postcode")
 SERVICES = ("services",)
+DAY = ("start", "reference_ends", "dose", "services", "channel", "state")
+DAY_PEOPLE = ("born", "name")
 _DOSE = click.IntRange(FIRST, SECOND)
 _MOMENT = click.DateTime(["%Y-%m-%dT%H:%M"])
 
@@ -66,6 +70,7 @@ def make(store: Store, campaign_of: Callable[[str], Campaign | None]) -> click.G
     """The group `bookings`; `campaign_of` finds a campaign by the name that bookings keep."""
     group = Commands("bookings", help="Look at bookings, and change one.")
     _add_looking(group, store)
+    _add_day(group, store)
     _add_changing(group, store, campaign_of)
     return group
 
@@ -127,6 +132,36 @@ def _for_two(store: Store, subject: str, people: int) -> None:
     four_eyes.demand(store, four_eyes.Wish(four_eyes.EXPORT, subject, people, by))
 
 
+def _add_day(group: click.Group, store: Store) -> None:
+    @group.command("day", epilog="Example: flask bookings day --centre 892 --date 2026-12-03")
+    @click.option("--centre", "centre_id", required=True, metavar="GID")
+    @click.option("--date", "on", required=True, type=click.DateTime(["%Y-%m-%d"]))
+    @click.option("--with-people", is_flag=True, help="Add birth date and name.")
+    @operator.reads_people(store)
+    def day(seen: Seen, *, centre_id: str, on: datetime, with_people: bool) -> None:
+        """Who comes to a centre on a day, by the hour, as CSV; that it was read is recorded.
+
+        `start` carries the centre's own time zone. A reference shows its last four digits. With
+        people, and more than fifty of them, it waits for a supervisor who confirms it.
+        """
+        with store.database.statement() as connection:
+            there = centre_state(connection, centre_id)
+            if there is None:
+                raise click.ClickException(
+                    f"there is no centre {centre_id}: `flask centres list` has them"
+                )
+            zone = ZoneInfo(there.time_zone)
+            window = (on.replace(tzinfo=zone), (on + timedelta(days=1)).replace(tzinfo=zone))
+            expected = attendance.day(connection, store.vault, centre_id, window)
+        if with_people and len(expected) > four_eyes.MANY:
+            _for_two(store, f"{centre_id} {on.date()}", len(expected))
+        with store.database.transaction() as connection:
+            details = {"day": on.date().isoformat(), "people": with_people}
+            seen(connection, "day_exported", centre_id, **details)
+        columns = DAY + DAY_PEOPLE * with_people
+        print_csv(columns, (_of_day(each, zone)[: len(columns)] for each in expected))
+
+
 def _add_changing(
     group: click.Group, store: Store, campaign_of: Callable[[str], Campaign | None]
 ) -> None:
@@ -186,8 +221,8 @@ def _add_changing(
             seen(connection, "booking_changed", file.id)
             campaign = _campaign(campaign_of, file)
             to = {
-                dose: _slot(connection, centre_id or file.centre_id, moment)
-                for dose, moment in wanted.items()
+                dose: _slot(connection, centre_id or file.centre_id, start)
+                for dose, start in wanted.items()
             }
             _tell(move(connection, store, campaign, _holder(store), file.id, to=to, by=by))
 
@@ -214,7 +249,7 @@ def _told(
 ) -> Iterator[str]:
     yield f"state: {file.state}, version {file.version}"
     yield f"campaign: {file.campaign}"
-    yield f"booked: {_utc(file.created_at)} by {file.channel}"
+    yield f"booked: {moment(file.created_at)} by {file.channel}"
     for appointment in file.appointments:
         where = centres[appointment.centre_id]
         start = appointment.start_at.astimezone(ZoneInfo(where.time_zone)).isoformat(
@@ -235,7 +270,7 @@ def _told(
 
 def _line(one: HistoryLine) -> str:
     change = one.change
-    told = f"{_utc(one.at)} {change.what} by {change.who} ({change.channel})"
+    told = f"{moment(one.at)} {change.what} by {change.who} ({change.channel})"
     if change.why:
         told += f", {change.why}"
     doses = [
@@ -288,8 +323,18 @@ def _tell(result: Changed | Unchanged) -> None:
     if isinstance(result, Unchanged):
         raise click.ClickException(f"nothing is changed: {_SENTENCES[result.why]}")
     for dose in result.doses:
-        click.echo(f"dose {dose.dose}: {_BECAME[dose.became]} ({_utc(dose.start_at)})")
+        click.echo(f"dose {dose.dose}: {_BECAME[dose.became]} ({moment(dose.start_at)})")
 
 
-def _utc(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds")
+def _of_day(each: Comes, zone: ZoneInfo) -> tuple[object, ...]:
+    """The columns DAY and DAY_PEOPLE."""
+    return (
+        each.start_at.astimezone(zone).isoformat(timespec="minutes"),
+        each.ends,
+        each.dose,
+        " ".join(done.service for done in each.services),
+        each.channel,
+        each.shown or "expected",
+        each.born,
+        each.name,
+    )

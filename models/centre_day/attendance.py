@@ -141,25 +141,24 @@ def _of_day(centre_id: str, window: Window) -> ColumnElement[bool]:
     )
 
 
-def day(connection: Connection, vault: Vault, centre_id: str, window: Window) -> list[Comes]:
-    """All people who have an appointment at a centre in a window of time, by the hour."""
-    done = _services(connection, centre_id, window)
-    return [_comes(vault, row, done) for row in _rows(connection, centre_id, window)]
-
-
-def find(
-    connection: Connection, vault: Vault, centre_id: str, window: Window, wanted: Wanted
+def day(
+    connection: Connection,
+    vault: Vault,
+    centre_id: str,
+    window: Window,
+    wanted: Wanted | None = None,
 ) -> list[Comes]:
-    """Those of the people of a day who are wanted, by the hour.
+    """The people who have an appointment at a centre in a window of time, by the hour.
 
-    A number's end has no look-up index: its few digits would tell which bookings of the country
-    share one. Only the rows of this centre's day are opened, and what they hold stays in here.
+    All of them, or those who are `wanted`. A number's end has no look-up index: its few digits
+    would tell which bookings of the country share one. Only the rows of this centre's day are
+    opened, and what they hold stays in here.
     """
     done = _services(connection, centre_id, window)
     return [
         _comes(vault, row, done)
         for row in _rows(connection, centre_id, window)
-        if _is_wanted(vault, row, wanted)
+        if wanted is None or _is_wanted(vault, row, wanted)
     ]
 
 

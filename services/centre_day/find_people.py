@@ -149,7 +149,7 @@ def _word_for(people: Sequence[Comes]) -> FindWord:
 
 def _found(connection: Connection, at: AtCentre, wanted: Wanted) -> list[Comes]:
     day = at.day
-    return attendance.find(connection, at.store.vault, day.centre.id, day.window, wanted)
+    return attendance.day(connection, at.store.vault, day.centre.id, day.window, wanted)
 
 
 def _at_hour(connection: Connection, at: AtCentre, hour: str, minute: str | None) -> FoundPeople:

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import select, update
 
 from commands import operator
+from commands.bookings import DAY
 from models.accounts.tables import staff_act
 from models.booking import changes
 from models.booking.changes import BookingDetails
@@ -25,7 +26,14 @@ from services.slots.give_back import UNDO_WITHIN
 from services.work import Work
 from tests.support.approvals import for_two
 from tests.support.house import LANDLINE, MOBILE, NOON, House, campaign_with, mornings
-from tests.support.rows import booked_places, change, clock_of, holds, request_for
+from tests.support.rows import (
+    booked_places,
+    change,
+    clock_of,
+    holds,
+    request_for,
+    rows_of,
+)
 
 HEADER = "reference,channel,centre_id,centre_name,start,dose,state,created_at"
 
@@ -278,3 +286,33 @@ def test_a_campaign_that_is_no_more_can_still_be_cancelled(town: House, booked: 
     assert "the campaign spring" in said
     run(town, "cancel", booked.reference, "--why", "x")
     assert booked_places(town.database) == 0
+
+
+def test_the_list_of_a_day_is_by_the_hour_and_that_it_was_read_is_recorded(
+    town: House, booked: BookingDetails
+):
+    start = booked.appointments[0].start_at
+    words = ["bookings", "day", "--centre", "1", "--date", f"{start:%Y-%m-%d}"]
+    run = town.app.test_cli_runner().invoke
+    (found,) = csv.DictReader(io.StringIO(run(args=words).stdout))
+    assert found.keys() == set(DAY)
+    assert (found["reference_ends"], found["dose"], found["state"]) == (
+        booked.reference[-4:],
+        "1",
+        "expected",
+    )
+    assert found["start"].endswith("+01:00")
+    (found,) = csv.DictReader(io.StringIO(run(args=[*words, "--with-people"]).stdout))
+    assert found["born"] == "1942-03-12"
+    acts = select(staff_act.c.what, staff_act.c.subject).where(staff_act.c.what == "day_exported")
+    assert [tuple(row) for row in rows_of(town.database, acts)] == 2 * [("day_exported", "1")]
+    words[-1] = f"{start + timedelta(days=1):%Y-%m-%d}"
+    assert run(args=words).stdout.splitlines() == [",".join(DAY)]
+
+
+def test_a_day_of_no_centre_or_of_no_date_is_one_sentence(town: House):
+    run = town.app.test_cli_runner().invoke
+    refused = run(args=["bookings", "day", "--centre", "404", "--date", "2026-12-03"])
+    assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1)
+    assert "there is no centre 404" in refused.stderr
+    assert run(args=["bookings", "day", "--centre", "1", "--date", "demain"]).exit_code == 2

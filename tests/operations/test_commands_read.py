@@ -21,6 +21,7 @@ from tests.support.rows import rows_of
 # Each command that reads people, with what it is asked in these tests.
 PEOPLE = {
     "bookings cancel": ("{reference}", "--why", "ill"),
+    "bookings day": ("--centre", "1", "--date", "2026-11-26"),
     "bookings export": (),
     "bookings move": ("{reference}", "--first", "2026-11-27T10:00", "--why", "flooded"),
     "bookings restore": ("{reference}", "--why", "mistaken"),
@@ -205,6 +206,7 @@ def test_a_command_that_is_marked_and_records_nothing_is_a_mistake(service: Hous
     "words",
     [
         ["bookings", "export"],
+        ["bookings", "day", "--centre", "1", "--date", "2026-11-26"],
         ["bookings", "show", "4521000001"],
         ["slots", "list", "--centre", "1"],
         ["centres", "list"],
