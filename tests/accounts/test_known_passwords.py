@@ -72,6 +72,7 @@ def test_in_development_it_starts(production: House, monkeypatch: pytest.MonkeyP
     create_app()
 
 
+@pytest.mark.owner
 def test_a_store_without_the_table_does_not_stop_it(
     production: House, monkeypatch: pytest.MonkeyPatch
 ):

@@ -142,33 +142,28 @@ def test_counting_after_the_look_would_let_more_through(
         )
 
 
-def test_who_signs_in_while_the_password_is_changed_is_not_left_in(
-    service: House, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+def changes_password(service: House) -> None:
+    accounts.give_password(service.store, "camille", "un tout autre mot de passe")
+
+
+def closes_account(service: House) -> None:
+    accounts.disable(service.store, "camille")
+
+
+@pytest.mark.parametrize("changes", [changes_password, closes_account])
+def test_who_signs_in_while_their_account_is_changed_is_not_left_in(
+    service: House,
+    sign_in: SignIn,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: Callable[[House], None],
 ):
-    """The old password was right when it was looked at, and is not when the session begins."""
+    """The password was right when it was looked at, and is not when the session begins."""
     service.employs("agent", login="camille", password=PASSWORD)
     fits = passwords.fits
 
     def slow(given: str, hashed: str | None) -> bool:
         right = fits(given, hashed)
-        accounts.give_password(service.store, "camille", "un tout autre mot de passe")
-        return right
-
-    monkeypatch.setattr(passwords, "fits", slow)
-    with pytest.raises(WrongCredentials):
-        begins(sign_in)
-    assert live(service) == 0
-
-
-def test_who_signs_in_while_the_account_is_closed_is_not_left_in(
-    service: House, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
-):
-    service.employs("agent", login="camille", password=PASSWORD)
-    fits = passwords.fits
-
-    def slow(given: str, hashed: str | None) -> bool:
-        right = fits(given, hashed)
-        accounts.disable(service.store, "camille")
+        changes(service)
         return right
 
     monkeypatch.setattr(passwords, "fits", slow)

@@ -243,3 +243,11 @@ def test_what_leaves_time_is_no_case(town: House):
     covid = booked(town, [COVID], holder="CA-2")
     assert isinstance(moves(town, covid, 1, "covid", "2", 40), Moved)
     assert looks(town) == 0
+
+
+def test_who_comes_along_comes_to_the_same_centre_at_the_same_time(town: House):
+    caller = Caller(town)
+    flu = Commitment("1234567890", "1", MORNING.isoformat())
+    found = there(search_of(caller, flu, companion=True))
+    assert found["1"] == timedelta()
+    assert found["2"] == timedelta(minutes=40)

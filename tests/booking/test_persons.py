@@ -18,6 +18,7 @@ from flows.world import Unbooked
 from models.booking.bookings import STAND_INS
 from models.booking.reach import Proof
 from models.booking.tables import appointment, booking, history
+from models.call.tables import turn
 from models.slots.tables import place
 from services.booking.confirm_booking import Booked
 from services.booking.reach import Reach
@@ -118,6 +119,17 @@ def test_nobody_is_booked_twice_on_any_two_channels(roomy: House, first: Channel
     # Not a place, not a booking, not a line of one: as if nobody had asked.
     assert stored(roomy) == before
     assert roomy.held() == 0
+
+
+def test_a_repeat_leaves_no_confirmation_behind(roomy: House):
+    asks(roomy, "one", text_to=MOBILE)
+    confirmed = [row.dedupe_key for row in roomy.messages()]
+    asks(roomy, "two", text_to=LANDLINE)
+    later = [row for row in roomy.messages() if row.dedupe_key not in confirmed]
+    # A reminder to the one who is booked is no confirmation, and goes nowhere else.
+    assert all(row.dedupe_key.startswith("booked_already:") for row in later)
+    vault = roomy.store.vault
+    assert {row.recipient_idx for row in later} <= {vault.index("phone", MOBILE)}
 
 
 def test_two_doses_are_two_appointments_of_one_person_and_count_once(database_url: str):
@@ -271,6 +283,16 @@ def test_a_stranger_hears_the_same_whoever_is_booked(service: House):
         already.answers(keys)
         too_many.answers(keys)
         assert already.documents[-1] == too_many.documents[-1]
+
+
+def test_both_are_as_many_turns_and_leave_the_same_statistics(service: House):
+    service.opens_centre("1", starts=mornings(30), capacity=4)
+    found = []
+    for phone in two_strangers(service):
+        last_answer(phone, "12031942")
+        steps = select(turn.c.step, turn.c.outcome).where(turn.c.call_id == phone.sid)
+        found.append(sorted(tuple(row) for row in rows_of(service.database, steps)))
+    assert found[0] == found[1]
 
 
 def looks(service: House, person: str) -> list[tuple[str, Any]]:

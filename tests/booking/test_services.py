@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from flows.world import Unbooked
 from models.booking import bookings
@@ -31,7 +31,7 @@ from services.slots.hold_slot import HeldSlot, HoldRequest, hold_adjacent, hold_
 from services.work import Work
 from tests.operations.test_person_rights import HERE, OPERATOR
 from tests.support.house import MOBILE, House, campaign_with, house, mornings
-from tests.support.rows import booked_places, clock_of, near, request_for, rows_of
+from tests.support.rows import booked_places, change, clock_of, near, request_for, rows_of
 from tests.support.service_words import COVID_WORDS, FLU_WORDS
 
 GRIPPE = campaign_with(
@@ -459,6 +459,24 @@ def test_slots_are_opened_for_services(autumn: House):
 
 
 # ---------------------------------------------------------------- what people may know
+
+
+@pytest.mark.parametrize(
+    ("kind", "statement"),
+    [
+        ("service-without-appointment", "UPDATE appointment SET state = 'cancelled'"),
+        ("place-serves", "UPDATE slot SET services = 1"),
+    ],
+)
+def test_a_service_left_alone_and_a_place_of_too_many_are_found(
+    autumn: House, kind: str, statement: str
+):
+    opens(autumn, mornings(1), "grippe", "covid")
+    opens(autumn, [mornings(2)[1]])
+    booked(autumn, BOTH)
+    assert verified(autumn) == []
+    change(autumn.database, text(statement))
+    assert kind in {line.partition(":")[0] for line in verified(autumn)}
 
 
 def test_a_person_is_told_what_for_and_is_erased_with_it(autumn: House):

@@ -126,6 +126,31 @@ def test_a_visitor_sees_it_and_the_reference(spent: Post):
 # ---------------------------------------------------------------- the board
 
 
+def test_an_address_that_has_texts_sent_to_strangers_is_held_back_alone(service: House):
+    """What a client may have sent is counted by its address, whatever numbers it types."""
+    post = with_budgets(service, parts_a_client=3)
+    for number in range(5):
+        other_day = {"day": str(number + 1), "month": "3", "year": "1942"}
+        _books_online(service, a_mobile(number), "192.0.2.66", other_day)
+    post.works()
+    assert len(post.texts.sent) == 3
+    assert [one.held_why for one in held(service)] == ["client"] * 2
+    assert len(service.bookings()) == 5
+    _books_online(service, a_mobile(9), "198.51.100.9", {"day": "9", "month": "3", "year": "1942"})
+    post.works()
+    assert len(post.texts.sent) == 4
+
+
+def _books_online(made: House, number: str, address: str, born: dict[str, str]) -> None:
+    visitor = Visitor(made, address=address)
+    visitor.sends("/rendez-vous", whom="self")
+    visitor.presses("/rendez-vous/naissance", **born)
+    visitor.presses("/rendez-vous/commune", where="75011")
+    visitor.presses("/rendez-vous/creneaux", place=visitor.places[0])
+    visitor.presses("/rendez-vous/joindre", number=f"0{number[3:]}")
+    visitor.presses("/rendez-vous/confirmer").reads("Votre")
+
+
 class Ears:
     """Where alerts are told."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.campaign.files import EXAMPLE, save, small
+from tests.campaign.files import DEMONSTRATION, EXAMPLE, save, small
 from tests.support.house import house
 
 ON_THE_DAY = "on the day of the appointment"
@@ -101,3 +101,9 @@ def test_the_help_has_an_example(check):
     done = check("--help")
     assert done.exit_code == 0
     assert "Example: flask campaign check campaigns/demonstration.toml" in done.stdout
+
+
+def test_the_demonstration_is_right(check):
+    done = check(DEMONSTRATION)
+    assert done.exit_code == 0
+    assert "  opens: already open\n  closes: never\n" in done.stdout

@@ -314,7 +314,7 @@ def test_whoever_is_moved_is_told_what_the_store_says(request: pytest.FixtureReq
     wrong: list[str] = []
 
     @settings(
-        max_examples=40,
+        max_examples=20,
         derandomize=True,
         deadline=None,
         database=None,

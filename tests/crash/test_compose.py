@@ -140,7 +140,7 @@ def machine(tmp_path: Path, run_folder: Path) -> Iterator[Machine]:
     static.mkdir(parents=True)
     for name in assets.FILES:
         (static / name).write_bytes(b"")
-    (static / assets._STAMP).write_text(assets._stamp(code, assets.FILES), "utf-8")
+    (static / assets._STAMP).write_text(assets._stamp(code / "web", assets.FILES), "utf-8")
     program = parts.find_program("docker-compose")
     assert program
     file = str(code / "deploy" / "compose.yaml")

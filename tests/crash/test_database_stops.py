@@ -93,6 +93,8 @@ def empty(own_postgres: OwnServer) -> Iterator[Callable[[], str]]:
         return url
 
     yield another
+    # A confirmation that still waits for the second server would keep its database.
+    own_postgres.sets()
     for url in made:
         own_postgres.drop(url)
 
@@ -148,12 +150,14 @@ def run(server: OwnServer, url: str, size: Size, folder: Path, seed: int) -> Run
 
             for due, victim in sorted(events):
                 wait_for(partial(is_due, due), "so many are booked", 600)
+                if foreman.poll() is not None:
+                    break
                 if victim < 0:
                     if victim == CAUGHT:
                         a_commit_waits(server, url)
                     server.stops_hard()
                     server.starts()
-                elif foreman.poll() is None:
+                else:
                     foreman.stdin.write(f"{victim}\n".encode())
                     foreman.stdin.flush()
             assert foreman.wait(timeout=600) == 0, Path(log.name).read_text("utf-8")

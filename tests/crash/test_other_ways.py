@@ -31,6 +31,7 @@ _TRIGGERS = "that triggers hold even against who has every right on the table"
 _GUARDS = "takes an index or a constraint away, to show what it holds"
 _OLDER = "makes the schema of an older or a newer version"
 OWNERS = {
+    "tests/accounts/test_known_passwords.py": _OLDER,
     "tests/accounts/test_sign_in_races.py": _TRIGGERS,
     "tests/accounts/test_staff_acts.py": _TRIGGERS,
     "tests/bench/test_growth.py": "takes indexes away, and makes them anew",

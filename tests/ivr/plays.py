@@ -18,7 +18,6 @@ from tests.support.house import House, Phone
 # From the welcome to the goodbye: book at the second of three centres.
 BOOKING = ("1", "12031942", "1", "75011", "2", "1", "1", "1")
 PROMISE = ("1", "12031942", "0", "1")
-SILENT = ("", "", "")
 MOST_COPIES = 5
 
 

@@ -18,6 +18,7 @@ from tests.ivr.line import (
     INCOMING,
     Line,
     promises_a_call_back,
+    turn_number,
 )
 from tests.ivr.plays import (
     BOOKING,
@@ -171,3 +172,14 @@ def test_a_withheld_caller_who_types_a_number_twice_is_promised_once(service: Ho
         assert "une personne de notre équipe appellera elle-même" in played.last.said
     assert service.promises() == []
     assert len(rows_of(service.database, select(callback_request))) == 1
+
+
+def test_a_copy_of_turn_three_after_turn_six_gets_the_bytes_of_turn_three(service: House):
+    played = play(Line(service.app), BOOKING[:5])
+    url, fields = played.posts[3]
+    assert turn_number(url) == 3
+    assert played.line.post(url, **fields) == played.answers[3]
+    # Whatever a copy claims to have heard: what was answered first stays.
+    assert played.line.post(url, Digits="9") == played.answers[3]
+    assert played.line.post(f"{BASE}/voice/turn?n=3&silent=1") == played.answers[3]
+    assert service.session(played.line.sid).step == "confirm"

@@ -191,7 +191,7 @@ def test_the_quick_tests_need_nothing_and_say_in_one_line_what_is_not_here(monke
 def test_quick_tests_start_nothing_but_the_runs_postgresql():
     names = collected("--quick", "tests/queue", "tests/crash", "tests/messages/test_rq.py")
     assert [name for name in names if "tests/queue" in name]
-    asks = ("tests/crash", "a_real_worker_delivers", "hundreds_of_callbacks_are_made")
+    asks = ("tests/crash", "a_real_worker_delivers", "a_thousand_callbacks_are_made")
     assert not [name for name in names if any(word in name for word in asks)]
 
 
@@ -264,9 +264,11 @@ def test_tests_that_wait_run_beside_the_others_and_go_first():
 
 
 def test_each_test_is_among_those_that_wait_or_among_the_others():
-    named = ("tests/crash", "tests/queue", "tests/sip/test_calls.py", "exchange/tests/sip")
+    # Without the extra no file of SIP can be read.
+    sip = ("tests/sip/test_calls.py", "exchange/tests/sip") if extra.is_installed() else ()
+    named = ("tests/crash", "tests/queue", *sip)
     only, others = (set(collected("--waiting", said, *named)) for said in ("only", "none"))
-    assert {name.split("/")[1] for name in only} == {"crash", "sip"}
+    assert {"crash"} <= {name.split("/")[1] for name in only} <= {"crash", "sip"}
     assert not only & others
     assert only | others == set(collected(*named))
 

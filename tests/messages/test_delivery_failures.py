@@ -326,6 +326,8 @@ def test_a_report_that_stands_in_for_a_lost_answer_counts_the_parts(
     provider.reports()
     row = whole_office.row(text)
     assert (row.state, row.way, row.parts) == ("delivered", "text", 2)
+    # Erasing at the provider needs it.
+    assert row.provider_sid == provider.texts()[0].sid
 
 
 # ---------------------------------------------------------------- what has changed meanwhile

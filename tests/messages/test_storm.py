@@ -246,7 +246,7 @@ def mobile(number: int) -> str:
 @pytest.mark.parametrize(
     ("bookings", "lease", "patience"),
     [
-        (60, 3.0, 90.0),
+        (30, 3.0, 90.0),
         pytest.param(2000, 25.0, 900.0, marks=[pytest.mark.long, pytest.mark.timeout(1500)]),
     ],
 )

@@ -380,3 +380,21 @@ def test_a_server_that_is_gone_when_something_is_sent_is_told_as_such(lot: Datab
     assert told.value.connection_invalidated
     with lot.transaction() as connection:
         assert one(connection) == [(7,)]
+
+
+def test_no_more_are_prepared_than_a_connection_keeps(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("models.database.MOST_PREPARED", 1)
+    made = Database(database_url, pool_size=1)
+    try:
+        with made.statement() as connection:
+            for wanted in range(6):
+                for _ in range(10):
+                    connection.exec_driver_sql(f"SELECT {wanted} AS given")
+            driver: Any = connection.connection.driver_connection
+            (kept,) = driver.execute("SELECT count(*) FROM pg_prepared_statements").fetchone()
+        # One is let go of with the next statement.
+        assert 1 <= kept <= 2
+    finally:
+        made.dispose()

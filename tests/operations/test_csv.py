@@ -39,7 +39,9 @@ def writes(source: str) -> bool:
 
 
 def test_nothing_else_writes_csv():
-    found = {path for path in sources() if writes((ROOT / path).read_text("utf-8"))}
+    # To be read as Python takes long; a writer of the module is not had without its name.
+    texts = {path: (ROOT / path).read_text("utf-8") for path in sources()}
+    found = {path for path, text in texts.items() if "csv" in text and writes(text)}
     assert found - MACHINES == {WRITER}
 
 

@@ -24,7 +24,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from click.testing import CliRunner
 from psycopg.errors import QueryCanceled
-from sqlalchemy import inspect, make_url, text
+from sqlalchemy import inspect, text
 
 from commands.store import make_migrate
 from models.all_tables import metadata
@@ -37,6 +37,7 @@ from models.migrations.schema import newest
 from models.turn_days import BEFORE, OTHER
 from tests.support.house import MOBILE, NOON, House, house, mornings
 from tests.support.keeper import ROOT
+from tests.support.locks import driver_url
 from tests.support.next_migration import NEXT, TODAY, add_next_migration
 
 # Whoever migrates owns the tables.
@@ -539,10 +540,6 @@ def test_the_release_before_goes_on_working_on_this_schema(empty_url: str):
 
 
 # ---------------------------------------------------------------- while others work
-
-
-def driver_url(url: str) -> str:
-    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 @pytest.fixture

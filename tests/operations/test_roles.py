@@ -28,6 +28,7 @@ from services.privacy.verify_traces import verify_traces
 from services.setup.going_live import Installation, missing
 from tests.support.house import CAMPAIGN, NOON, House
 from tests.support.keeper import ROOT
+from tests.support.locks import driver_url
 from tests.support.next_migration import add_next_migration
 from tests.support.postgres import PostgresServer
 
@@ -35,10 +36,6 @@ pytestmark = pytest.mark.owner
 SCRIPT = (ROOT / "deploy" / "roles.sql").read_text("utf-8")
 RECORDED = ("history", "staff_act", "trace_link", "trace_cut", "trace_anchor")
 DAY = timedelta(days=1)
-
-
-def driver_url(url: str) -> str:
-    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from services.booking.change_booking import cancel, move, undo_cancel
 from services.booking.changed import By, Cancelled, Moved, Restored
 from services.partners.booking import NotAsked, OrderStage, PlacedOrder, Why, state_of
 from services.ports import PartnerTime
+from services.privacy.erase_data import erase_data
 from services.slots.allocate import Allocate, Channel, Chosen, Holder
 from tests.support.house import NOON, campaign_with
 from tests.support.keldoc import (
@@ -35,6 +36,7 @@ from tests.support.keldoc import (
     Meanwhile,
     beside,
 )
+from tests.support.rows import clock_of
 from tools.simulator.keldoc import take_as_public
 from tools.simulator.keldoc_diary import Refusal
 
@@ -209,6 +211,29 @@ def test_nobody_waits_for_ever(keldoc: Beside, *, confirmed: bool):
     assert len(keldoc.texts()) == 1
 
 
+def test_a_partner_that_is_not_there_or_slow_is_asked_again(database_url: str):
+    goes_on = threading.Event()
+
+    def waits(_: float) -> None:
+        goes_on.wait(10)
+
+    with beside(database_url, sleep=waits, timeouts=(1.0, 0.3)) as one:
+        one.opens()
+        one.mirrors()
+        asked(one)
+        one.diary.set_faults({"next": [{"delay": 1}]})
+        try:
+            assert one.delivers() == ["no answer"]
+        finally:
+            goes_on.set()
+        real = one.keldoc._account
+        one.keldoc._account = type(real)("http://127.0.0.1:1/partners", real.key, real.secret)
+        assert one.delivers(LATER) == ["busy"]
+        one.keldoc._account = real
+        assert one.delivers(LATER) == ["booked"]
+        assert len(one.diary.confirmed()) == 1
+
+
 def test_a_partner_without_an_answer_holds_up_nobody_else(keldoc: Beside):
     """After one that got none the others wait a moment, and nobody's place is lost by it."""
     keldoc.opens(MORNING + timedelta(hours=1))
@@ -222,6 +247,17 @@ def test_a_partner_without_an_answer_holds_up_nobody_else(keldoc: Beside):
     assert keldoc.delivers(by=attendant) == ["no answer", "put off"]
     assert len(keldoc.diary.seen) == 4, "two readings, and one try"
     assert keldoc.delivers(LATER, by=attendant) == ["booked", "booked"]
+
+
+def test_who_comes_is_erased_when_it_is_over(keldoc: Beside):
+    order = asked(keldoc)
+    clock_of(keldoc.house).advance(timedelta(hours=25))
+    erase_data(keldoc.house.store)
+    assert keldoc.kept(order).visitor is not None
+    keldoc.delivers()
+    clock_of(keldoc.house).advance(timedelta(hours=25))
+    erase_data(keldoc.house.store)
+    assert keldoc.kept(order).visitor is None
 
 
 @dataclass

@@ -22,6 +22,7 @@ def frames() -> bytes:
         return bytes(music.readframes(music.getnframes()))
 
 
+@pytest.mark.long
 def test_it_is_what_the_script_makes(frames: bytes):
     made = [round(127.5 + 127 * value) for value in samples()]
     assert len(made) == len(frames)

@@ -348,6 +348,12 @@ def test_a_key_that_is_only_printed_is_not_spoken(wording: Wording):
 
 
 @each(menus)
+def test_there_is_a_pause_before_and_between_the_choices(wording: Wording):
+    for piece in wording.marked.split("|"):
+        assert len(re.findall(r"\b(?:tapez|press|pulse) \d", piece)) <= 1, piece
+
+
+@each(menus)
 def test_another_reader_of_menus_finds_the_same_choices(wording: Wording):
     """A caller, or a machine that calls, goes by label, verb and key."""
     assert set(wording.as_read_by_a_machine()) == set(wording.choices)

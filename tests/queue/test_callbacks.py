@@ -247,22 +247,23 @@ def test_whoever_picks_up_and_wants_no_call_is_rung_no_more(office: Office):
     assert texts(office.house) == []
 
 
-def test_an_agent_who_is_lost_while_it_rings_costs_nobody_their_place(office: Office):
-    entry = office.promises(MOBILE)
-    staff_id = office.agent()
+def loses_its_agent(office: Office, reason: str = "") -> tuple[str, Any]:
+    """A promise whose agent is lost while its number rings, and that call."""
+    entry, staff_id = office.promises(MOBILE, reason), office.agent()
     office.reserves()
     ring = office.rings(staff_id, MOBILE)
     office.loses_line(staff_id)
+    return entry, ring
+
+
+def test_an_agent_who_is_lost_while_it_rings_costs_nobody_their_place(office: Office):
+    entry, ring = loses_its_agent(office)
     assert office.entry(entry).state == "waiting"
     assert proves(office, ring) is RungPerson.LINE
 
 
 def test_a_try_that_comes_to_nothing_without_its_agent_is_not_made_again_at_once(office: Office):
-    entry = office.promises(MOBILE)
-    staff_id = office.agent()
-    office.reserves()
-    ring = office.rings(staff_id, MOBILE)
-    office.loses_line(staff_id)
+    entry, ring = loses_its_agent(office)
     assert office.ends(ring, "no-answer") == "no_answer"
     kept = office.entry(entry)
     assert (kept.state, kept.tries) == ("waiting", 1)
@@ -272,11 +273,7 @@ def test_a_try_that_comes_to_nothing_without_its_agent_is_not_made_again_at_once
 
 
 def test_a_last_try_that_comes_to_nothing_without_its_agent_is_the_last(office: Office):
-    entry = office.promises(MOBILE, "cut")
-    staff_id = office.agent()
-    office.reserves()
-    ring = office.rings(staff_id, MOBILE)
-    office.loses_line(staff_id)
+    entry, ring = loses_its_agent(office, "cut")
     assert office.ends(ring, "no-answer") == "no_answer"
     assert office.entry(entry).state == "lost"
     assert texts(office.house) == ["callback_lost"]

@@ -164,9 +164,9 @@ def error_of(told: float, happened: float) -> float:
 
 
 @pytest.mark.long
-def test_hundreds_of_callbacks_are_made_when_they_were_told(service: House):
-    """Two agents, and more people than they can ring until tomorrow evening."""
-    day = Day(service, seed=5, agents_there=2)
+def test_a_thousand_callbacks_are_made_when_they_were_told(service: House):
+    """Five agents, and more people than they can ring until tomorrow evening."""
+    day = Day(service, seed=5)
     clock, store = day.clock, day.store
     # Wednesday, one in the afternoon in Paris; then until tomorrow evening.
     clock.moment = begins = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -193,9 +193,9 @@ def test_hundreds_of_callbacks_are_made_when_they_were_told(service: House):
         told[kept.entry_id] = at
 
     # Half an hour as usual, then everybody at once, then as they come.
-    for number in range(16):
-        day.at(begins + number * 112 * SECOND, partial(asks, number))
-    for number in range(16, 400):
+    for number in range(40):
+        day.at(begins + number * 45 * SECOND, partial(asks, number))
+    for number in range(40, 1000):
         after = timedelta(minutes=30 + 90 * day.draw.random())
         day.at(begins + after, partial(asks, number))
     day.runs(last)

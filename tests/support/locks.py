@@ -32,17 +32,19 @@ WAITING_ADVISORY = text(
 )
 
 
+def driver_url(url: str) -> str:
+    """A database's address for the driver, without what the service says there of a pooler."""
+    parsed = make_url(url).set(drivername="postgresql").difference_update_query([POOLER])
+    return parsed.render_as_string(hide_password=False)
+
+
 @contextmanager
 def locked(url: str, *tables: str) -> Iterator[None]:
     """Another session's lock on these tables, as of a back-up that hangs, for this block.
 
     Nobody reads or writes them meanwhile.
     """
-    parsed = make_url(url)
-    # What the application says of a pooler is not for the driver.
-    parsed = parsed.set(drivername="postgresql").difference_update_query([POOLER])
-    plain = parsed.render_as_string(hide_password=False)
-    with psycopg.connect(plain) as other:
+    with psycopg.connect(driver_url(url)) as other:
         for table in tables:
             other.execute(f'LOCK TABLE "{table}" IN ACCESS EXCLUSIVE MODE'.encode())
         yield

@@ -17,7 +17,7 @@ import psycopg
 
 from psycopg import sql
 from psycopg.pq import Trace
-from sqlalchemy import event, func, make_url, select, text
+from sqlalchemy import event, func, select, text
 
 from app.web import make_app
 from flows.world import Unbooked
@@ -40,6 +40,7 @@ from services.slots.hold_slot import HeldSlot, HoldRequest, hold_slots
 from services.slots.offer import offer_at
 from services.work import Work
 from tests.support.house import CAMPAIGN, NOON, House
+from tests.support.locks import driver_url
 
 # Position of 75011 in tests.support.house.
 PARIS = (48.859, 2.378)
@@ -238,9 +239,8 @@ def new_booking(house: House, key: str, place_id: int, start: datetime) -> booki
 
 def dump(url: str) -> str:
     """Every row of every table, bytes as hexadecimal digits."""
-    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     found = []
-    with psycopg.connect(plain) as connection:
+    with psycopg.connect(driver_url(url)) as connection:
         tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
         for (name,) in tables.fetchall():
             statement = sql.SQL("COPY (TABLE {}) TO STDOUT").format(sql.Identifier(name))
