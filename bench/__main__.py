@@ -14,7 +14,7 @@ from bench.servers import CannotMeasure
 from bench.traffic import Astray
 
 # Rounds, and seconds of each run in them.
-FULL, SOME, QUICK = (3, 3), (3, 4), (1, 3)
+FULL, SOME, QUICK = (5, 3), (5, 3), (1, 3)
 MISSED, CANNOT = 1, 2
 
 

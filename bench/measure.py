@@ -354,14 +354,16 @@ def _named(found: Mapping[str, float]) -> dict[str, float]:
 
 
 def call_figures(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Medians of the rounds, and what the service is beside what stood beside it in them."""
-    found = {name: statistics.median(round_[name] for round_ in rounds) for name in rounds[0]}
+    """Medians of the rounds; ratios are taken within each, for what slows one slows the other."""
     ratios = {
-        "turn_ratio": found["turn_rate"] / found["floor_b"],
-        "call_ratio": found["call_rate"] / found["floor_b"],
-        "peers_call_ratio": found["calls_per_second"] / found["peers_calls_per_second"],
+        "turn_ratio": ("turn_rate", "floor_b"),
+        "call_ratio": ("call_rate", "floor_b"),
+        "peers_call_ratio": ("calls_per_second", "peers_calls_per_second"),
     }
-    return {name: round(value, 3) for name, value in (found | ratios).items()}
+    found = {name: [round_[name] for round_ in rounds] for name in rounds[0]}
+    for name, (one, other) in ratios.items():
+        found[name] = [round_[one] / round_[other] for round_ in rounds]
+    return {name: round(statistics.median(values), 3) for name, values in found.items()}
 
 
 def _settled(count: Callable[[], int]) -> int:

@@ -117,25 +117,26 @@ def test_a_ratio_is_the_median_of_those_of_its_rounds():
     assert order == ["other", "one", "one", "other", "other", "one", "one", "other"]
 
 
-def test_ratios_are_of_medians_over_the_rounds():
+def test_figures_are_medians_and_ratios_those_within_a_round():
     rounds = [
         {"floor_b": floor, "turn_rate": turn, "call_rate": call, "calls_per_second": call / 10}
         | {"peers_calls_per_second": usual}
         for floor, turn, call, usual in (
-            (1999.0, 1200.0, 900.0, 40.0),
-            (2000.0, 1210.0, 800.0, 50.0),
-            (2001.0, 1100.0, 910.0, 90.0),
+            (2000.0, 1200.0, 900.0, 45.0),
+            # The machine was half as fast.
+            (1000.0, 600.0, 450.0, 30.0),
+            (2200.0, 1100.0, 880.0, 80.0),
         )
     ]
     assert measure.call_figures(rounds) == {
         "floor_b": 2000.0,
-        "turn_rate": 1200.0,
-        "call_rate": 900.0,
-        "calls_per_second": 90.0,
-        "peers_calls_per_second": 50.0,
+        "turn_rate": 1100.0,
+        "call_rate": 880.0,
+        "calls_per_second": 88.0,
+        "peers_calls_per_second": 45.0,
         "turn_ratio": 0.6,
         "call_ratio": 0.45,
-        "peers_call_ratio": 1.8,
+        "peers_call_ratio": 1.5,
     }
 
 
