@@ -121,16 +121,16 @@ crowd: setup ## many callers and some agents on the running service, to see the 
 	@exec $(RUN) -m tools.simulator.crowd_command $(ARGS)
 
 .PHONY: check
-check: setup-dev ## lint, types, import rules and the quick tests: three minutes (ARGS go to pytest)
-	@exec $(RUN) -m tests.support.checks --quick $(ARGS)
+check: setup-dev ## lint, types, import rules and the quick tests: two minutes (ARGS go to pytest)
+	@exec $(RUN) -m tests.support.checks check $(ARGS)
 
 .PHONY: test
 test: setup-dev ## every check: lint, types, import rules, all tests (ARGS go to pytest)
-	@exec $(RUN) -m tests.support.checks -m 'not long' $(ARGS)
+	@exec $(RUN) -m tests.support.checks test $(ARGS)
 
 .PHONY: test-long
 test-long: setup-dev ## the tests that take long: load, crashes, whole days
-	@exec $(RUN) -m tests.support.checks --only pytest -m long $(ARGS)
+	@exec $(RUN) -m tests.support.checks long $(ARGS)
 
 .PHONY: pictures
 pictures: setup-dev ## pictures of every page in every state, on one sheet (ARGS='--dark --only desk'; --help)
@@ -138,7 +138,7 @@ pictures: setup-dev ## pictures of every page in every state, on one sheet (ARGS
 
 .PHONY: lint
 lint: setup-dev ## the checks that run no test
-	@exec $(RUN) -m tests.support.checks --but pytest
+	@exec $(RUN) -m tests.support.checks lint
 
 .PHONY: format
 format: setup-dev ## let ruff write the layout and the simple fixes

@@ -39,12 +39,9 @@ from tools.launcher.environment import inherited
 # Fixtures that tests of several folders share.
 pytest_plugins = [
     "tests.support.cheap_passwords",
-    "tests.support.quick",
     "tests.support.stages",
     "tests.support.imports",
     "tests.support.office",
-    "tests.support.waiting",
-    "tests.support.one_walk",
 ]
 
 _run_folder = pytest.StashKey[Path]()
@@ -53,11 +50,23 @@ _at_end = pytest.StashKey[ExitStack]()
 
 # ---------------------------------------------------------------- the run
 
+# Folders of tests that start processes, and fixtures that start a server for one test.
+SLOW_FOLDERS = {"bench", "browser", "crash", "exchange", "launcher", "simulator", "sip"}
+SLOW_FIXTURES = {"own_postgres", "redis_url", "browser", "promtool"}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update", action="store_true", help="write the recorded calls of tests/calls anew"
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow each test that starts something; other slow tests carry the mark themselves."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if SLOW_FIXTURES & fixtures or SLOW_FOLDERS & set(item.path.relative_to(ROOT).parts):
+            item.add_marker("slow")
 
 
 def pytest_configure(config: pytest.Config) -> None:

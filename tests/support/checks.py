@@ -1,208 +1,208 @@
-"""Runs every check of `make test`, and says at the end how each went.
+"""Run the checks of a make target, and keep the record of the run in var/last-test.json.
 
-    python -m tests.support.checks [--quick | --only STAGE | --but STAGE] [pytest's arguments]
+    python -m tests.support.checks test|check|long|lint [pytest's arguments]
 
-`--quick` is `make check`: the same with the quick tests only, see tests/support/quick.py. Of what a
-machine may lack they need PostgreSQL alone; the rest is named all the same, in one line.
-
-The stages that run no test go one after the other beside pytest, and each shows what it said when
-it is through: mypy uses one processor only. So does a second pytest with the tests that wait more
-than they work (tests/support/waiting.py), which goes before the others where it wants a processor:
-sound that comes late is a mistake, a unit test that comes late is none. A stage that fails does not
-stop the others: one run shows everything. The exit code is 0 when all went well, 1 when one failed,
-128 + n when a signal ended the run.
+Lint, types, import rules and budgets run one after the other beside pytest. At the end a test that
+failed is run once more, alone. If it passes then, it is named as unsteady. The run is red if a
+stage fails, a test fails twice, a property test fails once, more than three tests are unsteady, or
+tests/unsteady.md names an unsteady test already. Exit status: 0 green, 1 red, 128 + n if signal n
+ended the run.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import subprocess
 import sys
-import threading
+import tempfile
 import time
 
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, Self
 
-from tests.support import parts, waiting
+from tests.support import parts
 from tests.support.keeper import ROOT
 from tools.launcher.environment import inherited
 from tools.launcher.processes import signal_group
 
-SCRIPTS = Path(sys.executable).parent
-# Seconds; a test that hangs must not hold the machine for the rest of the quarter of an hour.
-TEST_TIMEOUT = 180
+RECORD = ROOT / "var" / "last-test.json"
+UNSTEADY = ROOT / "tests" / "unsteady.md"
+MOST_UNSTEADY = 3
+# One more than there are processors: a test that waits for a server leaves its processor idle.
+WORKERS = min(os.cpu_count() or 1, 8) + 1
+PYTHON = [sys.executable, "-m"]
+# Seconds after which a test that hangs fails with its stack.
+PYTEST = [*PYTHON, "pytest", "-q", "--timeout", "120"]
+MARKS = {"test": "not long", "check": "not long and not slow", "long": "long"}
+LINT = {
+    "ruff check": [*PYTHON, "ruff", "check", "."],
+    "ruff format": [*PYTHON, "ruff", "format", "--check", "."],
+    "mypy": [*PYTHON, "mypy", "--strict", "."],
+    "import rules": [str(Path(sys.executable).with_name("lint-imports"))],
+    "budgets": [*PYTHON, "tests.support.budgets"],
+}
 
 
-# All tests, or all but those that wait; and those.
-TESTS, WAITING = "pytest", "pytest of what waits"
-# pytest's exit code where it was told to run tests of which there is none.
-NO_TESTS = 5
-# What is not in a hurry.
-BEHIND = ("nice", "-n", "5")
-
-
-def stages(pytest_arguments: list[str], *, apart: bool) -> dict[str, list[str]]:
-    """The commands by their names; `apart`: with those tests beside the others that wait."""
-    python = [sys.executable, "-m"]
-    pytest = [*python, "pytest", "-q", "--timeout", str(TEST_TIMEOUT)]
-    # Three were no faster on two processors, which have nothing to wait for.
-    shared = [*pytest, "-n", "2", "--dist", "worksteal"]
-    checks = {
-        "ruff check": [*BEHIND, *python, "ruff", "check", "."],
-        "ruff format": [*BEHIND, *python, "ruff", "format", "--check", "."],
-        "mypy": [*BEHIND, *python, "mypy", "--strict", "."],
-        "import rules": [*BEHIND, str(SCRIPTS / "lint-imports")],
+def main(target: str, *arguments: str) -> int:
+    """Run a target and return the exit status. Raises SystemExit when a signal ends the run."""
+    record: dict[str, Any] = {
+        "target": target,
+        "filter": arguments,
+        "commit": ask_git("rev-parse", "HEAD"),
+        "changed_files": [line[3:] for line in ask_git("status", "--porcelain").splitlines()],
+        "stages": {},
+        # What stays written if the run is killed.
+        "result": "interrupted",
     }
-    if not apart:
-        return checks | {TESTS: [*shared, *pytest_arguments]}
-    # Two that note in one place what failed would each forget what the other noted.
-    own_notes = ("-o", "cache_dir=.pytest_cache/waiting")
-    return checks | {
-        WAITING: [*pytest, "-n", "1", "--waiting", waiting.ONLY, *own_notes, *pytest_arguments],
-        TESTS: [*BEHIND, *shared, "--waiting", waiting.NONE, *pytest_arguments],
-    }
+    write(record)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
+    reasons = ["this machine lacks a part that the tests need"] if lacks_part(target) else []
+    with tempfile.TemporaryDirectory() as folder, Stages(record["stages"]) as stages:
+        log = Path(folder, "report.jsonl")
+        log.touch()
+        if target != "lint":
+            options = ["-n", str(WORKERS), "--dist", "worksteal", "-m", MARKS[target]]
+            stages.start("pytest", [*PYTEST, *options, f"--report-log={log}", *arguments])
+        for name, command in LINT.items() if target != "long" else ():
+            with Path(folder, name).open("w+", encoding="utf-8") as output:
+                stages.start(name, command, output)
+                if stages.wait(name):
+                    reasons.append(f"{name} failed")
+                output.seek(0)
+                say(f"\n== {name}\n{output.read().rstrip()}")
+        if target != "lint":
+            stages.wait("pytest")
+            reasons += judge(stages, log, record)
+    record |= {"result": "red" if reasons else "green", "reasons": reasons}
+    write(record)
+    for name, stage in record["stages"].items():
+        say(f"{name}: {stage['wall_seconds']} s, {stage['processor_seconds']} s of processor")
+    say("\n".join(["RED", *reasons] if reasons else ["GREEN"]))
+    return 1 if reasons else 0
 
 
-def missing_parts() -> bool:
-    """Name the parts that this machine lacks; whether that is a failure."""
+def write(record: dict[str, Any]) -> None:
+    """Write the record of this run in place of the last one."""
+    RECORD.parent.mkdir(exist_ok=True)
+    RECORD.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+class Stages:
+    """Commands, each in a process group of its own; leaving the block ends those that still run."""
+
+    def __init__(self, records: dict[str, Any]) -> None:
+        """Take the dictionary that receives the record of each stage by its name."""
+        self._records = records
+        self._running: dict[str, tuple[subprocess.Popen[str], float]] = {}
+
+    def start(self, name: str, command: list[str], output: Any = None) -> None:
+        """Start a stage. Its output goes to the terminal if `output` is None."""
+        # Let Python keep compiled modules: hundreds of short processes read the same ones.
+        environment = {k: v for k, v in inherited().items() if k != "PYTHONDONTWRITEBYTECODE"}
+        stderr = subprocess.STDOUT if output else None
+        process = subprocess.Popen(  # noqa: S603 - commands of this file
+            command, cwd=ROOT, env=environment, start_new_session=True, stdout=output, stderr=stderr
+        )
+        self._running[name] = (process, time.monotonic())
+
+    def wait(self, name: str) -> int:
+        """Return the exit status of a stage when it has ended, and write its record."""
+        process, began = self._running[name]
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        del self._running[name]
+        self._records[name] = {
+            "exit_status": process.returncode,
+            "wall_seconds": round(time.monotonic() - began, 1),
+            "processor_seconds": round(used.ru_utime + used.ru_stime, 1),
+        }
+        return process.returncode
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for process, _ in self._running.values():
+            signal_group(process.pid, signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=30)
+            signal_group(process.pid, signal.SIGKILL)
+
+
+def judge(stages: Stages, log: Path, record: dict[str, Any]) -> list[str]:
+    """Run failed tests once more, and record what came of it. Return why the run is red."""
+    status = record["stages"]["pytest"]["exit_status"]
+    passed, failed = read_report(log)
+    passed_later: set[str] = set()
+    is_property = any("hypothesis" in test["keywords"] for test in failed.values())
+    if 0 < len(failed) <= MOST_UNSTEADY and not is_property:
+        say(f"\n== once more, alone: {', '.join(failed)}")
+        stages.start("once more", [*PYTEST, f"--report-log={log}", *failed])
+        stages.wait("once more")
+        passed_later, _ = read_report(log)
+    unsteady = {name: message_of(failed[name]) for name in failed if name in passed_later}
+    record["passed"] = len(passed)
+    record |= {"failed": sorted(set(failed) - passed_later), "unsteady": unsteady}
+    for name, message in unsteady.items():
+        say(f"unsteady: {name}\n  {message}")
+    reasons = [f"{name} failed" for name in record["failed"]]
+    known = UNSTEADY.read_text("utf-8")
+    reasons += [f"{name} is in {UNSTEADY.name} already" for name in unsteady if name in known]
+    if status != (1 if failed else 0):
+        reasons.append(f"pytest ended with exit status {status}")
+    return reasons
+
+
+def read_report(log: Path) -> tuple[set[str], dict[str, dict[str, Any]]]:
+    """Return the names of the tests that passed, and the first report of each that failed."""
+    lines = map(json.loads, log.read_text("utf-8").splitlines())
+    tests = [line for line in lines if line["$report_type"] == "TestReport"]
+    failed = {test["nodeid"]: test for test in reversed(tests) if test["outcome"] == "failed"}
+    is_passed = ("call", "passed")
+    passed = {test["nodeid"] for test in tests if (test["when"], test["outcome"]) == is_passed}
+    return passed - set(failed), failed
+
+
+def message_of(test: dict[str, Any]) -> str:
+    """Return where and why a test failed, from its report."""
+    why = test["longrepr"]
+    if isinstance(why, dict):
+        crash = why["reprcrash"]
+        return f"{crash['path']}:{crash['lineno']}: {crash['message']}"
+    return str(why)
+
+
+def lacks_part(target: str) -> bool:
+    """Name the parts that this machine lacks. Return True if the target may not do without them."""
+    lacking = [part for part in parts.PARTS if parts.lacking(part)]
+    if target in {"check", "lint"}:
+        if lacking:
+            say(f"Tests of these are left out: {', '.join(part.name for part in lacking)}.")
+        return False
     for reason in parts.wanted():
         say(reason)
-    lacking = [part for part in parts.PARTS if parts.lacking(part)]
-    if not parts.in_ci() and not all(parts.is_left_out(part) for part in lacking):
-        say("Tests that need it are skipped; with CI=true this is a failure.")
     return not all(parts.may_be_missing(part) for part in lacking)
 
 
-def name_missing_parts() -> None:
-    """Say what this machine lacks: the quick tests need PostgreSQL, `make test` the others, too."""
-    if reason := parts.lacking(parts.POSTGRES):
-        say(f"{reason}\nTests that need it are skipped.")
-    others = [part for part in parts.PARTS if part != parts.POSTGRES]
-    names = [part.name for part in others if parts.lacking(part)]
-    if names:
-        say(f"Not here, and not needed for the quick tests: {', '.join(names)}.")
-
-
-def environment() -> dict[str, str]:
-    """What a stage finds: with a place for compiled modules, whatever the machine says.
-
-    Both of pytest's processes, and several hundred that tests start, read the same modules: to
-    compile them each time takes longer than all else that such a process does.
-    """
-    return {name: said for name, said in inherited().items() if name != "PYTHONDONTWRITEBYTECODE"}
-
-
-@dataclass
-class Run:
-    """Stages of which some may run at a time, each begun by a thread of its own."""
-
-    results: dict[str, tuple[bool, float]] = field(default_factory=dict)
-    # Stages that were told to run tests of which there is none.
-    _without_tests: set[str] = field(default_factory=set)
-    _running: list[subprocess.Popen[str]] = field(default_factory=list)
-    _starting: threading.Lock = field(default_factory=threading.Lock)
-    _is_over: bool = False
-
-    def together(self, stages: dict[str, list[str]]) -> None:
-        """Run both kinds of tests and the stages that run none, and wait for all three."""
-        others = {name: how for name, how in stages.items() if name not in {TESTS, WAITING}}
-        # The process's first thread hears signals, and only waits.
-        threads = [threading.Thread(target=self.kept, args=(others,), daemon=True)]
-        if WAITING in stages:
-            waits = {WAITING: stages[WAITING]}
-            threads.append(threading.Thread(target=self.kept, args=(waits,), daemon=True))
-        if TESTS in stages:
-            tests = (TESTS, stages[TESTS])
-            threads.append(threading.Thread(target=self.shown, args=tests, daemon=True))
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        # Of tests that are chosen by name, all may be among those that wait, or none.
-        if WAITING in stages and len(self._without_tests) == 1:
-            del self.results[self._without_tests.pop()]
-
-    def shown(self, name: str, command: list[str]) -> None:
-        """Run a stage whose output is seen as it comes."""
-        say(f"\n== {name}")
-        self._run(name, command, None)
-
-    def kept(self, stages: dict[str, list[str]]) -> None:
-        """Run stages one after the other; what one says is seen when it is through."""
-        for name, command in stages.items():
-            output = self._run(name, command, subprocess.PIPE)
-            say(f"\n== {name}\n{output.rstrip()}")
-
-    def ends(self, number: int) -> NoReturn:
-        """Leave nothing running, pytest's workers and what tests started neither."""
-        with self._starting:
-            self._is_over = True
-            running = self._running.copy()
-        for stage in running:
-            signal_group(stage.pid, signal.Signals(number))
-        for stage in running:
-            with suppress(subprocess.TimeoutExpired):
-                stage.wait(timeout=20)
-            signal_group(stage.pid, signal.SIGKILL)
-        sys.exit(128 + number)
-
-    def _run(self, name: str, command: list[str], stdout: int | None) -> str:
-        began = time.monotonic()
-        with self._starting:
-            if self._is_over:
-                return ""
-            # A group of its own, so that a signal to this process ends all of it.
-            stage = subprocess.Popen(  # noqa: S603
-                command,
-                cwd=ROOT,
-                env=environment(),
-                start_new_session=True,
-                stdout=stdout,
-                stderr=None if stdout is None else subprocess.STDOUT,
-                text=True,
-            )
-            self._running.append(stage)
-        output, _ = stage.communicate()
-        self.results[name] = (stage.returncode == 0, time.monotonic() - began)
-        if stage.returncode == NO_TESTS:
-            self._without_tests.add(name)
-        self._running.remove(stage)
-        return output or ""
+def ask_git(*arguments: str) -> str:
+    """Return the output of git, or nothing if there is no git or no repository."""
+    with suppress(OSError):
+        command = ["git", *arguments]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
+        return done.stdout.strip()
+    return ""
 
 
 def say(text: str) -> None:
     print(text, flush=True)  # noqa: T201 - this is a command
 
 
-def main(arguments: list[str]) -> int:
-    only = but = None
-    # The option is pytest's own, too.
-    is_quick = arguments[:1] == ["--quick"]
-    if arguments[:1] == ["--only"]:
-        only, arguments = arguments[1], arguments[2:]
-    elif arguments[:1] == ["--but"]:
-        but, arguments = arguments[1], arguments[2:]
-    run = Run()
-    if is_quick:
-        name_missing_parts()
-    elif but != "pytest" and missing_parts():
-        run.results["missing parts"] = (False, 0.0)
-    chosen = {
-        name: command
-        for name, command in stages(arguments, apart=not (is_quick or only or but)).items()
-        if name != but and only in {None, name}
-    }
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _frame: run.ends(number))
-    run.together(chosen)
-    say("")
-    for name, (went_well, seconds) in run.results.items():
-        say(f"{'ok    ' if went_well else 'FAILED'}  {name}  ({seconds:.0f} s)")
-    return 0 if all(went_well for went_well, _ in run.results.values()) else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(*sys.argv[1:]))
+    except OSError as error:
+        sys.exit(f"make {sys.argv[1]}: {error}")
