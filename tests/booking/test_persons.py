@@ -20,7 +20,7 @@ from models.booking.reach import Proof
 from models.booking.tables import appointment, booking, history
 from models.call.tables import turn
 from models.slots.tables import place
-from services.booking.confirm_booking import Booked
+from services.booking.confirm_booking import Booked, NoReference
 from services.booking.reach import Reach
 from services.slots.allocate import Channel, Holder
 from tests.support.house import (
@@ -119,6 +119,18 @@ def test_nobody_is_booked_twice_on_any_two_channels(roomy: House, first: Channel
     # Not a place, not a booking, not a line of one: as if nobody had asked.
     assert stored(roomy) == before
     assert roomy.held() == 0
+
+
+def test_confirmation_by_telephone_books_once_when_repeated(roomy: House):
+    """A person without a number has no person key: the idempotency key refuses the copy."""
+    held = holds(roomy, "CA-1")[0]
+    request = request_for(held, "CA-1")
+    assert isinstance(orders(roomy, request), Booked)
+    before = stored(roomy)
+    with pytest.raises(NoReference):
+        orders(roomy, request)
+    assert stored(roomy) == before
+    assert bookings_of(roomy) == 1
 
 
 def test_a_repeat_leaves_no_confirmation_behind(roomy: House):

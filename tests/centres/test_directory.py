@@ -12,7 +12,7 @@ from models.centres.geography import distance_km
 from services.centres import directory
 from services.centres.directory import CENTRES_FRESH_SECONDS, CENTRES_KEPT_SECONDS, Directory
 from tests.support.house import House
-from tests.support.rows import PARIS, on_the_wire
+from tests.support.rows import PARIS, near, on_the_wire, opens_centre_at
 from tests.support.until import wait_for
 
 RADIUS = 30.0
@@ -76,6 +76,16 @@ def test_a_worker_with_callers_reads_behind_them(worker: Worker):
     # This caller does not wait; those soon after hear of the new centre.
     worker.finds()
     wait_for(lambda: worker.finds() == ["1", "2"], "the centres were read behind a caller")
+
+
+def test_nearest_omits_centre_in_corner_of_the_box(service: House):
+    """The box around a circle of 30 km has corners that are 42 km away."""
+    north, east = 25 / 111.2, 25 / 73.2
+    opens_centre_at(service, "corner", PARIS[0] + north, PARIS[1] + east)
+    assert near(service, kilometres=30) == []
+    (found,) = near(service, kilometres=36)
+    assert found.centre.id == "corner"
+    assert 35 < found.kilometres < 36
 
 
 def measured(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> list[float]:

@@ -13,11 +13,14 @@ import pytest
 
 from sqlalchemy import update
 
+from models.database import Connection
 from models.messages import claims, outbox
 from models.messages.outbox import STATE_RANK, Retry
 from models.messages.tables import message
 from services.messages.deliver_message import LEASE
 from services.messages.delivery_failures import record_delivery
+from services.messages.write_message import write_message
+from tests.support.house import MOBILE
 
 RELAYS = 16
 SID = "SM" + "1" * 32
@@ -90,6 +93,23 @@ def test_a_message_is_stored_once_whatever_is_tried(quiet_office):
     with office.house.database.transaction() as connection:
         assert not outbox.add(connection, office.house.clock, office.house.store.vault, new)
     assert [row.id for row in office.house.messages()] == [message_id]
+
+
+def test_written_message_is_gone_when_its_transaction_rolls_back(quiet_office):
+    house = quiet_office.house
+
+    def write(connection: Connection) -> str | None:
+        return write_message(
+            connection, house.store, "sms", MOBILE, {"body": "Bonjour"}, key="test:once"
+        )
+
+    with house.database.engine.connect() as connection, connection.begin() as cause:
+        assert write(connection)
+        cause.rollback()
+    assert house.messages() == []
+    with house.database.transaction() as connection:
+        written = write(connection)
+    assert [row.id for row in house.messages()] == [written]
 
 
 # ---------------------------------------------------------------- reports in any order

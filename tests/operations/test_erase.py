@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, String, func, select, text, update
 
 from models.booking.tables import appointment, booking
 from models.call.tables import call, turn
@@ -14,17 +14,17 @@ from models.clock import FixedClock
 from models.messages.tables import message
 from models.queue.tables import queue_entry
 from models.slots.tables import place
+from models.tables import nothing_personal
 from services.messages.delivery_failures import record_delivery
 from services.privacy.erase_data import STEPS, NotAllErased, erase_data
 from services.queue.promise_callback import promise
 from tests.support.house import MOBILE, House, house, mornings
-from tests.support.rows import clock_of, rows_of
+from tests.support.rows import change, clock_of, rows_of
 
 DAY = timedelta(days=1)
-PERSONAL = (
-    *("reference_enc", "reference_idx", "dob_enc", "dob_idx"),
-    *("phone_enc", "phone_idx", "postcode"),
-)
+# Per table, the columns that it declares to be personal, and those that hold a text.
+PERSONAL = {table: list(nothing_personal(table)) for table in (booking, appointment)}
+PERSONAL[message] = ["recipient_enc", "recipient_idx", "payload_enc"]
 
 
 def books_with_a_text(service: House, number: str = MOBILE) -> None:
@@ -33,13 +33,9 @@ def books_with_a_text(service: House, number: str = MOBILE) -> None:
 
 def personal(service: House) -> list[object]:
     """What is still known of people who booked."""
-    columns = [booking.c[name] for name in PERSONAL]
-    texts = [message.c.recipient_enc, message.c.recipient_idx, message.c.payload_enc]
-    found = [value for row in rows_of(service.database, select(*columns)) for value in row]
-    found += [value for row in rows_of(service.database, select(*texts)) for value in row]
-    persons = select(appointment.c.person_idx)
-    found += [value for row in rows_of(service.database, persons) for value in row]
-    return [value for value in found if value is not None]
+    selects = [select(*(table.c[name] for name in names)) for table, names in PERSONAL.items()]
+    rows = [row for statement in selects for row in rows_of(service.database, statement)]
+    return [value for row in rows for value in row if value is not None]
 
 
 @pytest.fixture
@@ -59,6 +55,21 @@ def test_three_months_and_a_day_after_the_appointment_nobody_is_known(booked: Ho
     erased = erase_data(booked.store)
     assert (erased["bookings"], erased["messages"]) == (1, 1)
     assert personal(booked) == []
+
+
+def test_erasure_clears_every_personal_column_of_booking(booked: House):
+    names = PERSONAL[booking]
+    assert {"reference_enc", "phone_idx", "mail_idx", "postcode"} <= set(names)
+    texts = {name for name in names if isinstance(booking.c[name].type, String)}
+    filled = {name: "75011" if name in texts else b"somebody" for name in names}
+    assert change(booked.database, update(booking).values(filled)) == 1
+    (row,) = rows_of(booked.database, select(booking))
+    assert {name: row._mapping[name] for name in names} == filled
+
+    clock_of(booked).advance(200 * DAY)
+    assert erase_data(booked.store)["bookings"] == 1
+    (row,) = rows_of(booked.database, select(booking))
+    assert {name: row._mapping[name] for name in names} == dict.fromkeys(names)
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,24 @@ def test_a_hold_that_ran_out_and_was_taken_by_another_is_not_confirmed(one_place
     assert one_place.session(quick.sid).choice.place_id == first.place_id
 
 
+@pytest.mark.parametrize(
+    ("waits", "books"),
+    [(CAMPAIGN.hold_lease - timedelta(seconds=1), True), (CAMPAIGN.hold_lease, False)],
+)
+def test_booking_needs_live_hold_when_nobody_else_took_it(
+    one_place: House, waits: timedelta, *, books: bool
+):
+    """The caller must hold the place anew before it is booked."""
+    (held,) = holds(one_place, "CA-slow")
+    clock_of(one_place).advance(waits)
+    with one_place.database.engine.connect() as connection, connection.begin() as nothing_stays:
+        booked = places.book(
+            connection, one_place.clock, "CA-slow", [held.place.place_id], "whichever"
+        )
+        nothing_stays.rollback()
+    assert booked == ({held.place.place_id} if books else set())
+
+
 def test_another_place_of_the_same_slot_serves_as_well(service: House):
     service.opens_centre("1", starts=mornings(1), capacity=2)
     slow = service.phone().goes_to("confirm")

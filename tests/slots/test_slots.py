@@ -210,6 +210,13 @@ def test_an_hour_that_does_not_exist_gets_no_slot():
     assert [start.astimezone(paris).hour for start in starts] == [1, 3]
 
 
+def test_skipped_hour_gets_no_slot_at_the_end_of_hours():
+    """On that day 02:00 does not exist; as a moment it is 03:00, when the centre is closed."""
+    starts = day_starts((("01:00", "03:00"),), date(2021, 3, 28), "Europe/Paris", 60)
+    assert [f"{start:%H:%M}" for start in starts] == ["00:00"]
+    assert starts[0].astimezone(ZoneInfo("Europe/Paris")).hour == 1
+
+
 def test_an_hour_that_comes_twice_gets_one_slot():
     starts = day_starts((("01:00", "04:00"),), date(2021, 10, 31), "Europe/Paris", 60)
     assert len(starts) == 3

@@ -24,7 +24,7 @@ from models.booking.reach import Proof
 from models.booking.tables import appointment
 from models.messages.tables import message
 from models.slots.tables import place
-from models.waiting_list import waiting
+from models.waiting_list import positions, waiting
 from models.waiting_list.tables import waiting_entry
 from models.waiting_list.waiting import Waiter
 from prompts.catalogue import load
@@ -241,6 +241,31 @@ def test_classes_go_before_time_and_time_decides_within_a_class(service: House):
         cancels(service, booking)
     taken = [holder(service, one) for one in place_ids(service)]
     assert taken == [*carers, late, later]
+
+
+@pytest.mark.parametrize(
+    ("where", "first_read"),
+    [
+        pytest.param({"centre_id": "1"}, 1, id="of a centre"),
+        pytest.param({}, 1, id="of a territory"),
+        pytest.param({}, 0, id="of a neighbourhood"),
+    ],
+)
+def test_place_is_offered_to_earliest_entry_when_ids_disagree(
+    service: House, monkeypatch: pytest.MonkeyPatch, where: dict[str, Any], first_read: int
+):
+    """With a page of one entry, the order of the statement alone decides who is offered it."""
+    monkeypatch.setattr(positions, "_PAGE", 1)
+    monkeypatch.setattr(positions, "_FIRST", first_read)
+    service.opens_centre("1", starts=mornings(1))
+    entries = [joins(service, person, **where) for person in (1, 2, 3)]
+    assert entries == sorted(entries)
+    # The second entry waits longest. Its row is written last, and its id is not the lowest.
+    earliest = service.clock.now() - DAY
+    moved = update(waiting_entry).where(waiting_entry.c.id == entries[1])
+    assert change(service.database, moved.values(created_at=earliest)) == 1
+    assert offers(service, *place_ids(service)) == 1
+    assert holder(service, place_ids(service)[0]) == entries[1]
 
 
 def test_several_places_freed_at_once_go_to_several_people_the_earliest_to_the_first(
