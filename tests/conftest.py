@@ -51,8 +51,10 @@ _at_end = pytest.StashKey[ExitStack]()
 # ---------------------------------------------------------------- the run
 
 # Folders of tests that start processes, and fixtures that start a server for one test.
-SLOW_FOLDERS = {"bench", "browser", "crash", "exchange", "launcher", "simulator", "sip"}
+SLOW_FOLDERS = {"bench", "browser", "crash", "exchange", "launcher", "recipes", "simulator", "sip"}
 SLOW_FIXTURES = {"own_postgres", "redis_url", "browser", "promtool"}
+# Of tests on a database, `make check` runs those of these folders: there a place is given twice.
+STORE_FOLDERS = {"booking", "call", "queue", "slots", "waiting_list"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -65,7 +67,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as slow each test that starts something; other slow tests carry the mark themselves."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
-        if SLOW_FIXTURES & fixtures or SLOW_FOLDERS & set(item.path.relative_to(ROOT).parts):
+        folders = set(item.path.relative_to(ROOT).parts)
+        is_store_test = "postgres_server" in fixtures
+        if (
+            SLOW_FIXTURES & fixtures
+            or SLOW_FOLDERS & folders
+            or (is_store_test and not STORE_FOLDERS & folders)
+        ):
             item.add_marker("slow")
 
 
