@@ -34,7 +34,6 @@ OWNERS = {
     "tests/accounts/test_known_passwords.py": _OLDER,
     "tests/accounts/test_sign_in_races.py": _TRIGGERS,
     "tests/accounts/test_staff_acts.py": _TRIGGERS,
-    "tests/bench/test_growth.py": "takes indexes away, and makes them anew",
     "tests/booking/test_history.py": _TRIGGERS,
     "tests/booking/test_verify.py": _GUARDS,
     "tests/models/test_connections.py": "makes a table of its own",

@@ -1,68 +1,62 @@
-"""What three people can own: the sizes of this house, against what budgets.toml allows.
+"""Compare the sizes of this house with what budgets.toml allows.
 
     python -m tests.support.budgets
 
-prints each size and its budget.
+prints each size and its budget, and a sentence for each budget that is passed. Exit status: 0 if
+none is, or if there is no git to ask; else 1.
 """
 
 from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import tomllib
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from tests.support.keeper import ROOT
 
 FILE = "budgets.toml"
 LONG_FILE = 600
-# What is counted apart, and by itself: it is no product of the service.
+# Folders that are no product of the service: their lines have a budget, their names have none.
 BESIDE = ("tests", "exchange")
 # Words that hide who acts, and names that hide what a list has.
 HIDDEN_ACTORS = re.compile(r"\b(whoever|somebody|nobody|whom)\b", re.IGNORECASE)
 HIDDEN_THINGS = re.compile(r"\bfor (one|item|it|x) in\b")
+COMMIT = re.compile(r"[0-9a-f]{7,40}")
 
 
 @dataclass(frozen=True)
 class Budgets:
-    """The most of each thing: `begun` with, and what each raise added, with what a user got."""
+    """The most of each thing."""
 
-    begun: Mapping[str, int]
-    raised: tuple[Mapping[str, Any], ...] = ()
+    most: Mapping[str, int]
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """From the text of a file. Raises ValueError for a raise that names no use or figure."""
-        told = tomllib.loads(text)
-        begun = {
-            f"{table}.{name}": most
-            for table, figures in told.items()
-            if table != "raised"
-            for name, most in figures.items()
-        }
-        raised = tuple(told.get("raised", ()))
-        for each in raised:
-            if each.get("figure") not in begun or not str(each.get("users_get", "")).strip():
+        """Parse a budgets file. Raises ValueError for a raise without figure, use or commit."""
+        tables = tomllib.loads(text)
+        raises = tables.pop("raised", [])
+        most: Counter[str] = Counter()
+        for table, figures in tables.items():
+            most.update({f"{table}.{name}": figure for name, figure in figures.items()})
+        for each in raises:
+            is_used = each.get("figure") in most and str(each.get("users_get", "")).strip()
+            if not is_used or not is_commit(str(each.get("commit", ""))):
                 raise ValueError(
-                    f"{FILE}: a raise needs a figure of this file and users_get: {each}"
+                    f"{FILE}: a raise needs a figure of this file, users_get, and 7 or more digits"
+                    f" of the commit that needed it: {each}"
                 )
-        return cls(begun, raised)
-
-    @property
-    def most(self) -> Mapping[str, int]:
-        """What may be there of each thing today."""
-        allowed = Counter(self.begun)
-        for each in self.raised:
-            allowed[each["figure"]] += each["by"]
-        return allowed
+            most[each["figure"]] += each["by"]
+        return cls(most)
 
     def passed(self, sizes: Mapping[str, int]) -> Iterator[str]:
-        """A sentence for each budget that is passed, with how to go on."""
+        """Give a sentence for each budget that is passed, with how to go on."""
         for name, size in sorted(sizes.items()):
             most = self.most.get(name)
             if most is None:
@@ -71,58 +65,60 @@ class Budgets:
                 yield (
                     f"{name}: {size}, {size - most} more than its budget of {most}. Delete, or let"
                     f" a kept library do it. Where people get something for it, add to {FILE}:"
-                    f' [[raised]] with figure = "{name}", by = {size - most} and users_get = "…"'
+                    f' [[raised]] with figure = "{name}", by = {size - most}, users_get = "…" and'
+                    ' commit = "…"'
                 )
 
 
 def sizes(root: Path = ROOT) -> dict[str, int]:
-    """The sizes of a checkout: lines of Python by folder, long files, words of docs, hidden names.
-
-    Files that stand at the root count as "root".
-    """
+    """Count lines of Python by folder or "root", long files, words of docs and hidden names."""
     found: Counter[str] = Counter()
-    for path in _tracked(root):
-        file = root / path
+    listed = git("ls-files", "--cached", "--others", "--exclude-standard", root=root)
+    for path in set(listed.splitlines()):
+        if not path.endswith((".md", ".py")) or not (root / path).is_file():
+            continue
+        text = (root / path).read_text("utf-8")
         if path.endswith(".md"):
-            found["words.docs"] += len(file.read_text("utf-8").split())
-        if not path.endswith(".py"):
+            found["words.docs"] += len(text.split())
             continue
         folder, _, rest = path.partition("/")
-        text = file.read_text("utf-8")
+        own_tests = folder == "exchange" and rest.startswith(("tests/", "testing/"))
         lines = text.count("\n")
-        found[f"lines.{_room(folder, rest)}"] += lines
-        if folder in BESIDE:
-            continue
-        found["code.files_above_600_lines"] += lines > LONG_FILE
-        found["code.hidden_actors"] += len(HIDDEN_ACTORS.findall(text))
-        found["code.hidden_things"] += len(HIDDEN_THINGS.findall(text))
+        found[f"lines.{'exchange_tests' if own_tests else folder if rest else 'root'}"] += lines
+        if folder not in BESIDE:
+            found["code.files_above_600_lines"] += lines > LONG_FILE
+            found["code.hidden_actors"] += len(HIDDEN_ACTORS.findall(text))
+            found["code.hidden_things"] += len(HIDDEN_THINGS.findall(text))
     return dict(found)
 
 
-def _room(folder: str, rest: str) -> str:
-    if not rest:
-        return "root"
-    own_tests = folder == "exchange" and rest.startswith(("tests/", "testing/"))
-    return "exchange_tests" if own_tests else folder
+def git(*arguments: str, root: Path = ROOT) -> str:
+    """Return what git prints. Raises OSError without git, CalledProcessError when it refuses."""
+    command = ["git", *arguments]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout  # noqa: S603
 
 
-def _tracked(root: Path) -> list[str]:
-    """Each file that is committed, or would be, and is there."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],  # noqa: S607
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return [path for path in sorted(set(listed.stdout.splitlines())) if (root / path).is_file()]
+def is_commit(digits: str) -> bool:
+    """Whether git knows the commit that begins with these digits."""
+    try:
+        return bool(COMMIT.fullmatch(digits)) and not git("cat-file", "-e", f"{digits}^{{commit}}")
+    except subprocess.CalledProcessError:
+        return False
 
 
 def main() -> None:
-    """Print them."""
-    budgets = Budgets.read((ROOT / FILE).read_text("utf-8"))
-    for name, size in sorted(sizes().items()):
-        print(f"{name:32} {size:8} of {budgets.most.get(name, 0):8}")  # noqa: T201
+    """Print the sizes, and end with 1 and a sentence for each budget that is passed."""
+    try:
+        found = sizes()
+        budgets = Budgets.read((ROOT / FILE).read_text("utf-8"))
+    except (OSError, subprocess.CalledProcessError):
+        sys.stdout.write("budgets: left out, for git does not know this folder\n")
+        return
+    except ValueError as problem:
+        sys.exit(str(problem))
+    for name, size in sorted(found.items()):
+        sys.stdout.write(f"{name:32} {size:8} of {budgets.most.get(name, 0):8}\n")
+    sys.exit("\n".join(budgets.passed(found)) or 0)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,6 @@ from services.waiting_list.offer_notices import OfferNotices
 from services.work import Work
 from tests.calls.telephone import Texts
 from tests.support.house import CAMPAIGN, House, campaign_with, mornings
-from tests.support.passed_over import inversions
 from tests.support.rows import (
     booked_places,
     change,
@@ -563,35 +562,6 @@ def test_the_board_counts_what_is_out_and_what_became_of_it(service: House):
         assert offer_figures(connection, service.store, CAMPAIGN).taken == 0
 
 
-def test_who_was_passed_over_is_found(service: House):
-    freed = full(service, 2)
-    first, second = joins(service, 1), joins(service, 2)
-    joins(service, 3, centre_id="elsewhere")
-    joins(service, 4, latitude=43.0)
-    # As a fault would have it.
-    change(
-        service.database,
-        update(waiting_entry).where(waiting_entry.c.id == first).values(state="gone"),
-    )
-    cancels(service, freed[0])
-    assert isinstance(accepts(service, second), Booked)
-    change(
-        service.database,
-        update(waiting_entry).where(waiting_entry.c.id == first).values(state="waiting"),
-    )
-    assert passed_over(service) == [first]
-    # Once they are served first, nobody is.
-    change(service.database, update(waiting_offer).values(ended_at=service.clock.now() - DAY))
-    assert passed_over(service) == []
-
-
-def passed_over(service: House, campaign: Campaign = CAMPAIGN) -> list[str]:
-    since = service.clock.now() - timedelta(hours=12)
-    with service.database.statement() as connection:
-        found = inversions(connection, service.store, {campaign.name: campaign}.get, since=since)
-    return [one.entry_id for one in found]
-
-
 # ---------------------------------------------------------------- five hundred wait
 
 
@@ -685,14 +655,6 @@ def test_500_wait_and_50_cancel_the_right_50_have_them_and_nobody_else_sees_one(
     ends = [row[0] for row in rows_of(service.database, select(waiting_offer.c.outcome))]
     assert ends.count("taken") == 50
     assert set(ends) == {"taken", "refused", "lapsed"}
-    with service.database.statement() as connection:
-        found = inversions(
-            connection,
-            service.store,
-            {CAMPAIGN.name: CAMPAIGN}.get,
-            since=service.clock.now() - timedelta(days=30),
-        )
-    assert found == []
 
 
 def _waits(service: House, person: int) -> Waits:

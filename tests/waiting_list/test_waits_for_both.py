@@ -34,7 +34,6 @@ from tests.booking.test_services import (
     verified,
 )
 from tests.support.house import MOBILE, House, mornings
-from tests.support.passed_over import inversions
 from tests.support.rows import PARIS, clock_of, rows_of
 from tests.waiting_list.test_services_wait import offered
 
@@ -205,17 +204,3 @@ def test_those_who_want_one_of_them_are_ahead_of_who_wants_both(autumn: House):
     with autumn.database.statement() as connection:
         assert positions.people_ahead(connection, entry) == 2
     assert len(rows_of(autumn.database, select(waiting_entry.c.id))) == 3
-
-
-def test_who_waits_for_both_is_not_passed_over_by_a_place_for_one(autumn: House):
-    waits(autumn, BOTH)
-    alone = waits(autumn, [GRIPPE], "+33611111111")
-    opens(autumn, mornings(1), "grippe")
-    assert comes_free(autumn) == 1
-    takes(autumn, alone)
-    with autumn.database.statement() as connection:
-        since = autumn.clock.now() - timedelta(days=1)
-        assert (
-            inversions(connection, autumn.store, {one.name: one for one in BOTH}.get, since=since)
-            == []
-        )
