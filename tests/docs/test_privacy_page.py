@@ -36,13 +36,9 @@ class Row(NamedTuple):
 
 @pytest.fixture(scope="module")
 def rows() -> list[Row]:
-    return rows_in(PAGE.read_text("utf-8"))
-
-
-def rows_in(text: str) -> list[Row]:
     return [
         Row(tuple(COLUMN.findall(columns)), step.strip("` "), after)
-        for columns, _, _, step, after in ROW.findall(text)
+        for columns, _, _, step, after in ROW.findall(PAGE.read_text("utf-8"))
     ]
 
 
@@ -110,12 +106,3 @@ def test_no_column_says_why_somebody_may_come():
         if HEALTH.search(column.name)
     }
     assert found == set()
-
-
-def test_a_column_that_nobody_named_or_a_wrong_time_is_found():
-    page = PAGE.read_text("utf-8")
-    without = rows_in(page.replace("`turn.body_enc`", "`turn.step`"))
-    assert ("turn", "body_enc") not in {column for row in without for column in row.columns}
-    wrong = rows_in(page.replace("| `turns` | 24 hours |", "| `turns` | 48 hours |"))
-    (turns,) = [row for row in wrong if row.step == "turns"]
-    assert STEPS["turns"][1] not in times(turns.after)

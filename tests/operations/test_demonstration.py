@@ -6,8 +6,6 @@ import csv
 import io
 
 from datetime import timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -31,7 +29,6 @@ from services.setup.demonstration import HORIZON_DAYS, DemonstrationReport, prep
 from services.slots.look_beyond import Beyond
 from services.store import Store
 from services.work import Work
-from tests.support.feed_profile import faults, locations_of
 from tests.support.imports import Run, centre_row, write_centres
 
 
@@ -94,20 +91,10 @@ def test_a_fresh_installation(run, demo, horizon, database, clock):
     first, last = one(database, select(func.min(slot.c.start_at), func.max(slot.c.start_at)))
     assert first > clock.moment
     assert timedelta(days=horizon - 1) <= last - clock.moment < timedelta(days=horizon)
-    check_feed(database, clock)
     check_near(database)
     if horizon == HORIZON_DAYS:
         check_main_towns(database, clock)
     check_again(run, database, clock, half_a_week=counts(database)[0] * 3.5 / horizon)
-
-
-def check_feed(database: Database, clock: FixedClock) -> None:
-    """Each of its centres is in the feed as the specification's profile asks."""
-    with TemporaryDirectory() as folder:
-        found, feed = locations_of(database, clock, Path(folder))
-    assert len(found) > 700
-    assert not {one["id"]: faults(one) for one in found if faults(one)}
-    assert feed.left_out == ("695", "698")
 
 
 def check_near(database: Database) -> None:

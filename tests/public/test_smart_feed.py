@@ -35,7 +35,7 @@ from services.public.feed_resources import Publisher, fhir_id
 from services.public.smart_feed import SmartFeed
 from services.slots.allocate import Allocate, Channel, Holder
 from services.work import Work
-from tests.support.feed_profile import faults
+from tests.public.feed_profile import faults
 from tests.support.house import BASE, NOON, House, house, mornings
 from tests.support.leads import ALONE
 from tests.support.rows import clock_of
@@ -365,12 +365,6 @@ def test_a_centre_without_an_address_is_left_out_and_named(
     assert [one["id"] for one in published.read("Location")] == ["1"]
     assert [one["id"] for one in published.read("Schedule")] == ["1"]
     assert {one["schedule"]["reference"] for one in published.read("Slot")} == {"Schedule/1"}
-
-
-def test_the_check_of_the_profile_can_fail():
-    assert set(faults({"resourceType": "Location", "id": "a b", "name": " "})) == {
-        *("id", "identifier", "name", "line", "city", "state", "postalCode", "phone", "url"),
-    }
 
 
 def _places(connection: Any, columns: list[Any]) -> None:

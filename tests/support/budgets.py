@@ -1,9 +1,7 @@
 """Compare the sizes of this house with what budgets.toml allows.
 
-    python -m tests.support.budgets
-
-prints each size and its budget, and a sentence for each budget that is passed. Exit status: 0 if
-none is, or if there is no git to ask; else 1.
+`python -m tests.support.budgets` prints each size and its budget. It ends with 1 and a sentence for
+each budget that is passed, or with a line and 0 if there is no git to ask.
 """
 
 from __future__ import annotations
@@ -16,7 +14,6 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 from tests.support.keeper import ROOT
@@ -48,10 +45,8 @@ class Budgets:
         for each in raises:
             is_used = each.get("figure") in most and str(each.get("users_get", "")).strip()
             if not is_used or not is_commit(str(each.get("commit", ""))):
-                raise ValueError(
-                    f"{FILE}: a raise needs a figure of this file, users_get, and 7 or more digits"
-                    f" of the commit that needed it: {each}"
-                )
+                needs = "a figure of this file, users_get, and 7 digits of the commit behind it"
+                raise ValueError(f"{FILE}: a raise needs {needs}: {each}")
             most[each["figure"]] += each["by"]
         return cls(most)
 
@@ -70,14 +65,14 @@ class Budgets:
                 )
 
 
-def sizes(root: Path = ROOT) -> dict[str, int]:
+def sizes() -> dict[str, int]:
     """Count lines of Python by folder or "root", long files, words of docs and hidden names."""
     found: Counter[str] = Counter()
-    listed = git("ls-files", "--cached", "--others", "--exclude-standard", root=root)
+    listed = git("ls-files", "--cached", "--others", "--exclude-standard")
     for path in set(listed.splitlines()):
-        if not path.endswith((".md", ".py")) or not (root / path).is_file():
+        if not path.endswith((".md", ".py")) or not (ROOT / path).is_file():
             continue
-        text = (root / path).read_text("utf-8")
+        text = (ROOT / path).read_text("utf-8")
         if path.endswith(".md"):
             found["words.docs"] += len(text.split())
             continue
@@ -92,14 +87,14 @@ def sizes(root: Path = ROOT) -> dict[str, int]:
     return dict(found)
 
 
-def git(*arguments: str, root: Path = ROOT) -> str:
+def git(*arguments: str) -> str:
     """Return what git prints. Raises OSError without git, CalledProcessError when it refuses."""
     command = ["git", *arguments]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout  # noqa: S603
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout  # noqa: S603
 
 
 def is_commit(digits: str) -> bool:
-    """Whether git knows the commit that begins with these digits."""
+    """Return whether git knows the commit that begins with these digits."""
     try:
         return bool(COMMIT.fullmatch(digits)) and not git("cat-file", "-e", f"{digits}^{{commit}}")
     except subprocess.CalledProcessError:

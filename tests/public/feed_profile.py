@@ -7,39 +7,16 @@ identifier, at least one way to reach the place), so that a reader of either can
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
 
-from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from models.centres.geography import is_plausible
-from models.clock import Clock
-from models.crypto import Vault
-from models.database import Database
-from services.public.feed_copy import LOCATIONS
-from services.public.feed_resources import Publisher
-from services.public.smart_feed import SmartFeed
-from services.store import Store
-from tests.support.house import BASE, campaign_with
 
-NUMBER = "+33974750001"
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _PHONE = re.compile(r"\+[1-9]\d{6,14}|3\d{3}")
 _STATE = re.compile(r"\d\d|2[AB]|9[78]\d")
-
-
-def locations_of(database: Database, clock: Clock, folder: Path) -> tuple[list[Any], SmartFeed]:
-    """The Locations that are published of a store's centres, before any slot may be booked."""
-    later = campaign_with(opens_at=clock.now() + timedelta(days=1))
-    store = Store(database, Vault([bytes(32)]), clock)
-    feed = SmartFeed(store, lambda: later, folder, Publisher(BASE, NUMBER))
-    feed.write()
-    packed = (folder / f"{LOCATIONS}.gz").read_bytes()
-    return [json.loads(line) for line in gzip.decompress(packed).splitlines()], feed
 
 
 def faults(location: Any) -> list[str]:
