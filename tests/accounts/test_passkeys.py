@@ -17,10 +17,10 @@ from models.accounts import staff as rows
 from models.accounts.tables import staff_passkey, staff_session
 from services.accounts import staff as accounts
 from services.accounts.passkeys import ASKED_FOR, PasskeySite
+from tests.accounts.soft_key import PRESENT, SoftKey
 from tests.support.approvals import loses_factor
 from tests.support.forms import PASSWORD, Browser, code_of, has_code
 from tests.support.house import BASE, House
-from tests.support.passkey import PRESENT, SoftKey
 
 USE, MAKE = "/connexion/cle", "/connexion/inscription/cle"
 

@@ -27,12 +27,12 @@ from services.booking.confirm_booking import Booked
 from services.booking.reach import Reach
 from services.slots.allocate import Channel, Holder
 from services.store import ReachLimits
+from tests.booking.ranks import mann_whitney
 from tests.booking.test_reveals_nobody import shapes
 from tests.messages.conftest import INBOX, Writer
 from tests.online.visitors import OTHER_DAY, Visitor
 from tests.support import parts
 from tests.support.house import House, campaign_with, house, mornings
-from tests.support.ranks import mann_whitney
 from tests.support.rows import clock_of, holds, on_the_wire, orders, request_for
 
 PEOPLE = int(parts.environment("KNOWN_PEOPLE") or "1000")

@@ -27,10 +27,10 @@ from models.replica import LOOK_EVERY, Replica
 from services.health.leadership import Leadership
 from services.health.standbys import FITS, check_standbys
 from services.store import CryptographicChance
+from tests.crash.standby import NAME, Standby, standby_of
 from tests.support.house import House, house
 from tests.support.postgres import OwnServer
 from tests.support.rows import soon
-from tests.support.standby import NAME, Standby, standby_of
 from tests.support.until import wait_for
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]

@@ -102,7 +102,7 @@ def test_the_suite_passes(way: dict[str, str], part: parts.Part | None):
     done = subprocess.run(  # noqa: S603 - our own words
         [
             *(sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"),
-            *("-p", "tests.support.on_postgresql", "--tb=short", "-m", "not long", *folders()),
+            *("-p", "tests.crash.on_postgresql", "--tb=short", "-m", "not long", *folders()),
         ],
         cwd=ROOT,
         env=inherited() | way,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 import subprocess
 import sys
@@ -249,18 +248,6 @@ def test_the_extra_is_the_same_list_for_pip_and_for_make(extra):
         assert f"\n{line.partition(';')[0].strip()}" in locked
 
 
-@pytest.mark.parametrize("extra", ["sip", "tracing"])
-def test_what_the_extra_shares_with_the_service_is_locked_alike(extra):
-    def versions(file: str) -> dict[str, str]:
-        text = (ROOT / file).read_text("utf-8")
-        return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", text, re.MULTILINE))
-
-    service, more = versions("requirements.txt"), versions(f"requirements/{extra}.txt")
-    shared = service.keys() & more.keys()
-    assert shared
-    assert {name: more[name] for name in shared} == {name: service[name] for name in shared}
-
-
 def test_every_sip_setting_is_explained_to_who_runs_it():
     told = (ROOT / "docs" / "operations.md").read_text("utf-8")
     assert [
@@ -420,15 +407,6 @@ def test_counters_of_the_last_run_are_forgotten(tmp_path):
     (tmp_path / "kept.txt").touch()
     empty_metrics(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["kept.txt"]
-
-
-@pytest.mark.parametrize("name", ["Procfile", "Procfile.dev"])
-def test_no_line_of_the_procfiles_lacks_a_name(name):
-    text = (ROOT / name).read_text("utf-8")
-    names = {line.split(":")[0] for line in text.splitlines() if line and line[0] != "#"}
-    assert {"web", "worker", "scheduler"} <= names
-    # honcho changes PORT from line to line in development.
-    assert name == "Procfile" or "PORT:" not in text.replace("_PORT", "")
 
 
 def test_every_setting_is_explained_to_who_runs_it():

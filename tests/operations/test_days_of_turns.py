@@ -35,12 +35,12 @@ from services.privacy.erase_data import erase_data
 from services.privacy.person_rights import Actor, Given, erase
 from tests.ivr.line import INCOMING, Line
 from tests.ivr.plays import BOOKING, no_place_is_given_twice, play
+from tests.operations.turn_days import days_begin_after
 from tests.support.house import MOBILE, NOON, House, house, mornings
 from tests.support.keeper import ROOT
 from tests.support.locks import driver_url
 from tests.support.postgres import as_restricted, forget_role, make_restricted
 from tests.support.rows import clock_of, rows_of
-from tests.support.turn_days import days_begin_after
 
 pytestmark = pytest.mark.owner
 

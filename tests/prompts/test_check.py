@@ -14,7 +14,7 @@ import pytest
 
 from click.testing import CliRunner
 
-from commands.common_call import PATHS, CommonPath, common_call, mobile_path
+from commands.common_call import PATHS, CommonPath, common_call
 from commands.prompts import make
 from exchange.twiml import parse
 from flows.speech import Line, Speech, TurnOutcome
@@ -24,7 +24,6 @@ from prompts.catalogue import FOLDER, languages, load
 from prompts.check import check
 from prompts.check_rules import LONGEST_OF_FORMAT, Problem, longest
 from prompts.reading_time import BETWEEN_GROUPS, NORMAL, SLOW, VoicePauses, pieces, seconds, words
-from tests.support.keeper import ROOT
 
 FRENCH, ENGLISH = "fr.toml", "en.toml"
 
@@ -418,19 +417,6 @@ def test_the_bars_of_the_call_from_a_mobile_and_from_a_landline():
         50,
     )
     assert bars["landline"].seconds == 130
-
-
-def test_what_the_docs_tell_of_each_step_is_of_today():
-    """The figures behind the arrows of the table in docs/prompts.md."""
-    rows = re.findall(
-        r"^\| .* → .* \|$", (ROOT / "docs/prompts.md").read_text("utf-8"), re.MULTILINE
-    )
-    told = [[float(one) for one in re.findall(r"→ ([\d.]+)", row)] for row in rows]
-    for column, language in enumerate(("fr", "en", "es")):
-        call = common_call(mobile_path(language))
-        steps = [round(turn.seconds, 1) for turn in call.measured]
-        now = [*steps, round(call.seconds, 1), call.answers, round(call.first_offer)]
-        assert [row[column] for row in told] == now, language
 
 
 def test_a_call_of_one_sentence_is_booked_in_a_minute_and_three_answers_in_each_language():

@@ -22,8 +22,8 @@ from prompts.catalogue import FOLDER, NoSuchSentence, load
 from prompts.service_words import usual
 from prompts.values import in_twos, national, spaced
 from tests.ivr.line import Document, goes_on_or_ends
+from tests.prompts.each import each
 from tests.prompts.sentences import FRENCH, LANGUAGES, everything_said, spoken_lines
-from tests.support.each import each
 
 PARIS = ZoneInfo("Europe/Paris")
 CONFIRMED = {

@@ -20,6 +20,7 @@ from prompts.catalogue import load
 from prompts.check_rules import longest
 from prompts.reading_time import seconds, words
 from tests.flows.walk import walk
+from tests.prompts.each import each
 from tests.prompts.sentences import (
     FRENCH,
     KEYS,
@@ -31,7 +32,6 @@ from tests.prompts.sentences import (
     spoken_lines,
     wordings,
 )
-from tests.support.each import each
 from tests.support.keeper import ROOT
 from tools.simulator.answers import AnswersLeg, read_question
 

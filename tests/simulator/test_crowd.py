@@ -1,7 +1,4 @@
-"""A crowd over minutes that pass at once: who rings when, what becomes of them, how it ends."""
-
-import json
-import subprocess
+"""A crowd rings this machine alone, within bounds, and ends when it is told to."""
 
 from random import Random
 from types import SimpleNamespace
@@ -12,26 +9,15 @@ import pytest
 from click.testing import CliRunner
 from flask import Flask
 
-from exchange.clock import VirtualClock
-from exchange.devices import Devices
-from exchange.interpreter import Call, ConferenceWait, HangUp, Keys, QueueWait, Silence
 from exchange.legs import MachineLeg
-from exchange.orders import Seat
 from exchange.testing.fixtures import SID, TOKEN
 from tests.simulator.test_agents import CALM, House
 from tools.simulator.agents import Agent
 from tools.simulator.app import create_app
-from tools.simulator.crowd_command import Unusable, command, demonstration_agents, lead, wanted
-from tools.simulator.crowd_place import CrowdPlace, PacedClock, PlainDevice
-from tools.simulator.crowd_run import GRACE_S, CrowdRun
+from tools.simulator.crowd_command import command, lead, wanted
+from tools.simulator.crowd_place import CrowdPlace
+from tools.simulator.crowd_run import CrowdRun
 from tools.simulator.guests import ENDS, Fate, Guest, Plan, counted, guests, table
-from tools.simulator.people import somebody
-
-BOOKED = "Votre rendez-vous est confirmé. Votre référence : 04 52 17 88 03. Au revoir."
-OFFER = (
-    '<Gather numDigits="1" timeout="5"><Say language="fr-FR">Vous êtes le troisième.'
-    " Pour être rappelé sans perdre votre place, tapez 1.</Say></Gather>"
-)
 
 
 class Seconds:
@@ -49,26 +35,6 @@ class Seconds:
 
 def plan_of(callers: int = 30, minutes: float = 2.0, **more: Any) -> Plan:
     return Plan(callers=callers, minutes=minutes, **more)
-
-
-def alone(name: str = "slow", seed: int = 1, chance: int = 1, **options: Any) -> Guest:
-    clock = options.pop("clock", Seconds())
-    return Guest(
-        somebody(name, seed),
-        Random(chance),  # noqa: S311 - behaviour, not a secret
-        speed=options.pop("speed", 20.0),
-        now=clock.now,
-        **options,
-    )
-
-
-def who(**wanted: Any) -> Guest:
-    """The first guest by chance who is as wanted."""
-    for chance in range(200):
-        guest = alone(chance=chance)
-        if all(getattr(guest, name) == value for name, value in wanted.items()):
-            return guest
-    raise AssertionError(wanted)
 
 
 # ---------------------------------------------------------------- a plan
@@ -93,128 +59,10 @@ def test_a_crowd_has_bounds(name: str, value: float):
         Plan(**{name: value})  # type: ignore[arg-type]
 
 
-def test_callers_come_by_and_by_and_the_same_seed_brings_them_at_the_same_moments():
-    plan = plan_of(300, 3.0, seed=7)
-    arrivals = plan.arrivals()
-    assert arrivals == sorted(arrivals)
-    assert arrivals == plan_of(300, 3.0, seed=7).arrivals()
-    assert arrivals != plan_of(300, 3.0, seed=8).arrivals()
-    assert arrivals[0] >= 0
-    assert arrivals[-1] <= 162
-    # Of a Poisson process, no thirds of the time are alike and none is empty.
-    thirds = [sum(n * 54 <= at < (n + 1) * 54 for at in arrivals) for n in range(3)]
-    assert all(75 <= third <= 125 for third in thirds)
-    assert len(set(thirds)) > 1
-
-
 def test_nobody_has_the_number_of_somebody_else():
     some = guests(plan_of(500), Seconds().now)
     assert len({guest.number for guest in some}) == 500
     assert len({guest.person.name for guest in some}) == 11
-
-
-def test_a_good_part_wants_a_person_and_silent_people_never_do():
-    some = guests(plan_of(500), Seconds().now)
-    assert 130 <= sum(guest.wants_person for guest in some) <= 230
-    assert not any(g.wants_person for g in some if g.person.name == "silent")
-
-
-# ---------------------------------------------------------------- a guest
-
-
-def test_whoever_wants_a_person_asks_once_and_goes_on(ring):
-    guest = who(wants_person=True, _asks_after=0)
-    menu = '<Gather numDigits="1"><Say>Pour prendre rendez-vous, tapez 1.</Say></Gather>'
-    call = ring({"/in": menu})
-    assert guest.answers(call, call.waiting) == Keys("0")
-    assert guest.fate is Fate.MENU
-    assert guest.answers(call, call.waiting) != Keys("0")
-
-
-def test_where_digits_are_typed_a_person_is_asked_for_with_the_hash_key(ring):
-    guest = who(wants_person=True, _asks_after=0)
-    field = '<Gather finishOnKey="#"><Say>Tapez votre code postal.</Say></Gather>'
-    call = ring({"/in": field})
-    assert guest.answers(call, call.waiting) == Keys("0#")
-
-
-def test_somebody_waits_as_long_as_their_patience_lasts_and_gives_up():
-    clock = Seconds()
-    guest = alone(clock=clock)
-    call, queue = SimpleNamespace(queue="fr"), QueueWait("fr", "QU1")
-    waited = 0.0
-    while guest.waits(call, queue) == Silence():  # type: ignore[arg-type]
-        assert guest.fate is Fate.WAITING
-        clock.sleep(1.0)
-        waited += 1.0
-    assert 240 / 20 <= waited <= 1200 / 20 + 1
-    guest.over(SimpleNamespace(end_reason="caller-hung-up", spoken=[], dialed=[]))  # type: ignore[arg-type]
-    assert guest.fate is Fate.GAVE_UP
-
-
-@pytest.mark.parametrize(("prefers", "does"), [(True, Keys("1")), (False, Silence())])
-def test_the_offer_to_be_called_back_is_taken_by_who_prefers_it(ring, prefers, does):
-    guest = who(prefers_callback=prefers)
-    call = ring({"/in": "<Enqueue waitUrl='/wait'>fr</Enqueue>", "/wait": OFFER})
-    assert call.queue == "fr"
-    assert guest.answers(call, call.waiting) == does
-    assert guest.fate is Fate.WAITING
-
-
-def test_alone_in_a_conference_somebody_still_waits_and_then_talks():
-    guest = alone()
-    guest.fate = Fate.WAITING
-    quiet, started = Seat("e1", "CF1"), Seat("e1", "CF1", started=True, others=1)
-    for seat, fate in ((quiet, Fate.WAITING), (started, Fate.TALKING)):
-        wait = ConferenceWait("e1", "CF1", seat)
-        assert guest.confers(SimpleNamespace(), wait) == Silence()  # type: ignore[arg-type]
-        assert guest.fate is fate
-    guest.over(SimpleNamespace(spoken=[]))  # type: ignore[arg-type]
-    assert guest.fate is Fate.AGENT
-
-
-def over(ring, says: str, guest: Guest, end: str = "<Hangup/>") -> Fate:
-    call: Call = ring({"/in": f'<Say language="fr-FR">{says}</Say>{end}'})
-    guest.over(call)
-    return guest.fate
-
-
-def test_how_a_call_ended_is_heard_from_its_last_words(ring):
-    assert over(ring, BOOKED, alone()) is Fate.BOOKED
-    assert over(ring, "Nous vous rappellerons avant midi. Au revoir.", alone()) is Fate.PROMISED
-    assert over(ring, "Au revoir.", alone()) is Fate.OTHER
-
-
-def test_whoever_was_promised_a_call_is_called_back_and_says_that_they_are_there(ring):
-    guest = alone()
-    assert over(ring, "Nous vous rappellerons. Au revoir.", guest) is Fate.PROMISED
-    guest.answers_the_telephone()
-    call = ring({"/in": '<Gather numDigits="1"><Say>Tapez 1.</Say></Gather>'})
-    assert guest.answers(call, call.waiting) == Keys("1")
-    guest.confers(call, ConferenceWait("e1", "CF1", Seat("e1", "CF1", started=True)))
-    guest.over(call)
-    assert guest.fate is Fate.CALLED_BACK
-
-
-def test_a_call_back_that_came_to_nothing_leaves_the_promise_open(ring):
-    guest = alone()
-    guest.fate = Fate.PROMISED
-    guest.answers_the_telephone()
-    assert over(ring, "Au revoir.", guest) is Fate.PROMISED
-
-
-def test_when_it_is_over_everybody_hangs_up_where_they_are(ring):
-    home = [False]
-    guest = alone(is_over=lambda: home[0])
-    call = ring({"/in": '<Gather numDigits="1"><Say>Tapez 1.</Say></Gather>'})
-    guest.answers(call, call.waiting)
-    home[0] = True
-    assert guest.answers(call, call.waiting) == HangUp()
-    guest.over(call)
-    left = [str(guest.fate)]
-    assert guest.waits(call, QueueWait("fr", "QU1")) == HangUp()
-    guest.over(call)
-    assert [*left, str(guest.fate)] == ["menu", "waiting"], "no ends of the service's making"
 
 
 # ---------------------------------------------------------------- a run
@@ -258,16 +106,6 @@ class Run:
             self.clock.sleep(wait)
 
 
-def test_guests_ring_at_their_moments_and_no_sooner():
-    run = Run(plan_of(40))
-    arrivals = run.crowd.plan.arrivals()
-    run.goes(120)
-    assert [round(at - due, 3) for (at, _), due in zip(run.rang, arrivals, strict=True)] == (
-        pytest.approx([0.0] * 40, abs=0.26)
-    )
-    assert [guest for _, guest in run.rang] == run.crowd.guests
-
-
 def test_when_the_time_is_up_agents_go_home_and_what_is_left_is_put_down():
     run = Run(plan_of(5, 0.5), agents=2)
     run.goes(20)
@@ -280,30 +118,6 @@ def test_when_the_time_is_up_agents_go_home_and_what_is_left_is_put_down():
     state = run.crowd.state()
     assert not state["running"]
     assert state["seconds"] == 30.0
-
-
-def test_an_agent_in_a_call_has_a_little_time_and_is_then_cut_off():
-    run = Run(plan_of(5, 0.5), agents=1)
-    run.goes(20)
-    run.houses[0].is_called()
-    run.goes(10)
-    assert run.houses[0].state == "talking"
-    run.goes(GRACE_S - 2)
-    assert not run.crowd.ended.is_set()
-    run.goes(5)
-    assert run.crowd.ended.is_set()
-    assert run.houses[0].registered == ""
-
-
-def test_a_crowd_of_which_nothing_more_is_to_be_expected_ends_early():
-    run = Run(plan_of(10, 5.0))
-    run.goes(280)
-    assert len(run.rang) == 10
-    for guest in run.crowd.guests:
-        guest.fate = Fate.BOOKED
-    run.goes(2)
-    assert run.crowd.ended.is_set()
-    assert run.crowd.seconds() < 290
 
 
 def test_a_stop_ends_it_and_nobody_rings_any_more():
@@ -329,27 +143,6 @@ def test_everybody_is_counted_once_whatever_became_of_them():
 
 
 # ---------------------------------------------------------------- in the server
-
-
-class Waits:
-    """A mailbox that notes how long it was waited at, and takes no time."""
-
-    def __init__(self) -> None:
-        self.waited: list[float] = []
-
-    def wait(self, seconds: float) -> bool:
-        self.waited.append(seconds)
-        return False
-
-
-def test_listening_is_faster_than_life_waiting_less_so_and_talking_is_not():
-    clock, mailbox = PacedClock(20.0), Waits()
-    clock.advance(5.0)
-    for queue, seat in (("", None), ("fr", None), ("", Seat("e1", "CF1"))):
-        clock.call = SimpleNamespace(mailbox=mailbox, queue=queue, seat=seat)  # type: ignore[assignment]
-        clock.advance(40.0)
-        clock.advance(0.0)
-    assert mailbox.waited == [2.0, 10.0, 40.0]
 
 
 def asks(rest: Flask, method: str = "get", **options: Any) -> Any:
@@ -462,32 +255,6 @@ def test_nobody_answers_when_the_crowd_has_gone_home(place):
     assert rung.did == ["no-answer"]
 
 
-def test_an_agents_telephone_is_a_device_of_the_switchboards():
-    devices = Devices(VirtualClock())
-    phone = PlainDevice(devices)
-    assert not phone.rings()
-    phone.register("5af0")
-    took: list[str] = []
-    assert (
-        devices.ring("5af0", "CA1", "+33974750001", lambda: took.append("yes"), print) == "ringing"
-    )
-    assert phone.rings()
-    phone.accept()
-    assert took == ["yes"]
-    assert not phone.rings()
-    phone.unregister()
-    assert not devices.registered("5af0")
-
-
-def test_a_telephone_that_the_simulator_forgot_is_there_again_at_the_next_look():
-    devices = Devices(VirtualClock())
-    phone = PlainDevice(devices)
-    phone.register("5af0")
-    devices.unregister("5af0")
-    assert not phone.rings()
-    assert devices.registered("5af0")
-
-
 # ---------------------------------------------------------------- the command
 
 
@@ -548,20 +315,6 @@ def test_the_command_waits_to_the_end_and_prints_what_became_of_everybody(capsys
     assert "An agent's trouble: signed out" in told
 
 
-def test_ctrl_c_sends_everybody_home_and_still_prints_the_table(capsys):
-    server, clock = Server(100, interrupt_at=3), Seconds()
-    assert lead(server, {}, sleep=clock.sleep, now=clock.now) == 130
-    assert "stop" in server.asked
-    assert "still waiting" in capsys.readouterr().out
-
-
-def test_a_crowd_that_does_not_end_is_not_waited_for_for_ever(capsys):
-    server, clock = Server(10_000, interrupt_at=2), Seconds()
-    server.stop = server.shown  # type: ignore[method-assign]
-    assert lead(server, {}, sleep=clock.sleep, now=clock.now) == 130
-    assert clock.at < 1100
-
-
 @pytest.mark.parametrize(
     "arguments",
     [["--callers", "501"], ["--agents", "21"], ["--minutes", "11"], ["--speed", "100"]],
@@ -585,21 +338,3 @@ def test_without_a_simulator_the_command_says_what_to_do(settings, closed_port):
     result = CliRunner().invoke(command, ["--simulator", f"http://127.0.0.1:{closed_port}"])
     assert result.exit_code == 2
     assert "make run" in result.output
-
-
-def test_agents_are_made_by_the_services_command(monkeypatch):
-    ran: list[list[str]] = []
-
-    def run(arguments, **options):
-        ran.append(arguments)
-        made = [{"login": f"agent{n}", "password": "x", "name": "A"} for n in range(2)]
-        return SimpleNamespace(returncode=0, stdout=json.dumps(made), stderr="")
-
-    monkeypatch.setattr(subprocess, "run", run)
-    assert demonstration_agents(2) == [
-        {"login": "agent0", "password": "x"},
-        {"login": "agent1", "password": "x"},
-    ]
-    assert ran[0][-4:] == ["staff", "demo", "--agents", "2"]
-    with pytest.raises(Unusable, match="it said nothing"):
-        demonstration_agents(3)

@@ -21,7 +21,6 @@ from sqlalchemy import event, func, select, text
 
 from app.web import make_app
 from flows.world import Unbooked
-from models.booking import bookings
 from models.booking.tables import appointment
 from models.centres.tables import centre, postcode
 from models.clock import FixedClock
@@ -219,21 +218,6 @@ def request_for(held: HeldSlot, holder: str) -> Request:
         number=None,
         text_to=None,
         call_id=holder,
-    )
-
-
-def new_booking(house: House, key: str, place_id: int, start: datetime) -> bookings.NewBooking:
-    return bookings.NewBooking(
-        id=house.store.chance.identifier(),
-        idempotency_key=key,
-        channel="phone",
-        campaign="tests",
-        centre_id="1",
-        call_id=None,
-        born=datetime(1942, 3, 12).date(),  # noqa: DTZ001 (a day has no zone)
-        number="+33612345678",
-        postcode="75011",
-        doses=((place_id, start),),
     )
 
 

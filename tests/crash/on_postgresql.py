@@ -1,6 +1,6 @@
 """Of the tests that are asked for, those that come to a PostgreSQL.
 
-    pytest -p tests.support.on_postgresql …
+    pytest -p tests.crash.on_postgresql …
 
 What the others show is the same whatever role and pooler PostgreSQL is reached by.
 """
