@@ -12,7 +12,7 @@ from typing import Any
 
 from flask import Flask
 from sqlalchemy import select
-from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.serving import make_server
 
 from jobs.partner_mirror import mirror_all
 from models.desk.tables import agent_case
@@ -30,6 +30,7 @@ from services.ports import PartnerBooker
 from services.service import Service
 from services.slots.allocate import Channel, Holder
 from tests.support.house import MOBILE, NOON, House, house
+from tests.support.office import OneRequestAConnection
 from tools.simulator.keldoc import KEY, SECRET, blueprint
 from tools.simulator.keldoc_diary import Diary, Open
 
@@ -60,21 +61,12 @@ class Meanwhile:
         return call
 
 
-class Quiet(WSGIRequestHandler):
-    """One request a connection: a cut line is a cut line, and nothing is said."""
-
-    protocol_version = "HTTP/1.0"
-
-    def log(self, *_: object) -> None:
-        pass
-
-
 @contextmanager
 def listening(diary: Diary) -> Iterator[str]:
     """The stand-in on a loopback port; the base of its API."""
     app = Flask("keldoc")
     app.register_blueprint(blueprint(diary, lambda: None))
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=OneRequestAConnection)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:

@@ -42,6 +42,13 @@ class Part:
     is_extra: bool = False
 
 
+def programs_of(name: str, switch: str, packages: str, *programs: str) -> Part:
+    """An extra that is there if all these programs of Debian's packages are."""
+    return Part(
+        name, switch, f"install it (Debian: apt install {packages})", programs, is_extra=True
+    )
+
+
 POSTGRES = Part(
     "PostgreSQL",
     "TEST_POSTGRES",
@@ -65,67 +72,20 @@ SIP = Part(
     is_extra=True,
 )
 EXCHANGE = Part(
-    "The test suite of the exchange",
-    "TEST_EXCHANGE",
-    "it lies in exchange/tests",
-    is_extra=True,
+    "The test suite of the exchange", "TEST_EXCHANGE", "it lies in exchange/tests", is_extra=True
 )
-SIP_CLIENTS = Part(
-    "A SIP telephone of others",
-    "TEST_SIP",
-    "install baresip and sipp (Debian: apt install baresip-core sip-tester)",
-    programs=("baresip", "sipp"),
-    is_extra=True,
+SIP_CLIENTS = programs_of(
+    "A SIP telephone of others", "TEST_SIP", "baresip-core sip-tester", "baresip", "sipp"
 )
-ESPEAK = Part(
-    "The second voice",
-    "TEST_SIP",
-    "install espeak-ng (Debian: apt install espeak-ng)",
-    programs=("espeak-ng",),
-    is_extra=True,
+ESPEAK = programs_of("The second voice", "TEST_SIP", "espeak-ng", "espeak-ng")
+NGINX = programs_of("nginx", "TEST_NGINX", "nginx-light", "nginx")
+HAPROXY = programs_of("HAProxy", "TEST_HAPROXY", "haproxy", "haproxy")
+PGBOUNCER = programs_of("PgBouncer", "TEST_PGBOUNCER", "pgbouncer", "pgbouncer")
+SYSTEMD = programs_of(
+    "What looks at units of systemd", "TEST_SYSTEMD", "systemd", "systemd-analyze"
 )
-NGINX = Part(
-    "nginx",
-    "TEST_NGINX",
-    "install nginx (Debian: apt install nginx-light)",
-    programs=("nginx",),
-    is_extra=True,
-)
-HAPROXY = Part(
-    "HAProxy",
-    "TEST_HAPROXY",
-    "install haproxy (Debian: apt install haproxy)",
-    programs=("haproxy",),
-    is_extra=True,
-)
-PGBOUNCER = Part(
-    "PgBouncer",
-    "TEST_PGBOUNCER",
-    "install pgbouncer (Debian: apt install pgbouncer)",
-    programs=("pgbouncer",),
-    is_extra=True,
-)
-SYSTEMD = Part(
-    "What looks at units of systemd",
-    "TEST_SYSTEMD",
-    "install systemd (Debian: apt install systemd)",
-    programs=("systemd-analyze",),
-    is_extra=True,
-)
-COMPOSE = Part(
-    "Docker Compose",
-    "TEST_COMPOSE",
-    "install docker-compose (Debian: apt install docker-compose); it needs no engine for this",
-    programs=("docker-compose",),
-    is_extra=True,
-)
-PROMTOOL = Part(
-    "Prometheus's tool",
-    "TEST_PROMTOOL",
-    "install promtool (Debian: apt install prometheus); without it alert rules are not evaluated",
-    programs=("promtool",),
-    is_extra=True,
-)
+COMPOSE = programs_of("Docker Compose", "TEST_COMPOSE", "docker-compose", "docker-compose")
+PROMTOOL = programs_of("Prometheus's tool", "TEST_PROMTOOL", "prometheus", "promtool")
 PARTS = (
     POSTGRES,
     REDIS,

@@ -25,7 +25,6 @@ from models.booking.tables import appointment
 from models.centres.tables import centre, postcode
 from models.clock import FixedClock
 from models.database import Database
-from models.slots import slots
 from models.slots.tables import place
 from prompts.catalogue import load
 from services.booking.confirm_booking import Booked, Request, confirm_booking
@@ -38,7 +37,7 @@ from services.slots.allocate import Channel, Holder
 from services.slots.hold_slot import HeldSlot, HoldRequest, hold_slots
 from services.slots.offer import offer_at
 from services.work import Work
-from tests.support.house import CAMPAIGN, NOON, House
+from tests.support.house import CAMPAIGN, House
 from tests.support.locks import driver_url
 
 # Position of 75011 in tests.support.house.
@@ -99,10 +98,8 @@ def opens_centre_at(
     **columns: Any,
 ) -> None:
     """A centre anywhere on the map."""
-    row = {
-        "id": gid,
-        "name": f"Salle {gid}",
-        "street": "1 rue Haute",
+    house.opens_centre(gid, name=f"Salle {gid}", street="1 rue Haute")
+    there = {
         "postcode": "99999",
         "town": "Ville",
         "departement": "99",
@@ -110,15 +107,9 @@ def opens_centre_at(
         "latitude": latitude,
         "longitude": longitude,
         "time_zone": time_zone,
-        "booking_mode": "ours",
-        "source": "tests",
-        "fingerprint": "",
-        "created_at": NOON,
-        "updated_at": NOON,
-    } | columns
-    with house.database.transaction() as connection:
-        connection.execute(centre.insert(), [row])
-    slots.open_slots(house.database, [slots.SlotsToOpen(gid, tuple(starts), capacity)])
+    }
+    change(house.database, centre.update().where(centre.c.id == gid).values(there | columns))
+    house.opens_slots(gid, starts, capacity)
 
 
 def knows_postcode(
