@@ -3,8 +3,7 @@
     python -m tests.docs.calls
 
 The calls are recordings of tests/calls: the same run that is tested there is written down here, in
-words, with the seconds that they take. `tests/docs/test_calls.py` says whether the pages are of
-today.
+words, with the seconds that they take.
 """
 
 from __future__ import annotations

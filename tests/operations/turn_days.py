@@ -7,10 +7,10 @@ from datetime import date, timedelta
 import psycopg
 
 from psycopg import sql
-from sqlalchemy import make_url
 
 from models import turn_days
 from models.database import Database
+from tests.support.locks import driver_url
 
 
 def days_begin_after(url: str, floor: date, *days: date) -> None:
@@ -18,8 +18,7 @@ def days_begin_after(url: str, floor: date, *days: date) -> None:
 
     `url` is the owner's, of a database without turns. `days` get their partitions.
     """
-    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(plain) as connection:
+    with psycopg.connect(driver_url(url)) as connection:
         (body,) = connection.execute(
             "SELECT pg_get_functiondef('turn_day(date)'::regprocedure)"
         ).fetchone() or ("",)

@@ -14,7 +14,7 @@ from models.slots import slots
 from models.slots.tables import place
 from services.slots.allocate import Channel
 from tests.support.house import CAMPAIGN, NOON, House, campaign_with, house, mornings
-from tests.support.rows import change, clock_of, confirms_as, holds, near, rows_of
+from tests.support.rows import change, clock_of, confirms, holds, near, rows_of
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
@@ -110,8 +110,8 @@ def test_a_hold_that_ran_out_is_not_taken_anew_from_the_telephones_share(one_slo
     (held,) = holds(one_slot, "web-late", channel=Channel.WEB)[:1]
     clock_of(one_slot).advance(5 * timedelta(minutes=1))
     takes_all(one_slot, Channel.WEB)
-    assert confirms_as(one_slot, Channel.WEB, "web-late", held) is None
-    assert confirms_as(one_slot, Channel.PHONE, "CA-1", held)
+    assert confirms(one_slot, "web-late", held, channel=Channel.WEB) is None
+    assert confirms(one_slot, "CA-1", held)
 
 
 def test_a_channel_is_told_of_what_it_may_have_and_not_of_more(one_slot: House):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from flask import Flask
 from sqlalchemy import select
@@ -143,11 +143,11 @@ class Beside:
     ) -> list[str]:
         """What came of each message for the partner that is due `after` a while."""
         self.house.clock.advance(after)  # type: ignore[attr-defined]
-        store = self.house.store
+        store, nobody = self.house.store, cast(Any, None)
         means = DeliveryDependencies(partner=by or self.attendant())
         with self.house.database.statement() as connection:
             due = claims.due(connection, store.clock, ["partner"], limit=10)
-        return [deliver_message(store, NoMessenger(), one, means) for one in due]
+        return [deliver_message(store, nobody, one, means) for one in due]
 
     def attendant(self) -> OrderProcessor:
         return OrderProcessor(self.house.store, self.service, self.booker or self.keldoc)
@@ -168,16 +168,6 @@ class Beside:
     def asked_there(self, method: str, path: str = "/appointments") -> int:
         """How many requests of a kind came to Keldoc."""
         return sum(one == method and path in where for one, where in self.diary.seen)
-
-
-class NoMessenger:
-    """Partner's messages are no texts."""
-
-    def send(self, message_id: str, recipient: str, body: str, *, sender: str = "") -> str:
-        raise AssertionError("a text was sent")
-
-    def find(self, recipient: str, body: str, since: datetime) -> str | None:
-        raise AssertionError("a text was looked up")
 
 
 @contextmanager

@@ -61,7 +61,8 @@ class Readings:
 
     def as_test(self) -> dict[str, Any]:
         names = sorted({name for one in self._read if one for name in one})
-        series = [{"series": f'up{{job="{JOB}",instance="a"}}', "values": self._up()}]
+        up = " ".join("0" if one is None else "1" for one in self._read)
+        series = [{"series": f'up{{job="{JOB}",instance="a"}}', "values": up}]
         for name in names:
             values = [
                 "_" if one is None or name not in one else _said(one[name]) for one in self._read
@@ -73,9 +74,6 @@ class Readings:
             "input_series": series,
             "promql_expr_test": self._expected,
         }
-
-    def _up(self) -> str:
-        return " ".join("0" if one is None else "1" for one in self._read)
 
     def _samples(self, text: str) -> dict[str, float]:
         found = {}

@@ -157,18 +157,18 @@ def holds(
 
 
 def confirms(
-    house: House, holder: str, held: HeldSlot, *, text_to: str | None = None
+    house: House,
+    holder: str,
+    held: HeldSlot,
+    *,
+    text_to: str | None = None,
+    channel: Channel = Channel.PHONE,
 ) -> Booked | None:
     """The use case of a confirmation, in a transaction of its own; None when not booked."""
-    booked = orders(house, replace(request_for(held, holder), text_to=text_to))
+    call_id = holder if channel is Channel.PHONE else None
+    wanted = replace(request_for(held, holder), text_to=text_to, call_id=call_id)
+    booked = orders(house, replace(wanted, holder=Holder(channel, holder)))
     return booked if isinstance(booked, Booked) else None
-
-
-def confirms_as(house: House, channel: Channel, holder: str, held: HeldSlot) -> Booked | None:
-    """A confirmation of another channel than the telephone."""
-    request = replace(request_for(held, holder), holder=Holder(channel, holder), call_id=None)
-    found = orders(house, request)
-    return found if isinstance(found, Booked) else None
 
 
 def orders(house: House, request: Request) -> Booked | Unbooked:
