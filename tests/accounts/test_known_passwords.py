@@ -12,30 +12,15 @@ import config
 
 from app.web import create_app
 from services.accounts import staff as accounts
+from tests.operations.test_production_settings import FIT
 from tests.support.house import House, house
-from tests.support.keeper import ROOT
 
 
 @pytest.fixture
 def production(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     """A house, and the environment of a service in production on its database."""
-    settings = {
-        "ENVIRONMENT": "production",
-        "DATABASE_URL": database_url,
-        "REDIS_URL": "redis://:a-Word-of-2_people@127.0.0.1:1/0",
-        "PUBLIC_BASE_URL": "https://allo.example",
-        "SECRET_KEY": "a-secret-of-the-tests-0123456789-abcdef",
-        "DATA_KEYS": base64.b64encode(bytes(range(32))).decode(),
-        "TWILIO_ACCOUNT_SID": "AC00000000000000000000000000000002",
-        "TWILIO_AUTH_TOKEN": "a-token-of-the-tests-0123456789-abcdef",
-        "SMS_PARTS_PER_DAY": "1000",
-        "SECURITY_CONTACT": "mailto:security@allo.example",
-        "PROXY_HOPS": "0",
-        "NATIONAL_NUMBER": "+33974750001",
-        "OUTBOUND_CALLER_ID": "+33974750001",
-        "SMS_SENDER": "AlloRDV",
-        "CAMPAIGN": str(ROOT / "campaigns" / "demonstration.toml"),
-    }
+    keys = base64.b64encode(bytes(range(32))).decode()
+    settings = FIT | {"DATABASE_URL": database_url, "DATA_KEYS": keys}
     # The tests' server does not wait for the disk, which is enough for what is shown here.
     monkeypatch.setattr("models.database.DURABLE", ())
     monkeypatch.setattr(config.settings, "refusals", lambda *_given, **_known: [])

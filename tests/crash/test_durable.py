@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import subprocess
 import sys
 
@@ -15,6 +14,7 @@ import pytest
 from app.web import create_app
 from exchange.testing.ports import free_port
 from models.database import Database, NotDurable
+from tests.operations.test_production_settings import FIT
 from tests.support.keeper import ROOT
 from tests.support.postgres import OwnServer
 from tools.launcher.environment import inherited
@@ -24,23 +24,7 @@ NAME = "durable"
 
 def production(url: str) -> dict[str, str]:
     """An environment with every setting that production asks for."""
-    return {
-        "ENVIRONMENT": "production",
-        "DATABASE_URL": url,
-        "REDIS_URL": "redis://:a-Word-of-2_people@127.0.0.1:1/0",
-        "PUBLIC_BASE_URL": "https://allo.example",
-        "SECRET_KEY": "a-secret-of-the-tests-0123456789-abcdef",
-        "DATA_KEYS": base64.b64encode(bytes(range(32))).decode(),
-        "TWILIO_ACCOUNT_SID": "AC00000000000000000000000000000002",
-        "TWILIO_AUTH_TOKEN": "a-token-of-the-tests-0123456789-abcdef",
-        "SMS_PARTS_PER_DAY": "1000",
-        "SECURITY_CONTACT": "mailto:security@allo.example",
-        "PROXY_HOPS": "0",
-        "NATIONAL_NUMBER": "+33974750001",
-        "OUTBOUND_CALLER_ID": "+33974750001",
-        "SMS_SENDER": "AlloRDV",
-        "CAMPAIGN": str(ROOT / "campaigns" / "demonstration.toml"),
-    }
+    return FIT | {"DATABASE_URL": url, "CAMPAIGN": str(ROOT / "campaigns" / "demonstration.toml")}
 
 
 @pytest.fixture
