@@ -19,7 +19,7 @@ from services.messages.delivery_failures import record_delivery
 from services.privacy.erase_data import STEPS, NotAllErased, erase_data
 from services.queue.promise_callback import promise
 from tests.support.house import MOBILE, House, house, mornings
-from tests.support.rows import change, clock_of, rows_of
+from tests.support.rows import change, clock_of, confirms, holds, rows_of
 
 DAY = timedelta(days=1)
 # Per table, the columns that it declares to be personal, and those that hold a text.
@@ -57,18 +57,21 @@ def test_three_months_and_a_day_after_the_appointment_nobody_is_known(booked: Ho
     assert personal(booked) == []
 
 
-def test_erasure_clears_every_personal_column_of_booking(booked: House):
+def test_erasure_clears_every_personal_column_of_booking(service: House):
+    service.opens_centre("1", starts=mornings(1))
+    (held,) = holds(service, "CA-1")
+    assert confirms(service, "CA-1", held)
     names = PERSONAL[booking]
     assert {"reference_enc", "phone_idx", "mail_idx", "postcode"} <= set(names)
     texts = {name for name in names if isinstance(booking.c[name].type, String)}
     filled = {name: "75011" if name in texts else b"somebody" for name in names}
-    assert change(booked.database, update(booking).values(filled)) == 1
-    (row,) = rows_of(booked.database, select(booking))
+    assert change(service.database, update(booking).values(filled)) == 1
+    (row,) = rows_of(service.database, select(booking))
     assert {name: row._mapping[name] for name in names} == filled
 
-    clock_of(booked).advance(200 * DAY)
-    assert erase_data(booked.store)["bookings"] == 1
-    (row,) = rows_of(booked.database, select(booking))
+    clock_of(service).advance(200 * DAY)
+    assert erase_data(service.store)["bookings"] == 1
+    (row,) = rows_of(service.database, select(booking))
     assert {name: row._mapping[name] for name in names} == dict.fromkeys(names)
 
 
