@@ -10,6 +10,7 @@ import pytest
 from models.crypto import Vault
 from models.database import Database
 from services.keys.check_keys import WrongKeys, check_keys
+from services.parts import refuse_wrong_keys
 from services.store import Store
 from tests.support.house import House
 
@@ -68,6 +69,12 @@ def test_a_web_worker_with_the_wrong_key_is_not_ready(service: House):
     answer = service.application().test_client().get("/readyz")
     assert answer.status_code == 503
     assert "keys: the keys do not fit the store: key 1 of DATA_KEYS is not the one" in answer.text
+
+
+def test_start_refuses_keys_of_another_database(service: House):
+    refuse_wrong_keys(store_with(service, [FIRST]))
+    with pytest.raises(WrongKeys, match="key 1 of DATA_KEYS is not the one"):
+        refuse_wrong_keys(store_with(service, [SECOND]))
 
 
 def test_a_scheduler_with_the_wrong_key_ends_with_a_sentence(service: House):
