@@ -205,12 +205,21 @@ def test_without_the_guard_the_index_still_refuses_every_second_booking(service:
     assert len(rows_of(service.database, select(booking.c.id))) == 1
 
 
-def test_one_person_cannot_have_two_live_appointments_for_one_dose(service: House):
+def test_database_refuses_second_live_appointment_of_one_person(service: House):
+    service.opens_centre("1", starts=mornings(2))
+    for call in ("CA-1", "CA-2"):
+        (held,) = holds(service, call)
+        assert confirms(service, call, held)
+    with pytest.raises(IntegrityError, match="uq_appointment_person_dose"):
+        change(service.database, appointment.update().values(person_idx=b"one person"))
+
+
+def test_database_refuses_second_live_appointment_for_dose_of_booking(service: House):
     service.opens_centre("1", starts=mornings(2))
     (held,) = holds(service, "CA-1")
     confirms(service, "CA-1", held)
     (first,) = rows_of(service.database, select(appointment))
     other = rows_of(service.database, select(place).where(place.c.id != first.place_id))[0]
     row = {**first._mapping, "id": first.id + 1, "place_id": other.id}
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, match="uq_appointment_booking_dose"):
         change(service.database, appointment.insert().values(**row))
