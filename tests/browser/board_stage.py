@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,10 +27,16 @@ from services.numbers.numbers import CalledNumber
 from services.queue.wait_estimate import write_throughput
 from services.supervision.counts import FOR, day_before, day_begins, quarter_of
 from services.supervision.write_board import WriteBoard
-from tests.browser.stage import served
+from tests.browser.stage import served, shelf
 from tests.supervision.board_day import SECOND, Day, bad_text
 from tests.support.control import FakeControl
-from tests.support.house import CAMPAIGN, NOON, House, StaffClient, house, mornings
+from tests.support.house import (
+    CAMPAIGN,
+    NOON,
+    House,
+    StaffClient,
+    mornings,
+)
 
 # Eleven in Paris: some hours of the day lie behind.
 ELEVEN = NOON + timedelta(hours=2, minutes=7, seconds=30)
@@ -109,14 +115,23 @@ def board_stage(
     filled: bool = True,
     campaigns: Sequence[Campaign] = (CAMPAIGN,),
     numbers: Sequence[CalledNumber] = (),
+    like: BoardStage | None = None,
 ) -> Iterator[BoardStage]:
-    """Of several `campaigns` the first two are of the services in ABOUT."""
+    """Of several `campaigns` the first two are of the services in ABOUT.
+
+    The store may be a copy of that of a stage `like` this one: then all is in it already.
+    """
     first, *beside = campaigns
-    with house(database_url, campaign=first, beside=beside, numbers=numbers) as made:
+    # Two rows of one store have different identifiers, whoever made them.
+    chance = like and like.house.store.chance
+    made = House(database_url, campaign=first, beside=beside, numbers=numbers, chance=chance)
+    with closing(made):
+        if like is None:
+            made.knows_postcodes()
         made.clock.moment = ELEVEN  # type: ignore[attr-defined]
         control = FakeControl()
         app = made.application(control, public_base_url="http://127.0.0.1")
-        if filled:
+        if filled and like is None:
             fill(made)
         write = WriteBoard(made.store, made.known_campaigns(), made.numbers)
         with served(app) as url:
@@ -302,19 +317,22 @@ def _agents(made: House) -> None:
 
 
 def opens(
-    browser: Browser, staged: BoardStage, width: int, path: str = "/supervision", **options: Any
+    browser: Browser,
+    staged: BoardStage,
+    width: int,
+    path: str = "/supervision",
+    *,
+    role: str = "supervisor",
+    paused_at: str = "",
 ) -> Page:
-    """The page in a browser of its own, whose troubles are kept in `page.troubles`.
+    """The page in front of somebody who signed in; its troubles are kept in `page.troubles`.
 
-    With `paused_at` the browser's clock shows that, and goes on only when a test says so.
+    With `paused_at` the browser's clock shows that, and goes on only when a test says so. The page
+    goes back to the shelf.
     """
-    role = options.pop("role", "supervisor")
-    paused_at = options.pop("paused_at", "")
-    options.setdefault("locale", "fr-FR")
     height = 1080 if width > 1500 else 900
-    context = browser.new_context(viewport={"width": width, "height": height}, **options)
-    staged.enters(context, role)
-    page = context.new_page()
+    page = shelf.take(browser, width=width, height=height, for_one=bool(paused_at))
+    staged.enters(page.context, role)
     if paused_at:
         page.clock.install(time=paused_at)
     troubles: list[str] = []

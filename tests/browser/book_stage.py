@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, Page
 from werkzeug.serving import make_server
 
 from services.campaign.campaign import Campaign
 from services.numbers.numbers import CalledNumber
 from services.store import NO_LIMITS, ReachLimits
-from tests.browser.stage import PATIENCE_MS, Quiet
+from tests.browser.stage import PATIENCE_MS, Quiet, shelf
 from tests.support.house import NOON, House, campaign_with, mornings
 from tests.support.running_clock import RunningClock
 
@@ -29,20 +29,13 @@ class Site:
     house: House
     url: str
     browser: Browser
-    contexts: list[BrowserContext] = field(default_factory=list)
+    pages: list[Page] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
 
-    def visitor(
-        self, *, script: bool = True, width: int = 1280, height: int = 860, **more: Any
-    ) -> Person:
-        context = self.browser.new_context(
-            viewport={"width": width, "height": height},
-            java_script_enabled=script,
-            locale="fr-FR",
-            **more,
-        )
-        self.contexts.append(context)
-        return Person(self, context.new_page())
+    def visitor(self, **options: Any) -> Person:
+        """Somebody at a page; `options` are those of `PageShelf.take`."""
+        self.pages.append(shelf.take(self.browser, **options))
+        return Person(self, self.pages[-1])
 
 
 class Person:
@@ -158,8 +151,8 @@ def open_to_visitors(
     try:
         yield made
     finally:
-        for context in made.contexts:
-            context.close()
+        for page in made.pages:
+            shelf.give_back(page)
         server.shutdown()
         thread.join()
         server.server_close()

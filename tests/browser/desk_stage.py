@@ -13,7 +13,7 @@ import pytest
 
 from flask import Flask
 from jinja2 import Undefined
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import update
 
 from exchange.interpreter import Keys
@@ -34,6 +34,7 @@ from tests.browser.stage import (
     dispatches,
     exchange_for,
     serves,
+    shelf,
 )
 from tests.support.house import CAMPAIGN, NOON, House, house, mornings
 from tests.support.running_clock import RunningClock
@@ -53,16 +54,11 @@ class DeskStage:
     simulator: Any
     simulator_url: str
     browser: Browser
-    contexts: list[BrowserContext] = field(default_factory=list)
+    pages: list[Page] = field(default_factory=list)
 
     def opens(self, width: int = 1280, height: int = 900) -> Page:
-        context = self.browser.new_context(
-            viewport={"width": width, "height": height}, locale="fr-FR"
-        )
-        self.contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        return page
+        self.pages.append(shelf.take(self.browser, width=width, height=height))
+        return self.pages[-1]
 
     def rings(self, width: int = 500) -> Visitor:
         """Somebody at a telephone of the simulator."""
@@ -216,8 +212,8 @@ def desk_stage(
         try:
             yield staged
         finally:
-            for context in staged.contexts:
-                context.close()
+            for page in staged.pages:
+                shelf.give_back(page)
 
 
 def reaches_nobody(made: House, number: str = MOBILE) -> str:

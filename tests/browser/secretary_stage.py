@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from flask import Flask
 from playwright.sync_api import Browser, Page
@@ -23,7 +24,7 @@ from services.service import Service
 from services.store import Store
 from services.waiting_list.entries import join
 from services.work import Work
-from tests.browser.stage import served
+from tests.browser.stage import served, shelf
 from tests.support.control import FakeControl
 from tests.support.house import CAMPAIGN, House, a_mobile, house
 
@@ -40,6 +41,7 @@ class SecretaryStage:
     app: Flask
     url: str
     at: AtCentre
+    pages: list[Page] = field(default_factory=list)
 
     def link_of(self, booking_id: str) -> str:
         """The link that a text about a booking would have."""
@@ -49,20 +51,20 @@ class SecretaryStage:
         return self.house.store.link_of(found.reference, [one.start_at for one in found.live])
 
     def opens(
-        self, browser: Browser, width: int = 1280, path: str = "/centre", *, script: bool = True
+        self, browser: Browser, width: int = 1280, path: str = "/centre", **options: Any
     ) -> Page:
-        """A secretary of the centre opens a page; every page has a secretary of its own."""
-        context = browser.new_context(
-            viewport={"width": width, "height": 860}, locale="fr-FR", java_script_enabled=script
-        )
+        """A secretary of the centre opens a page; every page has a secretary of its own.
+
+        `options` are those of `PageShelf.take`.
+        """
+        page = shelf.take(browser, width=width, **options)
+        self.pages.append(page)
         client = self.house.signs_in(
             "secretary", app=self.app, name="Morgan Lefèvre", centre_id="1"
         )
         kept = client.get_cookie(client.cookie)
         assert kept is not None
-        context.add_cookies([{"name": "allo", "value": kept.value, "url": self.url}])
-        page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.context.add_cookies([{"name": "allo", "value": kept.value, "url": self.url}])
         page.goto(f"{self.url}{path}")
         return page
 
@@ -93,7 +95,12 @@ def secretary_stage(
             with made.database.transaction() as connection:
                 mark(connection, at, one.booking_id, one.dose, state=state, seen="")
         with served(app) as url:
-            yield SecretaryStage(made, app, url, at)
+            staged = SecretaryStage(made, app, url, at)
+            try:
+                yield staged
+            finally:
+                for page in staged.pages:
+                    shelf.give_back(page)
 
 
 def _filled(made: House, service: Service, people: int, campaigns: Sequence[Campaign]) -> AtCentre:

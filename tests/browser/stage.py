@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 import config
@@ -178,6 +178,70 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+class PageShelf:
+    """Pages that one test gives back and the next one takes.
+
+    A browser needs four times as long for a new page as for another address in one that is open.
+    A page that is taken has no cookie, no storage and no route of the test before. A page `for_one`
+    test is new and is not used again: that test may set its clock, or add a script ahead of all
+    others, both of which stay with a page.
+    """
+
+    def __init__(self) -> None:
+        self._free: dict[tuple[Browser, str, bool], list[Page]] = {}
+        self._kinds: dict[Page, tuple[Browser, str, bool] | None] = {}
+
+    def take(
+        self,
+        browser: Browser,
+        *,
+        width: int = 1280,
+        height: int = 860,
+        locale: str = "fr-FR",
+        script: bool = True,
+        for_one: bool = False,
+    ) -> Page:
+        """Return a page at no address that nobody else uses."""
+        kind = (browser, locale, script)
+        free = self._free.setdefault(kind, [])
+        if free and not for_one:
+            page = free.pop()
+        else:
+            context = browser.new_context(locale=locale, java_script_enabled=script)
+            page = context.new_page()
+            page.set_default_timeout(PATIENCE_MS)
+            self._kinds[page] = None if for_one else kind
+        page.set_viewport_size({"width": width, "height": height})
+        return page
+
+    def give_back(self, page: Page) -> None:
+        """Leave nothing of the test in the page, or close it if that fails."""
+        kind = self._kinds[page]
+        if kind is None:
+            del self._kinds[page]
+            page.context.close()
+            return
+        try:
+            for other in page.context.pages:
+                if other != page:
+                    other.close()
+            page.unroute_all(behavior="ignoreErrors")
+            if page.url.startswith("http"):
+                page.evaluate("try { localStorage.clear(); sessionStorage.clear(); } catch {}")
+            # What the page still says while it closes is heard by this test.
+            page.goto("about:blank")
+            page.context.clear_cookies()
+            page.emulate_media(color_scheme="light", reduced_motion="no-preference")
+        except Error:
+            del self._kinds[page]
+            page.context.close()
+        else:
+            self._free[kind].append(page)
+
+
+shelf = PageShelf()
 
 
 @dataclass(frozen=True)

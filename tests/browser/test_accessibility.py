@@ -18,6 +18,7 @@ from tests.browser.gallery.eye import Stage, goes_through
 from tests.browser.gallery.stages import STAGES
 from tests.browser.gallery.unseen import unseen
 from tests.browser.public_stage import public_site
+from tests.browser.stage import shelf
 from tests.support.pages import fetched, violations
 
 pytestmark = pytest.mark.browser
@@ -83,17 +84,17 @@ def test_no_page_stands_in_anybodys_way(
 def test_without_style_sheets_all_is_there(browser: Browser, database_url: str):
     """RGAA 10.2, 10.3: each word of a page is seen as well where no style sheet comes."""
     fetched()
+    styled, plain = shelf.take(browser), shelf.take(browser)
+    plain.route("**/*.css*", lambda route: route.abort())
     with public_site(database_url) as site:
         for path in ("/", "/accessibilite", "/rendez-vous", "/mon-rendez-vous", "/connexion"):
             told = []
-            for sheets in (True, False):
-                page = browser.new_page(viewport={"width": 1280, "height": 900})
-                if not sheets:
-                    page.route("**/*.css*", lambda route: route.abort())
+            for page in (styled, plain):
                 page.goto(f"{site.url}{path}")
                 told.append(set(page.locator("body").inner_text().split()))
-                page.close()
             assert told[0] - told[1] == set(), path
+        shelf.give_back(styled)
+        shelf.give_back(plain)
 
 
 def test_pages_of_staff_that_are_rarely_seen(browser: Browser, new_store: Callable[[], str]):

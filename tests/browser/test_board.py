@@ -17,35 +17,70 @@ from models.accounts.tables import staff_act
 from models.agents.tables import agent
 from models.queue.tables import agent_queue
 from tests.browser.board_stage import BoardStage, board_stage, opens
+from tests.browser.stage import shelf
 from tests.supervision.board_day import recount, shown
 from tests.support.rows import rows_of
 
 pytestmark = pytest.mark.browser
 
 
+@pytest.fixture(scope="module")
+def copies(new_store: Callable[[], str], copy_store: Callable[[str], str]) -> Callable[[], Any]:
+    """Each call gives the board of a busy day on a store of its own: to fill one takes seconds."""
+    filled = new_store()
+    with board_stage(filled) as first:
+        pass
+    return lambda: board_stage(copy_store(filled), like=first)
+
+
 @pytest.fixture
-def staged(database_url: str) -> Iterator[BoardStage]:
-    with board_stage(database_url) as made:
+def staged(copies: Callable[[], Any]) -> Iterator[BoardStage]:
+    """A board that the test may change."""
+    with copies() as made:
         yield made
 
 
-@pytest.fixture
-def visits(browser: Browser, staged: BoardStage) -> Iterator[Callable[..., Page]]:
-    """Opens the page; no error in it is forgiven."""
-    pages: list[Any] = []
+@pytest.fixture(scope="module")
+def day(copies: Callable[[], Any]) -> Iterator[BoardStage]:
+    """A board that no test changes."""
+    with copies() as made:
+        yield made
 
-    def visit(width: int | str = 1280, path: str = "/supervision", **options: Any) -> Page:
+
+class Visits:
+    """Opens pages of a board; no error in them is forgiven."""
+
+    def __init__(self, browser: Browser, stage: BoardStage) -> None:
+        self._browser, self._stage, self._pages = browser, stage, list[Any]()
+
+    def __call__(self, width: int | str = 1280, path: str = "/supervision", **options: Any) -> Page:
         if width == "paused":
             # Its clock goes on only when a test says so.
             width, options["paused_at"] = 1280, options.pop("clock", "2026-11-25T10:07:30")
-        page = opens(browser, staged, int(width), path, **options)
-        pages.append(page)
+        page = opens(self._browser, self._stage, int(width), path, **options)
+        self._pages.append(page)
         return page
 
-    yield visit
-    for page in pages:
-        page.context.close()
-    assert [trouble for page in pages for trouble in page.troubles] == []
+    def close(self) -> None:
+        for page in self._pages:
+            shelf.give_back(page)
+        assert [trouble for page in self._pages for trouble in page.troubles] == []
+
+
+@pytest.fixture
+def visits(browser: Browser, staged: BoardStage) -> Iterator[Visits]:
+    """Opens pages of a board that the test may change."""
+    made = Visits(browser, staged)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def looks(browser: Browser, day: BoardStage) -> Iterator[Visits]:
+    """Opens pages of a board that no test changes."""
+    made = Visits(browser, day)
+    yield made
+    made.close()
 
 
 def shows(page: Page) -> None:
@@ -94,10 +129,15 @@ def test_figures_that_nobody_writes_any_more_are_called_frozen(visits, staged):
     expect(page.locator("#tile-menu")).to_have_attribute("data-state", "none")
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-def test_the_numbers_are_large_and_colour_is_never_alone(visits, width):
-    page = visits(width)
-    shows(page)
+def test_the_numbers_are_large_and_colour_is_never_alone(looks):
+    page = looks()
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        shows(page)
+        are_large_and_told_in_words(page, width)
+
+
+def are_large_and_told_in_words(page: Page, width: int) -> None:
     tile = page.locator("#tile-backlog")
     expect(tile).to_have_attribute("data-state", "watch")
     expect(tile.locator("[data-word]")).to_have_text("À surveiller")
@@ -117,8 +157,9 @@ def test_the_numbers_are_large_and_colour_is_never_alone(visits, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_charts_have_lines_and_the_same_figures_in_tables(visits):
-    page = visits()
+def test_charts_have_lines_and_the_same_figures_in_tables(looks):
+    page = looks()
+    shows(page)
     expect(page.locator("#chart-length canvas")).to_have_count(1)
     expect(page.locator("#chart-bookings canvas")).to_have_count(1)
     expect(page.locator("#chart-length .legend")).to_contain_text("Hier")
@@ -134,8 +175,9 @@ def test_charts_have_lines_and_the_same_figures_in_tables(visits):
     )
 
 
-def test_the_funnel_says_where_it_became_worse(visits):
-    page = visits()
+def test_the_funnel_says_where_it_became_worse(looks):
+    page = looks()
+    shows(page)
     row = page.locator("#funnel-rows tr", has_text="Code postal")
     expect(row).to_contain_text("▲ monte")
     expect(page.locator("#alert-list")).to_contain_text("Échecs inhabituels")
@@ -177,15 +219,16 @@ def test_queues_are_changed_by_the_keys_alone_and_taken_back(visits, staged):
     assert rows_of(staged.house.database, states) == [("hours",)]
 
 
-def test_escape_changes_nothing(visits, staged):
-    page = visits()
+def test_escape_changes_nothing(looks, day):
+    page = looks()
+    shows(page)
     page.locator("#agent-rows input").first.check()
     page.click("#agents .act summary")
     page.get_by_role("button", name="Mettre hors ligne").click()
     expect(page.locator("#confirm")).to_contain_text("1 agent(s)")
     page.keyboard.press("Escape")
     expect(page.locator("#confirm")).to_be_hidden()
-    assert rows_of(staged.house.database, select(staff_act)) == []
+    assert rows_of(day.house.database, select(staff_act)) == []
 
 
 def test_somebody_who_waits_is_given_to_an_agent(visits, staged):
@@ -199,8 +242,9 @@ def test_somebody_who_waits_is_given_to_an_agent(visits, staged):
     expect(page.locator("#entry-rows")).to_contain_text("sonne chez Lou Moreau")
 
 
-def test_what_cannot_be_is_said_in_a_sentence(visits):
-    page = visits()
+def test_what_cannot_be_is_said_in_a_sentence(looks):
+    page = looks()
+    shows(page)
     page.click("#queues .act summary")
     page.get_by_role("button", name="Changer l’état").click()
     expect(page.locator("#toast")).to_contain_text("Choisissez au moins une file.")
@@ -245,8 +289,8 @@ def test_what_to_look_at_comes_first_and_leads_to_where_it_is_acted_on(visits, s
     expect(told.filter(has_text="Personne n’est au poste")).to_be_visible()
 
 
-def test_nothing_to_look_at_is_said_too(visits):
-    page = visits()
+def test_nothing_to_look_at_is_said_too(looks):
+    page = looks()
     shows(page)
     page.evaluate(
         "Object.assign(Board.body.backlog, {people: 0, calls: 0, callbacks: 0});"
@@ -287,8 +331,8 @@ def test_a_tab_that_was_left_open_asks_for_the_password_before_it_closes_the_lin
     page.troubles.clear()
 
 
-def test_a_supervisor_whose_session_is_over_is_told(visits, staged):
-    page = visits()
+def test_a_supervisor_whose_session_is_over_is_told(looks):
+    page = looks()
     shows(page)
     page.troubles.clear()
     page.context.clear_cookies()
@@ -343,8 +387,8 @@ def test_calls_answered_so_far_do_not_look_good_while_those_who_wait_will_be_lat
     expect(tile).not_to_contain_text("vaut")
 
 
-def test_the_last_hour_is_a_curve_of_minutes_with_its_table(visits):
-    page = visits()
+def test_the_last_hour_is_a_curve_of_minutes_with_its_table(looks):
+    page = looks()
     shows(page)
     expect(page.locator("#chart-hour canvas")).to_have_count(1)
     page.click("#chart-hour summary")
@@ -356,8 +400,8 @@ def test_the_last_hour_is_a_curve_of_minutes_with_its_table(visits):
     expect(page.locator("#chart-length")).to_be_visible()
 
 
-def test_today_in_the_list_of_days_is_what_the_tiles_say(visits):
-    page = visits()
+def test_today_in_the_list_of_days_is_what_the_tiles_say(looks):
+    page = looks()
     shows(page)
     row = page.locator("#day-rows tr").first
     service = page.evaluate("Board.body.service")
@@ -369,8 +413,8 @@ def test_today_in_the_list_of_days_is_what_the_tiles_say(visits):
     assert int(shown[4]) == service["abandoned"] == int(figure(page, "abandoned").inner_text())
 
 
-def test_of_many_who_wait_the_list_says_how_many_it_does_not_show(visits):
-    page = visits()
+def test_of_many_who_wait_the_list_says_how_many_it_does_not_show(looks):
+    page = looks()
     shows(page)
     rest = page.locator("#entries-more")
     expect(rest).to_be_hidden()
@@ -497,8 +541,8 @@ def seconds(text: str) -> int:
     return int(minutes) * 60 + int(rest)
 
 
-def test_an_act_that_is_not_answered_is_not_called_done_or_undone(visits):
-    page = visits("paused")
+def test_an_act_that_is_not_answered_is_not_called_done_or_undone(looks):
+    page = looks("paused")
     shows(page)
     page.route("**/supervision/confier", lambda _route: None)
     row = page.locator("#entry-rows tr", has_text="attend").first
@@ -509,8 +553,8 @@ def test_an_act_that_is_not_answered_is_not_called_done_or_undone(visits):
 
 
 @pytest.mark.parametrize("wrong", ["2026-11-25T03:00:00", "2031-01-01T00:00:00"])
-def test_a_browser_whose_clock_is_wrong_shows_the_same_ages(visits, staged, wrong):
-    page = visits("paused", clock=wrong)
+def test_a_browser_whose_clock_is_wrong_shows_the_same_ages(looks, wrong):
+    page = looks("paused", clock=wrong)
     shows(page)
     expect(page.locator("#clock")).to_have_text(re.compile("^11:07:3"))
     wait = page.locator("#tile-backlog [data-more='0']")
@@ -524,8 +568,8 @@ def test_a_browser_whose_clock_is_wrong_shows_the_same_ages(visits, staged, wron
     expect(page.locator("#stale")).to_be_hidden()
 
 
-def test_the_page_is_complete_in_english(visits):
-    page = visits(1280, "/supervision?lang=en")
+def test_the_page_is_complete_in_english(looks):
+    page = looks(1280, "/supervision?lang=en")
     expect(page.locator("#tile-backlog [data-word]")).to_have_text("Watch")
     expect(page.locator("#funnel-title")).to_contain_text("where people fail")
     for text in ("À surveiller", "Attendent", "Files", "Rappel"):

@@ -33,7 +33,7 @@ from tests.browser.desk_stage import (
     staged,
     state_of,
 )
-from tests.browser.stage import PATIENCE_MS
+from tests.browser.stage import PATIENCE_MS, shelf
 from tests.support.house import ACCOUNT, TOKEN
 from tests.support.pages import hindrances
 
@@ -339,11 +339,9 @@ def test_who_hangs_up_leaves_the_agents_work_as_it_is(staged: DeskStage, desk: A
 
 
 def test_without_scripts_the_page_does_what_is_needed(staged: DeskStage, browser: Browser):
-    context = browser.new_context(java_script_enabled=False, locale="fr-FR")
-    staged.contexts.append(context)
-    agent = AtDesk(staged, context.new_page(), staged.house.employs("agent", name="Alix"))
-    agent.comes()
-    page = agent.page
+    page = shelf.take(browser, script=False)
+    staged.pages.append(page)
+    AtDesk(staged, page, staged.house.employs("agent", name="Alix")).comes()
     page.click('form[action="/poste/pret"] button')
     expect(page.locator("#told")).to_have_text("Vous êtes prêt.")
     page.fill("#search-reference", "1234567890")

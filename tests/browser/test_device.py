@@ -31,7 +31,8 @@ CONFIG = {
     "words": screen("fr").part("device"),
 }
 PAGE = """<!doctype html><html lang="fr"><head><meta name="csrf-token" content="c-1">
-<script src="/sdk.js" defer></script><script src="/static/device.js" defer></script>
+<script src="/before.js"></script><script src="/sdk.js" defer></script>
+<script src="/static/device.js" defer></script>
 <script src="/static/device-twilio.js" defer></script><script src="/desk.js" defer></script>
 <script type="application/json" id="device-config">{config}</script></head><body></body></html>"""
 # As much of the library as a desk uses; `window.made` is the device, `window.ring()` rings it.
@@ -86,23 +87,44 @@ Object.defineProperty(navigator, 'mediaDevices', {value: {getUserMedia: async (g
 
 
 class Desk:
-    """A page with a telephone, and the service behind it."""
+    """A page with a telephone, and the service behind it.
 
-    def __init__(self) -> None:
+    `desk(before, **config)` opens the page; the script `before` runs ahead of all others.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self.page, self.url = page, ""
+        self.troubles: list[str] = []
+        page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        self.app = Flask("desk", static_folder=None)
+        for path, text in (("/sdk.js", SDK), ("/desk.js", DESK)):
+            self.app.add_url_rule(path, path, self.script(text))
+        self.app.add_url_rule("/before.js", "before", self.runs_first)
+        self.app.add_url_rule("/static/<name>", "static", self.static)
+        self.app.add_url_rule("/poste/jeton", "token", self.token, methods=["POST"])
+        self.app.add_url_rule("/", "page", self.html)
+        self.begins()
+
+    def begins(self) -> None:
+        """Forget what was before."""
+        self.before = MICROPHONE
         self.config: dict[str, Any] = dict(CONFIG)
         self.tokens = 0
         self.status = 200
         self.csrf: list[str | None] = []
-        self.page: Page
-        self.app = Flask("desk", static_folder=None)
-        for path, text in (("/sdk.js", SDK), ("/desk.js", DESK)):
-            self.app.add_url_rule(path, path, self.script(text))
-        self.app.add_url_rule("/static/<name>", "static", self.static)
-        self.app.add_url_rule("/poste/jeton", "token", self.token, methods=["POST"])
-        self.app.add_url_rule("/", "page", self.html)
+        self.troubles.clear()
+
+    def __call__(self, before: str = "", **config: Any) -> Desk:
+        self.before += before
+        self.config.update(config)
+        self.page.goto(self.url)
+        return self
 
     def script(self, text: str) -> Callable[[], Response]:
         return lambda: Response(text, mimetype="text/javascript")
+
+    def runs_first(self) -> Response:
+        return Response(self.before, mimetype="text/javascript")
 
     def static(self, name: str) -> Response:
         return send_from_directory(STATIC, name)
@@ -139,28 +161,25 @@ class Desk:
         return [detail["code"] for name, detail in self.told() if name == "error"]
 
 
-@pytest.fixture
-def desk(browser: Browser) -> Iterator[Callable[..., Desk]]:
-    """`desk(script, **config)`: a page that is open, with a script that runs before all others."""
-    made = Desk()
+@pytest.fixture(scope="module")
+def opened(browser: Browser) -> Iterator[Desk]:
+    """The page and its service, the same for all tests of this file."""
     context = browser.new_context()
-    troubles: list[str] = []
-    with served(made.app) as url:
-
-        def opens(script: str = "", **config: Any) -> Desk:
-            made.config.update(config)
-            context.add_init_script(MICROPHONE + script)
-            made.page = context.new_page()
-            made.page.on("pageerror", lambda error: troubles.append(str(error)))
-            made.page.goto(url)
-            return made
-
-        yield opens
+    made = Desk(context.new_page())
+    with served(made.app) as made.url:
+        yield made
         context.close()
-    assert troubles == []
 
 
-def test_it_registers_with_a_token_and_takes_a_call(desk: Callable[..., Desk]):
+@pytest.fixture
+def desk(opened: Desk) -> Iterator[Desk]:
+    """A page that is not open yet and remembers nothing; no error in it is forgiven."""
+    opened.begins()
+    yield opened
+    assert opened.troubles == []
+
+
+def test_it_registers_with_a_token_and_takes_a_call(desk: Desk):
     page = desk().registers()
     assert page.csrf == ["c-1"]
     assert page.does("made.tokens") == ["token 1"]
@@ -182,7 +201,7 @@ def test_it_registers_with_a_token_and_takes_a_call(desk: Callable[..., Desk]):
 @pytest.mark.parametrize(
     ("event", "why"), [("cancel", "cancelled"), ("reject", "rejected"), ("disconnect", "ended")]
 )
-def test_a_call_that_ends_by_itself_is_told_once(desk: Callable[..., Desk], event: str, why: str):
+def test_a_call_that_ends_by_itself_is_told_once(desk: Desk, event: str, why: str):
     page = desk().registers()
     page.does("ring()")
     page.does(f"ringing.fire('{event}')")
@@ -190,14 +209,14 @@ def test_a_call_that_ends_by_itself_is_told_once(desk: Callable[..., Desk], even
     assert page.told()[1:] == [["disconnected", {"id": "CA1", "why": why}]]
 
 
-def test_a_token_is_renewed_before_it_ends(desk: Callable[..., Desk]):
+def test_a_token_is_renewed_before_it_ends(desk: Desk):
     page = desk().registers()
     page.does("made.fire('tokenWillExpire')")
     page.has_tokens(2)
     assert page.told() == [["tokenWillExpire", {}]]
 
 
-def test_a_token_that_is_refused_again_and_again_is_renewed_once(desk: Callable[..., Desk]):
+def test_a_token_that_is_refused_again_and_again_is_renewed_once(desk: Desk):
     page = desk().registers()
     for _ in range(4):
         page.does("made.fire('error', {code: 31205})")
@@ -210,9 +229,7 @@ def test_a_token_that_is_refused_again_and_again_is_renewed_once(desk: Callable[
     ("number", "code"),
     [(31005, "unreachable"), (53405, "media"), (31402, "microphone"), (12345, "failed")],
 )
-def test_an_error_of_the_library_is_a_sentence_in_french(
-    desk: Callable[..., Desk], number: int, code: str
-):
+def test_an_error_of_the_library_is_a_sentence_in_french(desk: Desk, number: int, code: str):
     page = desk().registers()
     page.does(f"made.fire('error', {{code: {number}}})")
     words = {"code": code, "message": screen("fr")[f"device.{code}"], "number": number}
@@ -223,9 +240,7 @@ def test_an_error_of_the_library_is_a_sentence_in_french(
     ("status", "code"),
     [(404, "not_set"), (401, "signed_out"), (403, "signed_out"), (500, "failed")],
 )
-def test_without_a_token_it_says_why_and_does_not_ring(
-    desk: Callable[..., Desk], status: int, code: str
-):
+def test_without_a_token_it_says_why_and_does_not_ring(desk: Desk, status: int, code: str):
     page = desk()
     page.status = status
     page.registers()
@@ -233,7 +248,7 @@ def test_without_a_token_it_says_why_and_does_not_ring(
     assert page.does("window.made") is None
 
 
-def test_what_is_asked_without_a_call_is_told(desk: Callable[..., Desk]):
+def test_what_is_asked_without_a_call_is_told(desk: Desk):
     page = desk().registers()
     page.does("device.hangup()")
     assert page.codes() == ["no_call"]
@@ -249,14 +264,14 @@ def test_what_is_asked_without_a_call_is_told(desk: Callable[..., Desk]):
     ids=["a refused microphone", "no telephone at all", "a stand-in that was not loaded"],
 )
 def test_what_keeps_it_from_ringing_is_told_before_anybody_waits(
-    desk: Callable[..., Desk], script: str, kind: str, code: str
+    desk: Desk, script: str, kind: str, code: str
 ):
     page = desk(script, kind=kind).registers()
     assert page.codes() == [code]
     assert page.does("window.made") is None
 
 
-def test_a_destroyed_telephone_tells_nothing_more(desk: Callable[..., Desk]):
+def test_a_destroyed_telephone_tells_nothing_more(desk: Desk):
     page = desk().registers()
     page.does("ring()")
     page.does("device.destroy()")

@@ -40,7 +40,7 @@ def held_back(page: Page, path: str) -> list[Route]:
 
 
 def test_a_press_is_seen_at_once_and_whoever_waits_is_told(made: Site):
-    person = made.visitor(width=390)
+    person = made.visitor(width=390, for_one=True)
     page = person.page
     # A clock that is years ahead, and that the test moves on.
     page.clock.install(time="2031-07-01T12:00:00")

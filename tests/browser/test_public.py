@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.public_stage import PAGES, Site, public_site
-from tests.browser.stage import PATIENCE_MS
+from tests.browser.stage import shelf
 from tests.support.pages import fetched, hindrances
 
 pytestmark = pytest.mark.browser
@@ -29,15 +28,6 @@ def site(browser: Browser, database_url: str) -> Iterator[Site]:
         yield one
 
 
-def opened(browser: Browser, site: Site, *, width: int, scheme: str, script: bool) -> Any:
-    return browser.new_context(
-        viewport={"width": width, "height": 800},
-        color_scheme=scheme,  # type: ignore[arg-type]
-        java_script_enabled=script,
-        locale="fr-FR",
-    )
-
-
 def sideways(page: Page) -> int:
     wide: int = page.evaluate("document.documentElement.scrollWidth - innerWidth")
     return wide
@@ -47,16 +37,10 @@ def sideways(page: Page) -> int:
 COLOURFUL = ("home", "centre", "state")
 
 
-@pytest.mark.parametrize(
-    ("width", "scheme", "names"), [(NARROW, "light", tuple(PAGES)), (1280, "dark", COLOURFUL)]
-)
-def test_pages_hinder_nobody_and_bring_little(
-    browser: Browser, site: Site, width: int, scheme: str, names: tuple[str, ...]
-):
-    for name in names:
-        context = opened(browser, site, width=width, scheme=scheme, script=True)
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
+def test_pages_hinder_nobody_and_bring_little(browser: Browser, site: Site):
+    for name, path in PAGES.items():
+        # Of its own: nothing is in its cache.
+        page = shelf.take(browser, width=NARROW, height=800, for_one=True)
         asked: list[tuple[str, int]] = []
         troubles: list[str] = []
         page.on(
@@ -66,29 +50,38 @@ def test_pages_hinder_nobody_and_bring_little(
             ),
         )
         page.on("console", lambda message, troubles=troubles: troubles.append(message.text))
-        page.goto(f"{site.url}{PAGES[name]}")
+        page.goto(f"{site.url}{path}")
         assert troubles == [], name
         assert hindrances(page) == [], name
         assert sideways(page) <= 0, name
-        page.set_viewport_size({"width": max(width, TELEPHONE), "height": 800})
-        page.evaluate(f"document.documentElement.style.fontSize = '{LARGE}'")
-        assert sideways(page) <= 0, f"{name} enlarged"
+        page.set_viewport_size({"width": TELEPHONE, "height": 800})
+        has_good_letters(page, name)
         assert {url.split("/")[2] for url, _ in asked} == {site.url.split("/")[2]}, name
         assert sum(size for _, size in asked) < MOST_BYTES, name
-        assert context.cookies() == [], name
-        page.evaluate("document.documentElement.style.fontSize = ''")
-        small: float = page.evaluate(
-            "Math.min(...[...document.querySelectorAll('main *, .top *, .foot *')]"
-            ".filter(one => one.innerText).map(one => parseFloat(getComputedStyle(one).fontSize)))"
-        )
-        assert small >= 16, name
-        context.close()
+        assert page.context.cookies() == [], name
+        if name in COLOURFUL:
+            page.set_viewport_size({"width": 1280, "height": 800})
+            page.emulate_media(color_scheme="dark")
+            assert hindrances(page) == [], f"{name} in the dark"
+            assert sideways(page) <= 0, f"{name} wide"
+            has_good_letters(page, f"{name} wide")
+        shelf.give_back(page)
+
+
+def has_good_letters(page: Page, name: str) -> None:
+    """Check that none are small, and that twice their size pushes nothing out at the side."""
+    page.evaluate(f"document.documentElement.style.fontSize = '{LARGE}'")
+    assert sideways(page) <= 0, f"{name} enlarged"
+    page.evaluate("document.documentElement.style.fontSize = ''")
+    small: float = page.evaluate(
+        "Math.min(...[...document.querySelectorAll('main *, .top *, .foot *')]"
+        ".filter(one => one.innerText).map(one => parseFloat(getComputedStyle(one).fontSize)))"
+    )
+    assert small >= 16, name
 
 
 def test_somebody_finds_a_centre_by_keyboard_alone_without_a_script(browser: Browser, site: Site):
-    context = opened(browser, site, width=390, scheme="light", script=False)
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE_MS)
+    page = shelf.take(browser, width=390, script=False)
     page.goto(f"{site.url}/")
     # The first thing that the keyboard meets leads past the header.
     page.keyboard.press("Tab")
@@ -122,5 +115,5 @@ def test_somebody_finds_a_centre_by_keyboard_alone_without_a_script(browser: Bro
     expect(page.get_by_role("link", name="Book here")).to_be_visible()
     page.get_by_role("link", name="Service status").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Service status")
-    assert context.cookies() == []
-    context.close()
+    assert page.context.cookies() == []
+    shelf.give_back(page)

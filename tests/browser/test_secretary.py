@@ -16,6 +16,7 @@ from models.centre_day.attendance import Comes
 from services.centre_day import secretary
 from services.centre_day.secretary import read_day
 from tests.browser.secretary_stage import FIRST, SecretaryStage, secretary_stage
+from tests.browser.stage import shelf
 from tests.support.cameras import photographed
 from tests.support.rows import clock_of
 
@@ -78,9 +79,9 @@ def leaves_unanswered(_route: Route) -> None:
 def read_code(browser: Browser, shown: Locator) -> str:
     """What a reader sees in a picture on a screen."""
     picture = base64.b64encode(shown.screenshot()).decode()
-    page = browser.new_page()
+    page = shelf.take(browser)
     width, height, grey = page.evaluate(PIXELS, picture)
-    page.close()
+    shelf.give_back(page)
     (code,) = photographed(bytes(grey), height, width)
     return code
 
@@ -139,8 +140,6 @@ def test_two_secretaries_at_a_door_by_the_keys_alone(browser: Browser, staged: S
     page.locator("#only-expected").check()
     assert page.locator(".person:visible").count() == 2
     assert troubles == []
-    for one in (page, other):
-        one.context.close()
 
 
 def test_the_last_doses_of_the_evening_without_a_script(browser: Browser, staged: SecretaryStage):
@@ -166,7 +165,6 @@ def test_the_last_doses_of_the_evening_without_a_script(browser: Browser, staged
     key = expected.get_attribute("data-key")
     expected.get_by_role("button", name="Présent").click()
     expect(page.locator(f'[data-key="{key}"]')).to_have_attribute("data-state", "present")
-    page.context.close()
 
 
 def test_the_code_of_a_persons_screen_is_scanned_into_the_field(
@@ -174,13 +172,13 @@ def test_the_code_of_a_persons_screen_is_scanned_into_the_field(
 ):
     expected = [one for one in read_day(staged.at).people if not one.state]
     link = staged.link_of(expected[2].booking_id)
-    theirs = browser.new_context(viewport={"width": 390, "height": 860}, color_scheme="dark")
-    shown = theirs.new_page()
+    shown = shelf.take(browser, width=390)
+    shown.emulate_media(color_scheme="dark")
     # The link of their text, at the address where the service runs here.
     shown.goto(link.replace("https://allo.example", staged.url))
     code = read_code(browser, shown.locator(".door-code"))
     assert code == link
-    theirs.close()
+    shelf.give_back(shown)
     page = staged.opens(browser)
     # The field has the keyboard when the page opens, and after each code.
     keys = Keys(page)
@@ -200,7 +198,6 @@ def test_the_code_of_a_persons_screen_is_scanned_into_the_field(
     keys.scans(link[:-1] + ("a" if link[-1] != "a" else "b"))
     expect(page.locator("#find-told")).to_contain_text("n’est pas de chez nous")
     assert states(staged)[-4:] == [""] * 4
-    page.context.close()
 
 
 def test_codes_held_out_one_after_another_are_all_read(browser: Browser, staged: SecretaryStage):
@@ -213,7 +210,6 @@ def test_codes_held_out_one_after_another_are_all_read(browser: Browser, staged:
         row = page.locator(f'[data-key="{one.key}"]')
         expect(row).to_have_attribute("data-state", "present")
     expect(page.locator('[data-count="expected"]')).to_have_text("0")
-    page.context.close()
 
 
 def test_a_check_in_by_birth_date_takes_ten_keys(browser: Browser, staged: SecretaryStage):
@@ -247,14 +243,13 @@ def test_a_check_in_by_birth_date_takes_ten_keys(browser: Browser, staged: Secre
     expect(page.locator(f'[data-key="{expected[1].key}"]')).to_be_focused()
     page.keyboard.press("Enter")
     assert states(staged)[-4:] == ["", "present", "", "present"]
-    page.context.close()
 
 
 def test_a_browser_that_reads_codes_reads_them_by_its_camera(
     browser: Browser, staged: SecretaryStage
 ):
     expected = [one for one in read_day(staged.at).people if not one.state]
-    page = staged.opens(browser, 390)
+    page = staged.opens(browser, 390, for_one=True)
     # Elsewhere there is no such button.
     expect(page.locator("#camera")).to_be_hidden()
     link = staged.link_of(expected[0].booking_id)
@@ -265,13 +260,12 @@ def test_a_browser_that_reads_codes_reads_them_by_its_camera(
     expect(row).to_have_attribute("data-state", "present")
     page.get_by_role("button", name="Arrêter la caméra").click()
     expect(page.locator("#camera-picture")).to_be_hidden()
-    page.context.close()
 
 
 def test_a_service_that_does_not_answer_loses_nothing(browser: Browser, staged: SecretaryStage):
     """Its answers are held back by the browser, whose clock the test moves."""
     expected = [one for one in read_day(staged.at).people if not one.state]
-    page = staged.opens(browser)
+    page = staged.opens(browser, for_one=True)
     # Nor does a browser whose clock is wrong tell a wrong hour.
     page.clock.install(time=datetime(1999, 12, 31, 3, 7, tzinfo=UTC))
     page.reload()
@@ -316,7 +310,6 @@ def test_a_service_that_does_not_answer_loses_nothing(browser: Browser, staged: 
     assert states(staged)[-4:] == ["present", "present", "present", ""]
     page.get_by_role("button", name="Inscrire maintenant").click()
     expect(page.locator(".reference")).to_be_visible()
-    page.context.close()
 
 
 def test_a_page_left_open_over_night_says_so(browser: Browser, staged: SecretaryStage):
@@ -337,7 +330,6 @@ def test_a_page_left_open_over_night_says_so(browser: Browser, staged: Secretary
     assert states(staged)[-4] == "present"
     page.locator("#stale").get_by_role("link").click()
     expect(page.locator(".where")).to_contain_text("vendredi 27 novembre 2026 · aujourd’hui")
-    page.context.close()
 
 
 def test_a_usual_day_is_printed_on_one_page(
@@ -364,4 +356,3 @@ def test_a_usual_day_is_printed_on_one_page(
         assert shown.count("☐") == people
         first = page.locator("tbody tr").first.inner_text().split()
         assert first == ["☐", "09:00", "12/03/1942", "…78", "…4521", "1"]
-    page.context.close()

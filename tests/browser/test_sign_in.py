@@ -1,4 +1,4 @@
-"""Signing in with a real browser: by keyboard alone, in two widths and schemes, nothing blocked."""
+"""Signing in with a real browser: by keyboard alone, each page in two widths and schemes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from services.accounts.second_factor import (
     new_recovery_codes,
     recovery_index,
 )
-from tests.browser.stage import PATIENCE_MS, served
+from tests.browser.stage import served, shelf
 from tests.support.forms import code_of, has_code
 from tests.support.house import House, house
 from tests.support.pages import fetched, hindrances
@@ -26,6 +26,8 @@ from tests.support.pages import fetched, hindrances
 pytestmark = pytest.mark.browser
 
 LOGIN, PASSWORD = "camille", "cheval correct pile agrafe"
+# Each page is checked in both; the next one is opened in the last.
+LOOKS = ((1280, "light"), (390, "dark"))
 
 
 @dataclass
@@ -58,18 +60,13 @@ class Desk:
         return self.page.url.removeprefix(self.url)
 
 
-@pytest.fixture(params=[(390, "dark"), (1280, "light")], ids=["narrow and dark", "wide and light"])
-def desk(request: pytest.FixtureRequest, browser: Browser, database_url: str) -> Iterator[Desk]:
+@pytest.fixture
+def desk(browser: Browser, database_url: str) -> Iterator[Desk]:
     fetched()
-    width, scheme = request.param
     with house(database_url) as made:
         made.settings = made.settings.model_copy(update={"public_base_url": "http://127.0.0.1"})
         with served(made.application()) as url:
-            context = browser.new_context(
-                viewport={"width": width, "height": 800}, color_scheme=scheme, locale="fr-FR"
-            )
-            page = context.new_page()
-            page.set_default_timeout(PATIENCE_MS)
+            page = shelf.take(browser, width=390, height=800)
             one = Desk(made, url, page)
 
             def noted(message: Any) -> None:
@@ -80,15 +77,18 @@ def desk(request: pytest.FixtureRequest, browser: Browser, database_url: str) ->
             page.on("console", noted)
             page.on("pageerror", lambda error: one.troubles.append(str(error)))
             yield one
-            context.close()
+            shelf.give_back(page)
             assert one.troubles == []
 
 
 def looks_right(desk: Desk) -> None:
-    """Nothing hinders anybody, and nothing sticks out at the side."""
-    assert hindrances(desk.page) == []
-    wide: int = desk.page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    assert wide <= 0
+    """In both looks nothing hinders anybody, and nothing sticks out at the side."""
+    for width, scheme in LOOKS:
+        desk.page.set_viewport_size({"width": width, "height": 800})
+        desk.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        assert hindrances(desk.page) == [], (width, scheme)
+        wide: int = desk.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, width
 
 
 def test_an_agent_signs_in_by_keyboard_alone_and_changes_the_password(desk: Desk):

@@ -299,21 +299,23 @@ def test_a_restarted_simulator_is_said_in_a_sentence(visits, staged):
     visitor.troubles.clear()
 
 
-@pytest.mark.parametrize("width", [390, 640, 1280])
-def test_nothing_hangs_over_the_edge_and_nothing_is_small(visits, width):
-    visitor = visits(width)
+def test_nothing_hangs_over_the_edge_and_nothing_is_small(visits):
+    visitor = visits()
     visitor.hurries()
     visitor.calls()
     visitor.question()
     page = visitor.page
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    sizes = page.evaluate(
-        "[...document.querySelectorAll('body *')].filter(e => e.offsetParent && "
-        "e.innerText?.trim()).map(e => parseFloat(getComputedStyle(e).fontSize))"
-    )
-    assert min(sizes) >= 16
-    unnamed = page.evaluate(
-        "[...document.querySelectorAll('button, input, select')].filter(e => e.offsetParent && "
-        "!(e.innerText?.trim() || e.labels?.length || e.getAttribute('aria-label'))).length"
-    )
-    assert unnamed == 0
+    for width in (390, 640, 1280):
+        page.set_viewport_size({"width": width, "height": 860})
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+        sizes = page.evaluate(
+            "[...document.querySelectorAll('body *')].filter(e => e.offsetParent && "
+            "e.innerText?.trim()).map(e => parseFloat(getComputedStyle(e).fontSize))"
+        )
+        assert min(sizes) >= 16, width
+        unnamed = page.evaluate(
+            "[...document.querySelectorAll('button, input, select')]"
+            ".filter(e => e.offsetParent && !(e.innerText?.trim() || e.labels?.length"
+            " || e.getAttribute('aria-label'))).length"
+        )
+        assert unnamed == 0, width

@@ -112,7 +112,10 @@ def place(database_url: str, tmp_path: Path) -> Iterator[Town]:
         yield made
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+LATER = [pytest.param(seed, marks=pytest.mark.long) for seed in (2, 3)]
+
+
+@pytest.mark.parametrize("seed", [1, *LATER])
 def test_keys_are_right_on_a_bad_line(place: Town, seed: int):
     """A wrong date, a wrong postcode, or a key too many would lead elsewhere."""
 
