@@ -80,11 +80,12 @@ def staged(browser: Browser, database_url: str) -> Iterator[Stage]:
 
 @pytest.fixture
 def opens(browser: Browser) -> Iterator[Callable[..., Visitor]]:
-    """`opens(url, width, script)`: somebody opens the telephone; no error of it is forgiven."""
+    """`opens(url, width, script, hasty=…)`: somebody opens the telephone; no error is forgiven."""
     visitors = []
 
-    def visit(url: str, width: int = 1280, script: str = "") -> Visitor:
-        page = shelf.take(browser, width=width, locale="en-US", for_one=bool(script))
+    def visit(url: str, width: int = 1280, script: str = "", *, hasty: bool = False) -> Visitor:
+        own = bool(script)
+        page = shelf.take(browser, width=width, locale="en-US", for_one=own, hasty=hasty)
         if script:
             page.add_init_script(script)
         visitors.append(Visitor(page, url))

@@ -56,13 +56,15 @@ class DeskStage:
     browser: Browser
     pages: list[Page] = field(default_factory=list)
 
-    def opens(self, width: int = 1280, height: int = 900) -> Page:
-        self.pages.append(shelf.take(self.browser, width=width, height=height))
-        return self.pages[-1]
+    def opens(self, width: int = 1280, height: int = 900, *, hasty: bool = False) -> Page:
+        page = shelf.take(self.browser, width=width, height=height, hasty=hasty)
+        self.pages.append(page)
+        return page
 
     def rings(self, width: int = 500) -> Visitor:
         """Somebody at a telephone of the simulator."""
-        visitor = Visitor(self.opens(width), self.simulator_url)
+        visitor = Visitor(self.opens(width, hasty=True), self.simulator_url)
+        visitor.by_keyboard = True
         visitor.hurries()
         return visitor
 

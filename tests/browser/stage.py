@@ -180,6 +180,16 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
+# What a page does each second or two, it does five times as often. A time-out of a second or more is
+# a fifth as long; what a page reads from a clock stays as it is.
+HASTY = """
+for (const name of ["setTimeout", "setInterval"]) {
+  const real = window[name];
+  window[name] = (then, wait, ...given) => real(then, wait >= 1000 ? wait / 5 : wait, ...given);
+}
+"""
+
+
 class PageShelf:
     """Pages that one test gives back and the next one takes.
 
@@ -190,8 +200,8 @@ class PageShelf:
     """
 
     def __init__(self) -> None:
-        self._free: dict[tuple[Browser, str, bool], list[Page]] = {}
-        self._kinds: dict[Page, tuple[Browser, str, bool] | None] = {}
+        self._free: dict[tuple[Browser, str, bool, bool], list[Page]] = {}
+        self._kinds: dict[Page, tuple[Browser, str, bool, bool] | None] = {}
 
     def take(
         self,
@@ -201,15 +211,18 @@ class PageShelf:
         height: int = 860,
         locale: str = "fr-FR",
         script: bool = True,
+        hasty: bool = False,
         for_one: bool = False,
     ) -> Page:
-        """Return a page at no address that nobody else uses."""
-        kind = (browser, locale, script)
+        """Return a page at no address that nobody else uses; of a `hasty` one see HASTY."""
+        kind = (browser, locale, script, hasty)
         free = self._free.setdefault(kind, [])
         if free and not for_one:
             page = free.pop()
         else:
             context = browser.new_context(locale=locale, java_script_enabled=script)
+            if hasty:
+                context.add_init_script(HASTY)
             page = context.new_page()
             page.set_default_timeout(PATIENCE_MS)
             self._kinds[page] = None if for_one else kind
@@ -261,6 +274,8 @@ class Visitor:
         page.on("console", self._noted)
         page.goto(f"{url}/telephone")
         self.turn = 0
+        # Else with the mouse, as most visitors do.
+        self.by_keyboard = False
 
     def _noted(self, message: Any) -> None:
         if message.type == "error":
@@ -299,7 +314,10 @@ class Visitor:
 
     def presses(self, keys: str) -> None:
         for key in keys:
-            self.page.click(f"[data-key='{key}']")
+            if self.by_keyboard:
+                self.page.keyboard.press(key)
+            else:
+                self.page.click(f"[data-key='{key}']")
 
     def answer(self, leg: AnswersLeg, question: dict[str, Any]) -> Input:
         attributes = {"finishOnKey": question["finish"]}

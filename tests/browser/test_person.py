@@ -104,7 +104,7 @@ class Agent:
 
 def test_a_caller_waits_is_taken_by_a_person_is_held_and_says_goodbye(person, waiting, opens):
     simulator = waiting[0].extensions["simulator"]
-    visitor = opens(waiting[1])
+    visitor = opens(waiting[1], hasty=True)
     page, state = visitor.page, visitor.page.locator("#state")
     page.locator("#voice").set_checked(False)
     visitor.calls()
@@ -170,7 +170,7 @@ def own_number(visitor: Any) -> str:
 
 def test_the_page_of_a_number_rings_when_the_service_calls_it(person, waiting, opens):
     simulator = waiting[0].extensions["simulator"]
-    visitor = opens(waiting[1], 390)
+    visitor = opens(waiting[1], 390, hasty=True)
     page = visitor.page
     visitor.hurries()
     record = rings(simulator, own_number(visitor))
@@ -196,7 +196,7 @@ def test_the_page_of_a_number_rings_when_the_service_calls_it(person, waiting, o
 
 def test_a_call_that_is_refused_is_busy_to_the_service(person, waiting, opens):
     simulator = waiting[0].extensions["simulator"]
-    visitor = opens(waiting[1])
+    visitor = opens(waiting[1], hasty=True)
     record = rings(simulator, own_number(visitor))
     visitor.page.click("#refuse")
     expect(visitor.page.locator("#incoming")).to_be_hidden()
@@ -207,7 +207,7 @@ def test_a_call_that_is_refused_is_busy_to_the_service(person, waiting, opens):
 
 def test_whoever_is_on_the_telephone_is_busy(person, waiting, opens):
     simulator = waiting[0].extensions["simulator"]
-    visitor = opens(waiting[1])
+    visitor = opens(waiting[1], hasty=True)
     visitor.hurries()
     number = own_number(visitor)
     visitor.calls()
@@ -222,7 +222,7 @@ def test_whoever_is_on_the_telephone_is_busy(person, waiting, opens):
 
 def test_a_call_that_the_service_gives_up_rings_no_more(person, waiting, opens):
     simulator = waiting[0].extensions["simulator"]
-    visitor = opens(waiting[1])
+    visitor = opens(waiting[1], hasty=True)
     record = rings(simulator, own_number(visitor))
     expect(visitor.page.locator("#incoming")).to_be_visible()
     assert simulator.ringing.end(record, "canceled")
