@@ -33,6 +33,20 @@ from tools.launcher.environment import inherited
 SECRET_BODY = "Votre rendez-vous : jeudi à 10 h. Référence 04 52 17 88 03"
 
 
+# Seconds. The limit of a test is 120; a machine that is slow or busy breaks no promise.
+SLOW_MACHINE = 90.0
+
+
+@pytest.fixture
+def lasting_wake_ups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a wake-up wait for a busy Redis.
+
+    A wake-up that Redis does not take within 0.2 s is left to the scheduler's sweep, and no
+    scheduler runs beside these workers: the text of the test would never leave.
+    """
+    monkeypatch.setattr(queues, "WAKE_UP_TIMEOUT", SLOW_MACHINE)
+
+
 @pytest.fixture
 def real_time(database_url: str) -> Iterator[House]:
     with house(database_url, clock=DatabaseClock()) as made:
@@ -89,6 +103,7 @@ def nowhere(tmp_path: Path) -> str:
     return f"unix://{tmp_path / 'no.sock'}"
 
 
+@pytest.mark.usefixtures("lasting_wake_ups")
 def test_a_real_worker_delivers_what_it_is_told_of(
     office: Office, provider: Provider, redis_url: str, tmp_path: Path
 ):
@@ -106,6 +121,7 @@ def test_a_real_worker_delivers_what_it_is_told_of(
         assert personal not in written
 
 
+@pytest.mark.usefixtures("lasting_wake_ups")
 def test_a_worker_that_is_told_to_end_delivers_first_what_is_on_its_way(
     office: Office, provider: Provider, redis_url: str, tmp_path: Path
 ):
@@ -113,7 +129,7 @@ def test_a_worker_that_is_told_to_end_delivers_first_what_is_on_its_way(
 
     def slow(environ: Any, start: Any) -> Any:
         asked.set()
-        assert answers.wait(30)
+        assert answers.wait(SLOW_MACHINE)
         return app(environ, start)
 
     provider.server.app = slow
@@ -122,12 +138,12 @@ def test_a_worker_that_is_told_to_end_delivers_first_what_is_on_its_way(
         others = set(client.scan_iter("rq:worker:*", _type="hash"))
         with running("worker", office, provider, redis_url, tmp_path / "log") as worker:
             RedisWakeUp(redis_url).message(message_id)
-            assert asked.wait(30)
+            assert asked.wait(SLOW_MACHINE)
             worker.send_signal(signal.SIGTERM)
             (key,) = set(client.scan_iter("rq:worker:*", _type="hash")) - others
             wait_for(lambda: client.hexists(key, "shutdown_requested_date"), "it has the signal")
             answers.set()
-            assert worker.wait(timeout=10) == 0
+            assert worker.wait(timeout=SLOW_MACHINE) == 0
         done, failed = client.hmget(key, "successful_job_count", "failed_job_count")
     assert office.state(message_id) == "sent"
     assert len(provider.texts()) == 1
@@ -190,6 +206,7 @@ def test_a_caller_does_not_wait_for_a_redis_that_is_silent(monkeypatch: pytest.M
     wait_for(lambda: not wake_up._is_news.is_set(), "the wake-ups are given up")
 
 
+@pytest.mark.usefixtures("lasting_wake_ups")
 def test_wake_ups_go_on_when_redis_comes_back(office: Office, redis_url: str, nowhere: str):
     wake_up = RedisWakeUp(redis_url)
     with redis.Redis.from_url(redis_url) as client:
@@ -218,7 +235,7 @@ def test_the_scheduler_delivers_where_there_is_no_redis(
     with running("scheduler", office, provider, nowhere, tmp_path / "log") as scheduler:
         wait_for(lambda: office.state(message_id) == "sent", "the text leaves")
         scheduler.send_signal(signal.SIGTERM)
-        assert scheduler.wait(timeout=10) == 0
+        assert scheduler.wait(timeout=SLOW_MACHINE) == 0
     assert len(provider.texts()) == 1
 
 
@@ -231,6 +248,7 @@ def own_redis(run_folder: Path, process_name: str) -> Iterator[OwnRedis]:
     made.close()
 
 
+@pytest.mark.usefixtures("lasting_wake_ups")
 def test_a_worker_lives_through_a_redis_that_is_away_at_its_start_and_later(
     office: Office, provider: Provider, own_redis: OwnRedis, tmp_path: Path
 ):
@@ -251,8 +269,9 @@ def test_a_worker_lives_through_a_redis_that_is_away_at_its_start_and_later(
         assert worker.poll() is None
         own_redis.starts()
         is_woken()
+        before = said("redis does not answer")
         own_redis.stops()
-        wait_for(lambda: said("redis does not answer") == 2, "another line")
+        wait_for(lambda: said("redis does not answer") > before, "another line")
         own_redis.starts()
         is_woken()
         own_redis.stops()

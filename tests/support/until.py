@@ -9,9 +9,10 @@ import time
 
 from collections.abc import Callable
 
-# Seconds between two looks, and after which something is wrong, however busy the machine is.
+# Seconds between two looks, and after which something is wrong, however busy the machine is: less
+# than the 120 that a test may take.
 BETWEEN = 0.02
-PATIENCE = 45.0
+PATIENCE = 90.0
 
 
 def comes(
