@@ -309,12 +309,15 @@ moves = st.lists(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_whoever_is_moved_is_told_what_the_store_says(request: pytest.FixtureRequest, kind: str):
+@pytest.mark.parametrize("examples", [6, pytest.param(60, marks=pytest.mark.long)])
+def test_whoever_is_moved_is_told_what_the_store_says(
+    request: pytest.FixtureRequest, kind: str, examples: int
+):
     store = machine(request, doses=1)
     wrong: list[str] = []
 
     @settings(
-        max_examples=20,
+        max_examples=examples,
         derandomize=True,
         deadline=None,
         database=None,

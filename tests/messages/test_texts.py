@@ -83,33 +83,43 @@ def places() -> tuple[MessagePlace, ...]:
     )
 
 
-# How many of them `some_places` looks at for their length alone.
-LONGEST = 60
+# By day so many of them are looked at for their length alone, and every so many of the others.
+LONGEST, STEP = 20, 30
+Told = tuple[str, MessagePlace | None, str]
 
 
 @lru_cache
-def some_places() -> tuple[MessagePlace, ...]:
-    """Those whose words leave a text the least room, and every tenth of the others.
-
-    `test_every_place_fits` looks at each of them.
-    """
-    by_length = sorted(places(), key=lambda one: -len(f"{one.told}{one.commune}"))
-    return (*by_length[:LONGEST], *by_length[LONGEST::10])
+def longest_first() -> tuple[MessagePlace, ...]:
+    """Order the places by how little room their words leave in a text."""
+    return tuple(sorted(places(), key=lambda one: -len(f"{one.told}{one.commune}")))
 
 
 @lru_cache
-def every_text(language: str) -> list[tuple[str, MessagePlace | None, str]]:
+def every_text(language: str, step: int) -> list[Told]:
+    """Make each text of the longest places and of every `step`-th of the others."""
     catalogue = load(language)
-    told: list[tuple[str, MessagePlace | None, str]] = [
-        (key, where, make(catalogue)) for where in some_places() for key, make in of_place(where)
+    some = (*longest_first()[:LONGEST], *longest_first()[LONGEST::step])
+    told: list[Told] = [
+        (key, where, make(catalogue)) for where in some for key, make in of_place(where)
     ]
     longest = max((where.town for where in places()), key=len)
     return [*told, *((key, None, make(catalogue)) for key, make in of_no_place(longest))]
 
 
-def each_text() -> Iterator[tuple[str, MessagePlace | None, str]]:
+def each_text(step: int) -> Iterator[Told]:
     for language in languages():
-        yield from every_text(language)
+        yield from every_text(language, step)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(STEP, id="some places"),
+        pytest.param(1, id="every place", marks=[pytest.mark.long, pytest.mark.timeout(600)]),
+    ]
+)
+def step(request: pytest.FixtureRequest) -> int:
+    """Of how many places one is looked at, beside the longest."""
+    return int(request.param)
 
 
 # ---------------------------------------------------------------- all of them
@@ -126,23 +136,17 @@ def test_each_key_is_a_text_that_is_looked_at_here_or_a_piece_of_one():
             assert text_names.name_of(key) in NAMES, key
 
 
-def test_no_text_is_longer_than_two_parts():
-    for key, where, text in each_text():
+def test_no_text_is_longer_than_two_parts(step: int):
+    for key, where, text in each_text(step):
         assert encoding(text) is Encoding.GSM_7, (key, where)
         assert parts(text) == segment_count(text), (key, where)
         assert 1 <= parts(text) <= 2, (key, where, text)
 
 
-@pytest.mark.long
-def test_every_place_fits():
-    for language in languages():
-        for where in places():
-            for key, make in of_place(where):
-                assert 1 <= parts(make(load(language))) <= 2, (key, where)
-
-
-def test_no_text_says_what_it_is_for():
-    told = [(key, text) for key, _, text in each_text() if key != URGENT and WHAT_FOR.search(text)]
+def test_no_text_says_what_it_is_for(step: int):
+    told = [
+        (key, text) for key, _, text in each_text(step) if key != URGENT and WHAT_FOR.search(text)
+    ]
     assert not told, told[:5]
 
 
@@ -152,14 +156,14 @@ def test_nothing_but_the_name_of_a_place_says_a_word_about_health():
             assert key == URGENT or not HEALTH.search(make(load(language))), key
 
 
-def test_each_text_names_the_number_to_ring_and_nobody_is_to_answer():
-    for key, where, text in each_text():
+def test_each_text_names_the_number_to_ring_and_nobody_is_to_answer(step: int):
+    for key, where, text in each_text(step):
         assert WRITTEN_NUMBER in text, (key, where)
         assert not re.search(r"répond|reply|écrivez[ -]nous|renvoyez", text, re.IGNORECASE), key
         assert "?" not in text, key
 
 
-def test_each_text_of_a_place_says_when_and_where_and_of_which_booking():
+def test_each_text_of_a_place_says_when_and_where_and_of_which_booking(step: int):
     """The place by its name, and by as much of its street as has room."""
     # Of all but those that were chosen for their length.
     named, whole = Counter[bool](), Counter[bool]()
@@ -167,7 +171,7 @@ def test_each_text_of_a_place_says_when_and_where_and_of_which_booking():
         r"30/0?9|30 septembre|30 September|30 de septiembre"
         r"|21/10|21 octobre|21 October|21 de octubre"
     )
-    for key, where, text in each_text():
+    for key, where, text in each_text(step):
         if where is None:
             continue
         assert to_gsm(where.town or where.postcode) in text, (key, text)
@@ -178,7 +182,7 @@ def test_each_text_of_a_place_says_when_and_where_and_of_which_booking():
         assert key.startswith("offer") or REFERENCE in text, (key, text)
         assert re.search(days, text), (key, text)
         # To a cancelled place no person comes any more: no street.
-        if key.startswith("cancelled") or where in some_places()[:LONGEST]:
+        if key.startswith("cancelled") or where in longest_first()[:LONGEST]:
             continue
         named[bool(where.name)] += 1
         whole[to_gsm(where.told) in text] += 1
@@ -201,14 +205,14 @@ def test_a_place_without_a_street_or_without_a_name_has_its_sentence():
     assert f"10h45, {ask}" in told("", "Centre de vaccination")
 
 
-def test_every_text_is_well_punctuated():
+def test_every_text_is_well_punctuated(step: int):
     broken = re.compile(r"\s[.,]|,\s*[.,]|\.\.|\s{2}|^\s|\s$|\(\)|\{|\}")
-    assert not [(key, text) for key, _, text in each_text() if broken.search(text)][:5]
+    assert not [(key, text) for key, _, text in each_text(step) if broken.search(text)][:5]
 
 
-def test_people_are_spoken_to_politely_and_in_whole_words():
+def test_people_are_spoken_to_politely_and_in_whole_words(step: int):
     """An appointment is no "RDV", but where the longest address left no room."""
-    for key, where, text in every_text("fr"):
+    for key, where, text in every_text("fr", step):
         assert not re.search(r"\b(tu|ton|ta|tes|toi|svp|stp|cf|pb|tjs|dispo)\b", text), (key, text)
         if "RDV" in text:
             assert key == "confirmation_both", key
@@ -235,11 +239,11 @@ def test_no_place_whatever_makes_a_text_too_long(
     assert key.startswith("offer") or REFERENCE in text
 
 
-def test_each_text_begins_with_the_service_and_says_that_it_is_about_an_appointment():
+def test_each_text_begins_with_the_service_and_says_that_it_is_about_an_appointment(step: int):
     """But for answers to what somebody wrote, who knows what they wrote about."""
     about = {"fr": "rendez-vous", "en": r"appointments?|booking|appts?", "es": "citas?"}
     for language in languages():
-        for key, _, text in every_text(language):
+        for key, _, text in every_text(language, step):
             begins = re.match(r"Allo Rendez-vous ?: (?=[^A-Z]|RDV|APPT)", text)
             assert begins, (key, text)
             words = re.compile(rf"\b({about[language]}|RDV)\b")

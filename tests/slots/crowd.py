@@ -309,6 +309,8 @@ def main(file: str) -> int:
         database.STATEMENT_TIMEOUT_MS = PATIENCE_MS
     if not plan.guarded:
         take_the_guard_away()
+    # Read once, before the fork, for all processes.
+    load("fr")
     is_ready, ready = os.pipe()
     start, started = os.pipe()
     children = []

@@ -588,7 +588,7 @@ def play(made: type[Places], *, examples: int, steps: int) -> None:
 
 @pytest.mark.parametrize("doses", [1, 2])
 def test_any_order_of_events_keeps_the_count(request: pytest.FixtureRequest, doses: int):
-    play(machine(request, doses=doses), examples=10, steps=25)
+    play(machine(request, doses=doses), examples=4, steps=25)
 
 
 @pytest.mark.long

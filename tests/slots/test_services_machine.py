@@ -226,7 +226,7 @@ class Autumn(Places):
 
 
 def test_any_order_of_events_keeps_two_services_apart(request: pytest.FixtureRequest):
-    play(machine(request, doses=1, kind=Autumn), examples=6, steps=20)
+    play(machine(request, doses=1, kind=Autumn), examples=3, steps=20)
 
 
 @pytest.mark.long

@@ -49,9 +49,9 @@ class Size:
 
 
 FULL = Size(processes=16, slots=10, capacity=20)
-SMALL = Size(processes=8, slots=4, capacity=12)
+SMALL = Size(processes=6, slots=2, capacity=6)
 SIZES = [
-    pytest.param(SMALL, id="240 places"),
+    pytest.param(SMALL, id="60 places"),
     pytest.param(FULL, id="1000 places", marks=[pytest.mark.long, pytest.mark.timeout(600)]),
 ]
 

@@ -45,7 +45,7 @@ def lived(board: Board, crowd: Crowd) -> Iterator[dict[str, Any]]:
     clock = clock_of(board.made)
     for after in LOOKED_AT:
         while clock.now() < crowd.began + after:
-            clock.advance(min(30 * SECOND, crowd.began + after - clock.now()))
+            clock.advance(min(MINUTE, crowd.began + after - clock.now()))
             crowd.passes(clock.now())
             board.writes()
         found: Any = type(board)(board.made).sees().json
