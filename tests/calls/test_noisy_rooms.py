@@ -25,7 +25,7 @@ from tools.simulator.outcomes import Ending, Report, Witness, report, table
 from tools.simulator.people import TEMPERAMENTS, InNoise, somebody
 
 NOISY = tuple(name for name, kind in TEMPERAMENTS.items() if issubclass(kind, InNoise))
-FEW, MANY = 12, 1000
+FEW, MANY = 6, 1000
 OWN, OTHERS = "75011", "35000"
 LEADS = leads()
 

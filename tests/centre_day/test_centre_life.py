@@ -204,46 +204,57 @@ def nobody_is_lost(house: House, gid: str, report: LifeReport, booked: Sequence[
 # ---------------------------------------------------------------- a centre closes
 
 
+@pytest.fixture(params=[4, pytest.param(20, marks=pytest.mark.long)])
+def many(request: pytest.FixtureRequest) -> int:
+    """How many moments each of the five mornings of centre 1 has."""
+    return int(request.param)
+
+
 @pytest.fixture
-def two_hundred(service: House) -> list[str]:
-    """Two hundred booked at centre 1; the two other centres have places for 150."""
-    starts = [start + timedelta(minutes=5 * n) for start in mornings(5, first=5) for n in range(20)]
+def people(service: House, many: int) -> list[str]:
+    """Two booked at each moment of centre 1; the two other centres have places for three in four."""
+    starts = [
+        start + timedelta(minutes=5 * n) for start in mornings(5, first=5) for n in range(many)
+    ]
     service.opens_centre("1", kilometres=0.4, starts=starts, capacity=3)
-    service.opens_centre("2", kilometres=4.1, starts=starts[:50], capacity=2)
-    service.opens_centre("3", kilometres=12.2, starts=mornings(5, first=12), capacity=10)
+    service.opens_centre("2", kilometres=4.1, starts=starts[: len(starts) // 2], capacity=2)
+    service.opens_centre("3", kilometres=12.2, starts=mornings(5, first=12), capacity=many // 2)
     return [books(service, "1", start) for start in starts for _ in range(2)]
 
 
-def test_a_centre_with_two_hundred_booked_closes_and_opens_again(
-    service: House, two_hundred: list[str]
+def test_a_centre_at_which_many_are_booked_closes_and_opens_again(
+    service: House, people: list[str]
 ):
-    before = {one: where(service, one) for one in two_hundred}
+    quarter = len(people) // 4
+    before = {one: where(service, one) for one in people}
 
     report = life(service).close_centre("1", WHY)
 
-    assert Counter(report.fates.values()) == {MoveOutcome.MOVED: 150, MoveOutcome.CASE: 50}
-    assert report.blocked == 300
-    nobody_is_lost(service, "1", report, two_hundred)
-    assert booked_places(service.database) == 200
+    fates = {MoveOutcome.MOVED: 3 * quarter, MoveOutcome.CASE: quarter}
+    assert Counter(report.fates.values()) == fates
+    assert report.blocked == 6 * quarter
+    nobody_is_lost(service, "1", report, people)
+    assert booked_places(service.database) == 4 * quarter
     # The same week goes before a later one, even farther away.
-    gone_to = Counter(where(service, one)[0][1] for one in two_hundred)
-    assert gone_to == {"1": 50, "2": 100, "3": 50}
+    gone_to = Counter(where(service, one)[0][1] for one in people)
+    assert gone_to == {"1": quarter, "2": 2 * quarter, "3": quarter}
     assert [one.centre.id for one in near(service)] == ["2", "3"]
     found = life(service).find(report.operation_id)
     # Ids only, and thousands of places as ranges.
     assert len(found.details["blocked"]) == 1
-    assert set(found.details["bookings"]) == set(two_hundred)
+    assert set(found.details["bookings"]) == set(people)
     shown = list(life(service).lines_of(found))
-    assert Counter(line.what for _, line in shown) == {"moved": 150, "case": 50}
+    assert Counter(line.what for _, line in shown) == {"moved": 3 * quarter, "case": quarter}
 
     undone = life(service).undo(report.operation_id, OperationRequest(""))
 
-    assert Counter(undone.fates.values()) == {MoveOutcome.BACK: 150, MoveOutcome.CASE_CLOSED: 50}
-    assert {one: where(service, one) for one in two_hundred} == before
+    fates = {MoveOutcome.BACK: 3 * quarter, MoveOutcome.CASE_CLOSED: quarter}
+    assert Counter(undone.fates.values()) == fates
+    assert {one: where(service, one) for one in people} == before
     assert not open_cases(service)
-    assert free_at(service, "1") == 100
+    assert free_at(service, "1") == 2 * quarter
     assert [one.centre.id for one in near(service)] == ["1", "2", "3"]
-    assert all(told(service, one)[-1] == "booking_changed" for one in two_hundred)
+    assert all(told(service, one)[-1] == "booking_changed" for one in people)
     is_sound(service)
 
     state = everything(service)
@@ -252,14 +263,16 @@ def test_a_centre_with_two_hundred_booked_closes_and_opens_again(
     assert everything(service) == state
 
 
-def test_a_dry_run_counts_the_same_and_changes_nothing(service: House, two_hundred: list[str]):
+def test_a_dry_run_counts_the_same_and_changes_nothing(service: House, people: list[str]):
+    quarter = len(people) // 4
     state = everything(service)
     dry = life(service).close_centre("1", replace(WHY, dry_run=True))
     assert everything(service) == state
-    assert Counter(dry.fates.values()) == {MoveOutcome.MOVED: 150, MoveOutcome.CASE: 50}
+    fates = {MoveOutcome.MOVED: 3 * quarter, MoveOutcome.CASE: quarter}
+    assert Counter(dry.fates.values()) == fates
     assert dry.last_line() == (
-        "dry run, nothing is changed: 200 booked, 150 moved, 50 cases for an agent; "
-        "300 places blocked, 0 opened"
+        f"dry run, nothing is changed: {4 * quarter} booked, {3 * quarter} moved, {quarter} cases"
+        f" for an agent; {6 * quarter} places blocked, 0 opened"
     )
 
     done = life(service).close_centre("1", WHY)
@@ -268,7 +281,8 @@ def test_a_dry_run_counts_the_same_and_changes_nothing(service: House, two_hundr
     state = everything(service)
     back = life(service).undo(done.operation_id, OperationRequest("", dry_run=True))
     assert everything(service) == state
-    assert Counter(back.fates.values()) == {MoveOutcome.BACK: 150, MoveOutcome.CASE_CLOSED: 50}
+    fates = {MoveOutcome.BACK: 3 * quarter, MoveOutcome.CASE_CLOSED: quarter}
+    assert Counter(back.fates.values()) == fates
 
 
 @pytest.mark.parametrize("after", [0, 1, 7, 19])

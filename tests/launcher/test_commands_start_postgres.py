@@ -29,14 +29,12 @@ for line in sys.argv[1:]:
 """
 # What asks no store.
 QUIET = (
-    "--help",
     "centres --help",
-    "understand date /dev/null",
-    "prompts check",
     f"campaign check {ROOT}/campaigns/example.toml",
-    "legal check",
     "partners read --help",
 )
+# What takes longer.
+QUIET_LONG = ("--help", "understand date /dev/null", "prompts check", "legal check")
 
 
 @pytest.fixture
@@ -83,20 +81,16 @@ def is_kept(copy: Path) -> bool:
     return OwnPostgres(copy / "var" / "postgres")._is_kept()
 
 
-def test_a_command_starts_it_where_it_asks_the_store_and_leaves_none_running(copy):
+# By day test_own_postgres lets several share a server, of which one is killed.
+@pytest.mark.parametrize("at_once", [0, pytest.param(3, marks=pytest.mark.long)])
+def test_a_command_starts_it_where_it_asks_the_store_and_leaves_none_running(copy, at_once):
     (copy / "var").mkdir()
     (copy / "var" / "allo.sqlite3").touch()
     told = run(copy, "migrate")
     assert f"{copy}/var/allo.sqlite3" in told
     assert comes(lambda: not is_kept(copy))
-    # Several at once, of which one is killed: the others are right, and none is left.
-    commands = [start(copy, "staff", "list") for _ in range(3)]
-    assert comes(lambda: is_kept(copy))
-    commands[0].kill()
-    told_by = [command.communicate()[0] for command in commands]
-    assert [command.returncode for command in commands[1:]] == [0, 0], told_by
-    assert "sqlite3" not in "".join(told_by)
-    assert comes(lambda: not is_kept(copy))
+    if at_once:
+        some_at_once(copy, at_once)
 
     # A command uses the server of a service that runs, and leaves it running.
     service = OwnPostgres(copy / "var" / "postgres")
@@ -108,9 +102,21 @@ def test_a_command_starts_it_where_it_asks_the_store_and_leaves_none_running(cop
     service.leave()
 
 
-def test_what_asks_no_store_starts_none(copy):
+def some_at_once(copy: Path, count: int) -> None:
+    """Of several commands one is killed: the others are right, and no server is left."""
+    commands = [start(copy, "staff", "list") for _ in range(count)]
+    assert comes(lambda: is_kept(copy))
+    commands[0].kill()
+    told_by = [command.communicate()[0] for command in commands]
+    assert {command.returncode for command in commands[1:]} == {0}, told_by
+    assert "sqlite3" not in "".join(told_by)
+    assert comes(lambda: not is_kept(copy))
+
+
+@pytest.mark.parametrize("quiet", [QUIET, pytest.param(QUIET_LONG, marks=pytest.mark.long)])
+def test_what_asks_no_store_starts_none(copy, quiet):
     done = subprocess.run(  # noqa: S603 (our own commands)
-        [sys.executable, "-c", IN_TURN, *QUIET],
+        [sys.executable, "-c", IN_TURN, *quiet],
         cwd=copy,
         env=environment() | {"FLASK_APP": "app.web:create_app"},
         capture_output=True,

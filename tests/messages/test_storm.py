@@ -243,13 +243,10 @@ def mobile(number: int) -> str:
     return f"+3361234{number:04d}"
 
 
-@pytest.mark.parametrize(
-    ("bookings", "lease", "patience"),
-    [
-        (30, 3.0, 90.0),
-        pytest.param(2000, 25.0, 900.0, marks=[pytest.mark.long, pytest.mark.timeout(1500)]),
-    ],
-)
+# By day relays die in the tests above, and tests/crash/test_kill.py kills a real worker.
+@pytest.mark.long
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize(("bookings", "lease", "patience"), [(2000, 25.0, 900.0)])
 def test_relays_that_are_killed_lose_nothing_and_repeat_no_more_than_the_line_broke(  # noqa: PLR0917
     real_time: House,
     real_provider: Provider,

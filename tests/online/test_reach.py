@@ -220,9 +220,9 @@ def test_an_address_that_a_script_used_up_serves_a_family_a_quarter_of_an_hour_l
 
 def test_a_script_that_comes_back_all_day_texts_no_more_than_its_share(site: House):
     scripted(site, 2)
-    for number in range(10, 70):
+    for number in range(10, 50):
         comes(site, a_mobile(number), born=somebody(number))
-        clock_of(site).advance(timedelta(minutes=6))
+        clock_of(site).advance(timedelta(minutes=9))
     assert codes(site) == 8 * site.store.reach.codes_per_address
 
 

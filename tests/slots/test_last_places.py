@@ -35,7 +35,7 @@ from tests.support.rows import (
     rows_of,
 )
 
-CALLERS = 32
+CALLERS = 20
 PLACES = 10
 
 

@@ -120,9 +120,17 @@ class Finder(ast.NodeVisitor):
 
 
 @cache
+def parsed(source: str) -> ast.Module:
+    return ast.parse(source)
+
+
+@cache
 def writes_to_places(source: str) -> set[str]:
+    # Whatever is found has the word, or is imported from a module that has it in its name.
+    if "place" not in source.casefold():
+        return set()
     finder = Finder()
-    tree = ast.parse(source)
+    tree = parsed(source)
     # Imports first: a function may stand above one that is further down.
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -198,9 +206,10 @@ def test_the_service_changes_no_place_through_columns_named_elsewhere():
     found = {}
     for path in python_files():
         where = str(path.relative_to(ROOT))
-        if where in THE_DOOR:
+        source = path.read_text("utf-8")
+        if where in THE_DOOR or not any(column in source for column in COLUMNS):
             continue
-        tree = ast.parse(path.read_text("utf-8"))
+        tree = parsed(source)
         names = {
             keyword.arg
             for node in ast.walk(tree)

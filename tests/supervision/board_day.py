@@ -24,7 +24,9 @@ from models.call.tables import call, turn
 from models.database import Database
 from models.messages.tables import message
 from models.queue.tables import agent_queue, queue_entry
-from models.supervision import snapshots
+from models.supervision import snapshots, tallies
+from models.supervision.tallies import QUARTER
+from services.supervision.counts import day_before, day_begins
 from services.supervision.write_board import NAME
 from tests.support.house import House
 
@@ -252,6 +254,14 @@ def shown(body: dict[str, Any]) -> dict[str, Any]:
         "longest": datetime.fromisoformat(longest) if longest else None,
         "told": body["told"]["waits"],
     }
+
+
+def yesterday_is_counted(house: House, *, but: int = 0) -> None:
+    """Write its quarters, except the first `but`: a board counts one of them at each look."""
+    now = house.clock.now()
+    with house.database.transaction() as connection:
+        for number in range(but, (day_begins(now) - day_before(now)) // QUARTER):
+            tallies.write(connection, day_before(now) + number * QUARTER, {})
 
 
 def works(

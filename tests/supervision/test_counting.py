@@ -20,11 +20,21 @@ from services.findings import Level
 from services.health import doctor
 from services.supervision import counting, counts
 from services.supervision.counting import SETTLED_AFTER
-from services.supervision.counts import SpanCounts, day_before, day_begins, quarter_of
+from services.supervision.counts import SpanCounts, day_begins, quarter_of
 from services.supervision.free_places import CountFree
 from services.supervision.recounts import corrections
 from services.supervision.write_board import WriteBoard
-from tests.supervision.board_day import SECOND, Day, at, body_of, midnight, recount, shown, works
+from tests.supervision.board_day import (
+    SECOND,
+    Day,
+    at,
+    body_of,
+    midnight,
+    recount,
+    shown,
+    works,
+    yesterday_is_counted,
+)
 from tests.support.house import CAMPAIGN, House, mornings
 from tests.support.rows import clock_of, rows_of
 
@@ -46,14 +56,6 @@ def happens(house: House, day: Day, seconds: int, events: int = 20) -> None:
     for _ in range(seconds):
         clock_of(house).advance(SECOND)
         day.second(clock_of(house).now(), events)
-
-
-def yesterday_is_counted(house: House) -> None:
-    """Else its quarters are counted first, one at each look."""
-    now = clock_of(house).now()
-    with house.database.transaction() as connection:
-        for number in range((day_begins(now) - day_before(now)) // QUARTER):
-            tallies.write(connection, day_before(now) + number * QUARTER, {})
 
 
 def true(house: House) -> dict[str, Any]:
@@ -189,9 +191,9 @@ def test_a_row_that_was_seen_late_is_counted_when_its_minute_is_settled(service:
     clock.moment = at("2026-11-25 08:02:00")
     write = writer(service)
     write()
-    for second in range(75):
-        clock.advance(SECOND)
-        if second == 55:
+    for number in range(15):
+        clock.advance(5 * SECOND)
+        if number == 11:
             with service.database.transaction() as connection:
                 row = {"call_id": "CA1", "number": 0, "at": at("2026-11-25 08:02:03"),
                        "step": "welcome", "outcome": "asked"}  # fmt: skip

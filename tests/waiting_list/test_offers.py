@@ -614,17 +614,20 @@ class Expected:
         one.state = "waiting" if one.offers == 1 else "gone"
 
 
-def test_500_wait_and_50_cancel_the_right_50_have_them_and_nobody_else_sees_one(
-    service: House, second_worker: House
+@pytest.mark.parametrize(
+    ("waiting", "cancelled"), [(150, 30), pytest.param(500, 50, marks=pytest.mark.long)]
+)
+def test_many_wait_and_some_cancel_the_right_have_them_and_nobody_else_sees_one(
+    service: House, second_worker: House, waiting: int, cancelled: int
 ):
     """Some say yes, some no, some nothing; some offers fall into the night."""
-    service.opens_centre("1", starts=mornings(25, first=4), capacity=2)
+    service.opens_centre("1", starts=mornings(cancelled // 2, first=4), capacity=2)
     slots = {
         row.id: (row.slot_id, row.start_at)
         for row in rows_of(service.database, select(place.c.id, place.c.slot_id, place.c.start_at))
     }
     freed = {one: books(service, 900 + number, [one]) for number, one in enumerate(slots)}
-    expected = Expected([_waits(service, person) for person in range(500)])
+    expected = Expected([_waits(service, person) for person in range(waiting)])
     done = threading.Event()
     seen: list[Any] = []
     nearby = near(service)
@@ -645,7 +648,7 @@ def test_500_wait_and_50_cancel_the_right_50_have_them_and_nobody_else_sees_one(
         assert searching.result() > 0
 
     assert seen == []
-    assert booked_places(service.database) == 50
+    assert booked_places(service.database) == cancelled
     assert doubles(service.database) == 0
     assert service.held() == 0
     states = dict(rows_of(service.database, select(waiting_entry.c.id, waiting_entry.c.state)))
@@ -653,7 +656,7 @@ def test_500_wait_and_50_cancel_the_right_50_have_them_and_nobody_else_sees_one(
     assert states == {one.entry: one.state for one in expected.people.values()}
     # Each offer came to one end.
     ends = [row[0] for row in rows_of(service.database, select(waiting_offer.c.outcome))]
-    assert ends.count("taken") == 50
+    assert ends.count("taken") == cancelled
     assert set(ends) == {"taken", "refused", "lapsed"}
 
 
@@ -688,7 +691,7 @@ def _served(
         out[one] = found
 
     ids = list(slots)
-    for number in range(0, 50, 10):
+    for number in range(0, len(ids), 10):
         # By day, at night, in the evening, early in the morning: whatever comes next.
         hour = (10, 22, 16, 20, 5)[number // 10]
         now = service.clock.now()
