@@ -200,10 +200,31 @@ lock: setup-dev ## write requirements.txt and requirements/*.txt anew (ARGS=--up
 	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) requirements/audit.in -o requirements/audit.txt
 	@$(RUN) -m uv pip compile -q --universal --generate-hashes -p 3.11 $(ARGS) --all-extras -c requirements.txt -c requirements/dev.txt -c requirements/sip.txt exchange/pyproject.toml -o exchange/requirements.txt
 
+# Finds the processes that were started in this folder, or work in var/ as PostgreSQL and Redis do.
+# Without /proc, as on macOS, only the launcher is found.
+define VAR_IN_USE
+refuse() { printf '%s\n' "make: $$2 runs (process $$1) and uses var/; stop it first" >&2; exit 1; }
+if [ -e var/launcher.lock ]; then
+    launcher=$$(cat var/launcher.lock)
+    if kill -0 "$$launcher" 2>/dev/null; then refuse "$$launcher" "the service"; fi
+fi
+here=$$(pwd -P)
+programs='python.* ([^ ]*/)?(flask|web_server|tools\.launcher(\.[a-z_]+)?|tools\.simulator|exchange\.sip) '
+for process in /proc/[0-9]*; do
+    case $$(readlink "$$process/cwd") in
+        "$$here") wanted=$$programs ;;
+        "$$here"/var | "$$here"/var/*) wanted=. ;;
+        *) continue ;;
+    esac
+    command=$$(tr '\0' ' ' 2>/dev/null <"$$process/cmdline" | grep -E "$$wanted") || continue
+    refuse "$${process#/proc/}" "$$command"
+done
+endef
+export VAR_IN_USE
+
 .PHONY: clean-var
 clean-var: ## forget the data of this copy: bookings, calls, counters (stop it first)
-	@if [ -e var/launcher.lock ] && kill -0 "$$(cat var/launcher.lock)" 2>/dev/null; then \
-		echo "make: the service runs (process $$(cat var/launcher.lock)); stop it first" >&2; exit 1; fi
+	@sh -c "$$VAR_IN_USE"
 	@rm -rf var
 
 .PHONY: clean

@@ -6,7 +6,10 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,10 @@ from tests.support.keeper import ROOT
 from tests.support.until import wait_for
 from tools.launcher.environment import inherited
 
-TOOLS = ("sh", "rm", "mkdir", "cat", "cmp", "cp", "pwd", "printf", "awk", "sleep")
+TOOLS = (
+    *("sh", "rm", "mkdir", "cat", "cmp", "cp", "pwd", "printf", "awk", "sleep"),
+    *("readlink", "tr", "grep"),
+)
 
 
 class Clone:
@@ -200,6 +206,65 @@ def test_a_broken_or_moved_environment_is_made_anew(clone):
     clone.folder = moved
     assert "making .venv" in clone.make("setup").stderr
     assert clone.make("setup").stderr == ""
+
+
+# A program that says that it is up, and ends with its input.
+UNTIL_CLOSED = "import sys; print('up', flush=True); sys.stdin.read()"
+
+
+@contextmanager
+def by_hand(clone: Clone, folder: str, *words: str) -> Iterator[int]:
+    """A program that was started in a folder of the clone, without the launcher."""
+    process = subprocess.Popen(  # noqa: S603
+        [sys.executable, *words],
+        cwd=clone.folder / folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        yield process.pid
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells who works where")
+@pytest.mark.parametrize(
+    ("folder", "words"),
+    [
+        (".", ("-m", "flask", "worker")),
+        (".", ("-m", "web_server", "app.web:create_server", "--port", "8000")),
+        ("var", ("-c", UNTIL_CLOSED)),
+    ],
+)
+def test_clean_var_refuses_while_process_uses_var(clone, folder: str, words: tuple[str, ...]):
+    (clone.folder / "var").mkdir()
+    for name in ("flask", "web_server"):
+        (clone.folder / f"{name}.py").write_text(UNTIL_CLOSED, "utf-8")
+    with by_hand(clone, folder, *words) as pid:
+        done = clone.make("clean-var")
+        assert done.returncode != 0
+        assert f"(process {pid}) and uses var/; stop it first" in done.stderr
+        assert (clone.folder / "var").exists()
+    assert clone.make("clean-var").returncode == 0
+    assert not (clone.folder / "var").exists()
+
+
+def test_clean_var_refuses_while_launcher_runs(clone):
+    (clone.folder / "var").mkdir()
+    (clone.folder / "var" / "launcher.lock").write_text(f"{os.getpid()}\n", "utf-8")
+    done = clone.make("clean-var")
+    assert done.returncode != 0
+    assert f"make: the service runs (process {os.getpid()})" in done.stderr
+    assert (clone.folder / "var").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells who works where")
+def test_clean_var_ignores_other_programs_of_this_folder(clone):
+    (clone.folder / "var").mkdir()
+    with by_hand(clone, ".", "-c", UNTIL_CLOSED, "notes about flask.txt"):
+        assert clone.make("clean-var").returncode == 0
+    assert not (clone.folder / "var").exists()
 
 
 def test_a_signal_to_make_ends_the_installation(clone):
