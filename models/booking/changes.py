@@ -201,19 +201,40 @@ def on_number(
     """
     # The same for no number at all: nothing is told of whether there is one.
     values = {"the_number": vault.index("phone", number) or b""}
+    return _people(vault, _on_number(clock).rows(connection, values), campaign)
+
+
+def on_address(
+    connection: Connection, clock: Clock, vault: Vault, mail: str, campaign: str
+) -> list[OnOneNumber]:
+    """Return the people whose mails go to an address of e-mail, in the order of their bookings."""
+    values = {"the_address": vault.index("mail", mail)}
+    return _people(vault, _on_address(clock).rows(connection, values), campaign)
+
+
+def _people(vault: Vault, rows: Iterable[Any], campaign: str) -> list[OnOneNumber]:
     return [
         OnOneNumber.of(row, date.fromisoformat(born), campaign)
-        for row in _on_number(clock).rows(connection, values)
+        for row in rows
         if (born := opened(vault, row, "dob"))
     ]
 
 
 @lru_cache
 def _on_number(clock: Clock) -> Prepared:
+    return _to_be_told(clock, booking.c.phone_idx == bindparam("the_number"))
+
+
+@lru_cache
+def _on_address(clock: Clock) -> Prepared:
+    return _to_be_told(clock, booking.c.mail_idx == bindparam("the_address"))
+
+
+def _to_be_told(clock: Clock, which: ColumnElement[bool]) -> Prepared:
     return Prepared(
         select(booking.c.id, booking.c.dob_enc, booking.c.rank, booking.c.campaign)
         .where(
-            booking.c.phone_idx == bindparam("the_number"),
+            which,
             or_(booking.c.state == "confirmed", booking.c.state == "cancelled"),
             booking.c.last_start_at > clock.at(),
             booking.c.dob_enc.is_not(None),

@@ -154,7 +154,12 @@ def confirm_booking(
     if request.mail is not None:
         # A stand-in is told like a booking: a mail that does not come would tell who is booked.
         mailed = write_mail(
-            work.connection, work.store, request.mail, made.id, call_id=_caused_by(request)
+            work.connection,
+            work.store,
+            request.mail,
+            made.id,
+            call_id=_caused_by(request),
+            of_two=request.of_two,
         )
     return Booked(made.reference, told or mailed, made.stand_in, text_leaves=not there.spent)
 

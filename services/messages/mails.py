@@ -27,7 +27,7 @@ from services.messages import spend, texts
 from services.messages.calendar_file import appointments_of, calendar_file
 from services.messages.retry_plan import next_try
 from services.messages.topics import Topic
-from services.messages.whose import of_booking
+from services.messages.whose import of_mail
 from services.messages.write_message import write_message
 from services.numbers.numbers import Numbers
 from services.ports import Busy, Mailer, NoAnswer, ProviderRefused
@@ -69,14 +69,18 @@ def write_mail(
     booking_id: str,
     *,
     call_id: str | None = None,
+    of_two: bool = False,
 ) -> str | None:
-    """Tell a new booking to an address; gives the message's id."""
+    """Tell a new booking to an address; gives the message's id.
+
+    `of_two`: it is one of two that are made together, and the mail says whose it is.
+    """
     return write_message(
         connection,
         store,
         MAIL,
         to,
-        {"version": 1},
+        {"version": 1, "of_two": of_two},
         key=f"m:{booking_id}",
         topic=Topic.CONFIRMATION,
         booking_id=booking_id,
@@ -199,7 +203,9 @@ def _told(
     number: str,
 ) -> str:
     catalogue = load(file.language)
+    whose = of_mail(connection, store, file, of_two=payload.get("of_two", False))
     if "what" not in payload:
-        return texts.text_of_what_comes(connection, store, file, catalogue, number, mail=True)
-    whose = of_booking(connection, store, file)
+        return texts.text_of_what_comes(
+            connection, store, file, catalogue, number, mail=True, whose=whose
+        )
     return texts.of_change(catalogue, payload, number=number, whose=whose, mail=True)

@@ -174,8 +174,12 @@ def text_of_what_comes(
     number: str,
     *,
     mail: bool = False,
+    whose: Whose | None = None,
 ) -> str:
-    """The same for all of a booking that lies ahead; empty where nothing does."""
+    """The same for all of a booking that lies ahead; empty where nothing does.
+
+    `whose` is the person that a mail names; a text finds it by its number.
+    """
     ahead = file.ahead(store.clock.now())
     if not ahead:
         return ""
@@ -187,7 +191,7 @@ def text_of_what_comes(
         where,
         reference=file.reference,
         number=number,
-        whose=of_booking(connection, store, file),
+        whose=whose if mail else of_booking(connection, store, file),
         mail=mail,
     )
 

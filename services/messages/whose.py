@@ -1,4 +1,4 @@
-"""Whose appointment a text is about, where several people get theirs on one telephone.
+"""Whose appointment a text or mail is about, where several people get theirs at one place.
 
 A couple's two texts are told apart by the year of birth; by the month, too, where the year is the
 same, and by a number where that is. The day is never told: with the reference, which stands in the
@@ -68,3 +68,22 @@ def of_booking(connection: Connection, store: Store, file: BookingDetails) -> Wh
     if file.born is None or not file.number:
         return None
     return Whose.among(file.born, file.rank, people)
+
+
+def of_mail(
+    connection: Connection, store: Store, file: BookingDetails, *, of_two: bool = False
+) -> Whose | None:
+    """Return whose a booking is among those of its address of e-mail, or else of its number.
+
+    `of_two`: the other person may not be booked yet.
+    """
+    if file.born is None:
+        return None
+    people = changes.on_address(
+        connection, store.clock, store.vault, file.mail or "", file.campaign
+    )
+    return (
+        Whose.among(file.born, file.rank, people)
+        or of_booking(connection, store, file)
+        or (Whose(file.born) if of_two else None)
+    )

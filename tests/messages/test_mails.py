@@ -200,6 +200,50 @@ def test_what_an_operator_is_to_mend_has_words_at_the_desk(code: str):
     assert "prévenez un superviseur" in DeskWords(screen("fr")).error(code)
 
 
+def bodies(kept: Server) -> list[str]:
+    """The words of each mail, in the order in which they came."""
+    found = [mail.get_body() for mail in kept.mails]
+    return [body.get_content() for body in found if body is not None]
+
+
+def begins(body: str) -> str:
+    """Who a mail says that it is for, and what it says then."""
+    return body.splitlines()[2].partition(" rendez-vous ")[0]
+
+
+def test_mails_of_couple_name_each_year_of_birth_without_telephone(
+    service: House, server: tuple[Server, int]
+):
+    kept, port = server
+    visitor = Visitor(service).comes_to_reach("two").sends(number="", mail=ANNE, wish="number")
+    visitor.is_at("confirmer").sends().is_at("fait")
+    # The second person is not booked yet.
+    sweeps(service, port)
+    visitor.sends().is_at("naissance").is_born("4", "7", "1941").is_at("creneaux")
+    visitor.sends(place=visitor.places[0]).is_at("confirmer").sends().is_at("fait")
+    sweeps(service, port)
+    assert [begins(body) for body in bodies(kept)] == [
+        "Allo Rendez-vous, personne née en 1942 : vous avez",
+        "Allo Rendez-vous, personne née en 1941 : vous avez",
+    ]
+
+
+def test_mail_names_year_of_birth_only_when_address_is_shared(
+    service: House, server: tuple[Server, int]
+):
+    kept, port = server
+    books(service, number="").is_at("fait")
+    sweeps(service, port)
+    other = Visitor(service).starts().is_born("4", "7", "1941").sends(where="75011")
+    other.sends(place=other.places[0]).is_at("joindre").sends(number="06 12 34 56 79", mail=ANNE)
+    other.is_at("confirmer").sends().is_at("fait")
+    sweeps(service, port)
+    assert [begins(body) for body in bodies(kept)] == [
+        "Vous avez",
+        "Allo Rendez-vous, personne née en 1941 : vous avez",
+    ]
+
+
 def test_who_gave_no_number_is_told_of_a_change_by_mail(service: House, server: tuple[Server, int]):
     kept, port = server
     books(service, number="").is_at("fait")
