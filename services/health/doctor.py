@@ -51,6 +51,8 @@ DISK_WARNING: Final = 1024**3
 DISK_BAD: Final = 100 * 1024**2
 # Seconds that /readyz goes on with what was found.
 KEPT: Final = 5.0
+# What is bad is looked at again sooner: a service that starts is ready once its processes are.
+BAD_KEPT: Final = 1.0
 # The share of a server's connections that may be taken.
 FULL: Final = 0.8
 _CONNECTIONS: Final = (
@@ -495,7 +497,8 @@ class Remembered:
         try:
             if self._found is None or self.ticks() >= self._until:
                 self._found = list(run(self.listed))
-                self._until = self.ticks() + self.keep
+                is_bad = any(check.is_bad for check in self._found)
+                self._until = self.ticks() + (min(self.keep, BAD_KEPT) if is_bad else self.keep)
             return self._found
         finally:
             self._one.release()

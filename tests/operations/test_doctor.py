@@ -21,7 +21,7 @@ from models.centres.tables import centre
 from models.crypto import Vault
 from models.migrations.schema import newest
 from models.operations.health import Connections, ToGive
-from services.findings import Finding, Level, good
+from services.findings import Finding, Level, bad, good
 from services.health import doctor
 from services.health.doctor import Around, Check, Remembered, Whose
 from services.health.watch_processes import DISPATCHER, SCHEDULER, WORKER
@@ -309,6 +309,19 @@ def test_the_answer_is_kept_for_a_few_seconds():
     for ticks[0] in (0.0, 1.0, 4.9, 5.0, 9.9, 12.0):
         assert asked()[0].finding.says == "well"
     assert looks == [0.0, 5.0, 12.0]
+
+
+def test_bad_answer_is_looked_at_again_after_one_second():
+    ticks, looks = [0.0], []
+
+    def look() -> Finding:
+        looks.append(ticks[0])
+        return bad("not yet", "wait") if ticks[0] < 1.0 else good("well")
+
+    asked = Remembered([Check("one", Whose.SERVICE, look)], ticks=lambda: ticks[0])
+    for ticks[0] in (0.0, 0.9, 1.0, 5.9):
+        asked()
+    assert looks == [0.0, 1.0]
 
 
 def test_whoever_asks_while_another_looks_is_told_what_was_known():
