@@ -180,8 +180,8 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
-# What a page does each second or two, it does five times as often. A time-out of a second or more is
-# a fifth as long; what a page reads from a clock stays as it is.
+# What a page does each second or two, it does five times as often. A time-out of a second or more
+# is a fifth as long; what a page reads from a clock stays as it is.
 HASTY = """
 for (const name of ["setTimeout", "setInterval"]) {
   const real = window[name];

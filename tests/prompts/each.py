@@ -34,7 +34,7 @@ def each(cases: Callable[[], Iterable[Any]]) -> Callable[[Callable[..., None]], 
                 raise ExceptionGroup(f"{len(failed)} of {count} cases failed", failed)
 
         # pytest would look for fixtures of its names.
-        del for_all.__wrapped__  # type: ignore[attr-defined]
+        del for_all.__wrapped__
         return for_all
 
     return decorated

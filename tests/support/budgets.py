@@ -19,7 +19,6 @@ from typing import Self
 from tests.support.keeper import ROOT
 
 FILE = "budgets.toml"
-LONG_FILE = 600
 # Folders that are no product of the service: their lines have a budget, their names have none.
 BESIDE = ("tests", "exchange")
 # Words that hide who acts, and names that hide what a list has.
@@ -66,7 +65,7 @@ class Budgets:
 
 
 def sizes() -> dict[str, int]:
-    """Count lines of Python by folder or "root", long files, words of docs and hidden names."""
+    """Count lines of Python by folder or "root", words of docs and hidden names."""
     found: Counter[str] = Counter()
     listed = git("ls-files", "--cached", "--others", "--exclude-standard")
     for path in set(listed.splitlines()):
@@ -78,10 +77,9 @@ def sizes() -> dict[str, int]:
             continue
         folder, _, rest = path.partition("/")
         own_tests = folder == "exchange" and rest.startswith(("tests/", "testing/"))
-        lines = text.count("\n")
-        found[f"lines.{'exchange_tests' if own_tests else folder if rest else 'root'}"] += lines
+        room = "exchange_tests" if own_tests else folder if rest else "root"
+        found[f"lines.{room}"] += text.count("\n")
         if folder not in BESIDE:
-            found["code.files_above_600_lines"] += lines > LONG_FILE
             found["code.hidden_actors"] += len(HIDDEN_ACTORS.findall(text))
             found["code.hidden_things"] += len(HIDDEN_THINGS.findall(text))
     return dict(found)

@@ -97,7 +97,7 @@ class Stages:
     def __init__(self, records: dict[str, Any]) -> None:
         """Take the dictionary that receives the record of each stage by its name."""
         self._records = records
-        self._running: dict[str, tuple[subprocess.Popen[str], float]] = {}
+        self._running: dict[str, tuple[subprocess.Popen[bytes], float]] = {}
 
     def start(self, name: str, command: list[str], output: Any = None) -> None:
         """Start a stage. Its output goes to the terminal if `output` is None."""
