@@ -15,6 +15,10 @@ import pytest
 
 from honcho.environ import parse_procfile
 
+import config
+
+from tests.operations.test_production_settings import FIT, KEY
+from tests.operations.test_production_settings import environment as set_environment
 from tests.support.keeper import ROOT
 from tests.support.until import wait_for
 from tools.launcher.environment import inherited
@@ -145,10 +149,16 @@ KEYS_OF_OTHERS = (
     "KELDOC_KEY",
     "KELDOC_SECRET",
     "TWILIO_AUTH_TOKEN_PREVIOUS",
+    "TWILIO_API_KEY_SID",
     "TWILIO_API_KEY_SECRET",
     "ALERT_WEBHOOK_URL",
     "TRACES_ANCHOR_WEBHOOK_URL",
 )
+
+
+def left_by(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    """Return the environment that a stub of `flask` has printed."""
+    return dict(part.split("=", 1) for part in done.stdout.splitlines() if "=" in part)
 
 
 def test_a_worker_gets_no_key_that_it_does_not_need(folder: Path):
@@ -156,7 +166,7 @@ def test_a_worker_gets_no_key_that_it_does_not_need(folder: Path):
     (folder / "bin" / "flask").write_text('#!/bin/sh\necho "$*" "$(env)"\n', "utf-8")
     given = dict.fromkeys((*KEYS_OF_OTHERS, "DATA_KEYS"), "a-secret")
     done = as_a_platform(folder, "worker", **given)
-    said = dict(part.split("=", 1) for part in done.stdout.splitlines() if "=" in part)
+    said = left_by(done)
     assert done.stdout.startswith("worker ")
     assert not said.keys() & set(KEYS_OF_OTHERS)
     assert said["DATA_KEYS"] == "a-secret"
@@ -164,3 +174,17 @@ def test_a_worker_gets_no_key_that_it_does_not_need(folder: Path):
     assert "ExecStart=/bin/sh /opt/allo/deploy/worker.sh\n" in unit
     compose = (ROOT / "deploy" / "compose.yaml").read_text("utf-8")
     assert "command: [sh, deploy/worker.sh]" in compose
+
+
+def test_worker_starts_in_production_with_what_it_is_left(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Some settings are refused one without the other."""
+    (folder / "bin" / "flask").write_text('#!/bin/sh\necho "$*" "$(env)"\n', "utf-8")
+    given = FIT | dict.fromkeys(KEYS_OF_OTHERS, KEY)
+    for name in ("ALERT_WEBHOOK_URL", "TRACES_ANCHOR_WEBHOOK_URL"):
+        given[name] = "https://alerts.example.fr/x"
+    left = left_by(as_a_platform(folder, "worker", **given))
+    kept = {name: left[name] for name in given if name in left}
+    set_environment(monkeypatch, dict.fromkeys(FIT) | kept)
+    assert config.load(_env_file=None).environment == "production"
