@@ -41,7 +41,7 @@ from services.supervision.counts import (
     quarter_of,
     same_time_yesterday,
 )
-from services.supervision.recounts import Recounts
+from services.supervision.recounts import Recounts, corrections
 
 SETTLED_AFTER: Final = timedelta(minutes=1)
 SETTLED_EVERY: Final = timedelta(seconds=10)
@@ -129,6 +129,7 @@ class Counting:
         running = quarter_of(target)
         self._day = day_begins(now)
         with self._store.database.statement() as connection:
+            self._recounts.corrections = corrections(connection)
             written = tallies.counted(connection, yesterday, running)
             self._begin(connection, written, target)
             oldest, here = min(self._day, running + QUARTER - HOUR), quarter_of(self._cut)

@@ -87,8 +87,8 @@ class Recounts:
         self._quarter: datetime | None = None
         self._at = datetime.min.replace(tzinfo=UTC)
         self._counts: Counts = Counter()
-        with store.database.statement() as connection:
-            self.corrections = corrections(connection)
+        # Those of earlier processes are read with the first look: a store may be away at a start.
+        self.corrections: list[Correction] = []
 
     @property
     def is_missing_some(self) -> bool:

@@ -90,6 +90,21 @@ def not_in_time() -> OperationalError:
     return OperationalError("SELECT", {}, Exception("canceling statement due to statement timeout"))
 
 
+def test_writer_of_the_board_is_made_while_the_store_is_away(
+    service: House, monkeypatch: pytest.MonkeyPatch
+):
+    """Or the dispatcher would end at its start, and tell no alert."""
+
+    def is_away(*_: Any) -> Any:
+        raise not_in_time()
+
+    with monkeypatch.context() as away:
+        away.setattr(type(service.database), "statement", is_away)
+        write = writer(service)
+    write()
+    assert body_of(service)["day"] == "2026-11-25"
+
+
 def test_another_process_reads_the_tallies_and_counts_only_what_came_since(
     service: House, monkeypatch: pytest.MonkeyPatch
 ):
