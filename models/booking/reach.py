@@ -262,9 +262,10 @@ def _count(*which: ColumnElement[bool]) -> ScalarSelect[Any]:
 def is_unreached() -> ColumnElement[bool]:
     """Whether nothing ever reached the person of a booking, as far as providers finally told.
 
-    No person proved the number, for this booking or another one; its confirmation came back, no
-    other message came, and no mail left; and nothing was changed or said since. A report that is
-    late or missing says nothing.
+    No person proved the number, for this booking or another one; the provider reported that the
+    text of the confirmation did not arrive; no other message came, and no mail left; and nothing
+    was changed or said since. A report that is late or missing says nothing, and neither does a
+    call without an answer: many landlines ring in vain.
     """
     other = booking.alias("other")
     proved = exists().where(
@@ -278,7 +279,13 @@ def is_unreached() -> ColumnElement[bool]:
     # What came of a mail that left is not reported; it says that the place is theirs.
     mailed = and_(message.c.kind == "mail", message.c.state == "sent")
     came = exists().where(of_it, or_(message.c.state == "delivered", mailed))
-    back = (message.c.topic == "confirmation", message.c.state.in_(["failed", "undelivered"]))
+    # What the provider never took failed on our side or on its way there.
+    not_sent = and_(message.c.state == "failed", message.c.provider_sid.is_not(None))
+    back = (
+        message.c.topic == "confirmation",
+        message.c.way.is_distinct_from("call"),
+        or_(message.c.state == "undelivered", not_sent),
+    )
     said = exists().where(history.c.booking_id == booking.c.id, history.c.what != "booked")
     return and_(
         booking.c.reach == "",

@@ -17,6 +17,7 @@ from jobs import scheduler
 from models.booking import history
 from models.booking.tables import booking
 from models.messages import outbox
+from models.messages.tables import message
 from services.messages.mails import write_mail
 from services.messages.write_message import write_message
 from services.supervision import clusters
@@ -116,6 +117,25 @@ def says_yes(one: House, booking_id: str) -> None:
 
 def is_proved(one: House, booking_id: str) -> None:
     change(one.database, update(booking).where(booking.c.id == booking_id).values(reach="code"))
+
+
+def test_supervisor_frees_what_the_provider_reported_as_undelivered(site: House, first: str):
+    assert frees(site) == 1
+    assert first not in live(site)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"way": "call"}, {"state": "failed", "error_code": "no answer"}],
+    ids=["a landline rings in vain", "the provider did not answer"],
+)
+def test_booking_without_a_report_of_its_text_is_not_among_them(
+    site: House, first: str, values: dict[str, str]
+):
+    text = update(message).where(message.c.booking_id == first, message.c.state == "undelivered")
+    assert change(site.database, text.values(values)) == 1
+    assert frees(site) == 0
+    assert first in live(site)
 
 
 @pytest.mark.parametrize("happens", [proves_by_a_call, arrives, has_a_mail, says_yes, is_proved])
