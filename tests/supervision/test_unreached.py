@@ -67,7 +67,7 @@ def test_a_supervisor_frees_it_alone_and_takes_it_back(site: House, first: str):
     chief = site.signs_in("supervisor")
     cluster = the_cluster(site)
     page = chief.post(f"{PAGE}/voir", data={"cluster": cluster}).get_data(as_text=True)
-    assert "Annuler les 1 dont le message n’est jamais arrivé" in page.replace("\u00a0", " ")
+    assert "Annuler ceux dont le message n’est jamais arrivé (1)" in page.replace("\u00a0", " ")
     before = live(site)
     wish = {"cluster": cluster, "why": WHY, "which": "unreached"}
     assert chief.post(f"{PAGE}/liberer", data=wish).status_code == 303
