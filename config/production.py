@@ -389,8 +389,12 @@ def _limits(given: Settings) -> Iterator[str]:
         elif limit > MOST_TIMES_A_DEFAULT * usual:
             most = MOST_TIMES_A_DEFAULT * usual
             yield f"{name} must be {most} at the most: beyond that it holds no script back"
-    if given.cluster_size < LEAST_CLUSTER:
-        yield f"CLUSTER_SIZE must be at least {LEAST_CLUSTER}: else no group of bookings is shown"
+    largest = MOST_TIMES_A_DEFAULT * type(given).model_fields["cluster_size"].default
+    if not LEAST_CLUSTER <= given.cluster_size <= largest:
+        yield (
+            f"CLUSTER_SIZE must be from {LEAST_CLUSTER} to {largest}: else no group of bookings is"
+            " shown"
+        )
     if given.seconds_per_answer < LEAST_SECONDS_PER_ANSWER:
         yield (
             f"SECONDS_PER_ANSWER must be at least {LEAST_SECONDS_PER_ANSWER}: a script that is"
