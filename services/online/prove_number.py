@@ -64,6 +64,8 @@ def again(visit: WebSession, world: WebWorld) -> WebSession:
     if not before.waiting:
         return _new_code(visit, world, before, "code_again")
     found = _counts(visit, world)
+    if _has_spent_its_day(world, found):
+        return by_telephone(visit)
     waits = WaitingCode(before.waiting, visit.id, visit.session.number, visit.session.language)
     if not _may_leave(world, found):
         return _at_code(visit, "code_waits")
@@ -122,6 +124,9 @@ def _new_code(
         return by_telephone(visit)
     found, limits, session = _counts(visit, world), world.store.reach, visit.session
     if limits.codes_per_number and found.number >= limits.codes_per_number:
+        return by_telephone(visit)
+    if _has_spent_its_day(world, found):
+        # The page of codes would promise one in a quarter of an hour.
         return by_telephone(visit)
     code_id = reach_codes.add(
         world.transaction(),
@@ -187,6 +192,14 @@ def _may_leave(world: WebWorld, found: CodeCounts) -> int:
         return 1
     more = found.back // _FOR_EACH_BACK
     return max(0, min(limit - found.out, limit * _UNUSED_A_DAY - found.unused) + more)
+
+
+def _has_spent_its_day(world: WebWorld, found: CodeCounts) -> bool:
+    """Return whether no code leaves for an address before those of 24 hours are forgotten."""
+    limit = world.store.reach.codes_per_address
+    if not limit or not world.place:
+        return False
+    return found.unused >= limit * _UNUSED_A_DAY + found.back // _FOR_EACH_BACK
 
 
 def _asked(visit: WebSession, world: WebWorld) -> AskedCodes:

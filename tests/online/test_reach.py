@@ -224,6 +224,9 @@ def test_a_script_that_comes_back_all_day_texts_no_more_than_its_share(site: Hou
         comes(site, a_mobile(number), born=somebody(number))
         clock_of(site).advance(timedelta(minutes=9))
     assert codes(site) == 8 * site.store.reach.codes_per_address
+    # No page promises the next visitor a code that does not leave for hours.
+    clock_of(site).advance(prove_number.CODE_LIVES + timedelta(seconds=1))
+    assert is_at(comes(site, a_mobile(80), born=somebody(80)), "par-telephone")
 
 
 def test_a_code_that_waits_leaves_for_nobody_who_is_gone(site: House):
