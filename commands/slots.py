@@ -9,7 +9,7 @@ import click
 from commands.terminal import Commands, print_csv, progress_bar
 from commands.wishes import CarryOut, as_day, as_time, changes_centre, tell_outside
 from services.centre_day.centre_life import CentreLife
-from services.centre_day.said_hours import find_outside
+from services.centre_day.said_hours import bookable, find_outside
 from services.slots.open_slots import (
     HEADER,
     SlotsRefused,
@@ -165,6 +165,13 @@ def _add_hours(group: click.Group, life: CentreLife) -> None:
 
         They stay bookable until they are closed. Exit status 1 where there are some.
         """
+        ours = {centre.id for centre in bookable(life.store.database)}
+        for centre_id in centre_ids:
+            if centre_id not in ours:
+                raise click.ClickException(
+                    f"centre {centre_id} is not booked for here: `flask centres list --ours` has"
+                    " those that are"
+                )
         found = find_outside(life.store.database, life.store.clock, centre_ids or None)
         for each in found:
             click.echo(each.line())

@@ -186,6 +186,13 @@ def test_the_board_says_so_until_it_is_done(service: House, flask: Flask, live: 
         assert alerts.raised(connection) == []
 
 
+def test_outside_refuses_a_centre_that_is_not_ours(flask: Flask, live: list[str]):
+    refused = flask("slots", "outside", "--centre", "404")
+    assert refused.exit_code == 1
+    assert "centre 404 is not booked for here" in refused.stderr
+    assert flask("slots", "outside", "--centre", "2").exit_code == 0
+
+
 def test_without_a_reason_nothing_is_closed(service: House, flask: Flask, live: list[str]):
     refused = flask("centres", "take", "1", "--hours", MORNINGS, "--only")
     assert refused.exit_code == 2
