@@ -11,6 +11,9 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
+# Cases that are told of one test.
+MOST_TOLD = 20
+
 
 def each(cases: Callable[[], Iterable[Any]]) -> Callable[[Callable[..., None]], Callable[[], None]]:
     """Call the test with every case (a tuple is several arguments), whichever fail.
@@ -31,7 +34,7 @@ def each(cases: Callable[[], Iterable[Any]]) -> Callable[[Callable[..., None]], 
                     failed.append(error)
             assert count, "there is no case to look at"
             if failed:
-                raise ExceptionGroup(f"{len(failed)} of {count} cases failed", failed)
+                raise ExceptionGroup(f"{len(failed)} of {count} cases failed", failed[:MOST_TOLD])
 
         # pytest would look for fixtures of its names.
         del for_all.__wrapped__

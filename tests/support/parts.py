@@ -44,9 +44,8 @@ class Part:
 
 def programs_of(name: str, switch: str, packages: str, *programs: str) -> Part:
     """An extra that is there if all these programs of Debian's packages are."""
-    return Part(
-        name, switch, f"install it (Debian: apt install {packages})", programs, is_extra=True
-    )
+    how_to_get = f"install {' and '.join(programs)} (Debian: apt install {packages})"
+    return Part(name, switch, how_to_get, programs, is_extra=True)
 
 
 POSTGRES = Part(
