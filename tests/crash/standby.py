@@ -63,19 +63,8 @@ def standby_of(server: OwnServer, folder: Path) -> Iterator[Standby]:
     for folder_of_it in (made.sockets, made.data):
         os.chown(folder_of_it, *account_of(server.data))
     follows = f"host={sockets} user=postgres application_name={NAME}"
-    _run(
-        made.data,
-        "pg_basebackup",
-        "-d",
-        follows,
-        "-D",
-        str(made.data),
-        "-R",
-        "-X",
-        "stream",
-        "-c",
-        "fast",
-    )
+    copies = ("-d", follows, "-D", str(made.data), "-R", "-X", "stream", "-c", "fast")
+    _run(made.data, "pg_basebackup", *copies)
     made.starts()
     try:
         yield made

@@ -29,7 +29,6 @@ from app.web import make_app
 from exchange.interpreter import Call
 from exchange.transport import WsgiTransport
 from flows.session import Session
-from flows.world import World  # noqa: F401  (re-exported for tests of steps)
 from jobs.partner_files import NAMES
 from models.accounts import staff as staff_rows
 from models.accounts.staff import Staff

@@ -78,6 +78,8 @@ def adapted(name: str, place: Place, changes: Mapping[str, str]) -> Path:
 
 
 def nginx_file(place: Place) -> Path:
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    folders = "".join(f"{kind}_temp_path {place.folder / kind};\n" for kind in kinds)
     return adapted(
         "nginx.conf",
         place,
@@ -88,7 +90,7 @@ def nginx_file(place: Place) -> Path:
             "/run/nginx.pid": str(place.folder / "nginx.pid"),
             "/var/log/nginx": str(place.folder),
             "/var/cache/nginx/allo": str(place.folder / "cache"),
-            "http {\n": "http {\n" + temporary_folders(place),
+            "http {\n": "http {\n" + folders,
             "listen 80 ": f"listen {HERE}:{place.plain} ",
             "    listen [::]:80 default_server;\n": "",
             "listen 443 ssl": f"listen {HERE}:{place.tls} ssl",
@@ -100,11 +102,6 @@ def nginx_file(place: Place) -> Path:
             "root /etc/allo;": f"root {DEPLOY};",
         },
     )
-
-
-def temporary_folders(place: Place) -> str:
-    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    return "".join(f"{kind}_temp_path {place.folder / kind};\n" for kind in kinds)
 
 
 def haproxy_file(place: Place) -> Path:
