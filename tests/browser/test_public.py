@@ -40,7 +40,9 @@ COLOURFUL = ("home", "centre", "state")
 def test_pages_hinder_nobody_and_bring_little(browser: Browser, site: Site):
     page = shelf.take(browser, for_one=True)
     # Each page is loaded with all that it needs, whatever the page before had.
-    page.context.new_cdp_session(page).send("Network.setCacheDisabled", {"cacheDisabled": True})
+    tools = page.context.new_cdp_session(page)
+    tools.send("Network.enable")
+    tools.send("Network.setCacheDisabled", {"cacheDisabled": True})
     asked: list[tuple[str, int]] = []
     troubles: list[str] = []
     page.on(
