@@ -212,7 +212,7 @@ def many(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture
 def people(service: House, many: int) -> list[str]:
-    """Book two at each moment of centre 1; three in four find a place at the two others."""
+    """Two booked at each moment of centre 1; the others have places for three in four of them."""
     starts = [
         start + timedelta(minutes=5 * n) for start in mornings(5, first=5) for n in range(many)
     ]

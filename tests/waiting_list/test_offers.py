@@ -615,7 +615,7 @@ class Expected:
 
 
 @pytest.mark.parametrize(
-    ("waiting", "cancelled"), [(150, 30), pytest.param(500, 50, marks=pytest.mark.long)]
+    ("waiting", "cancelled"), [(200, 50), pytest.param(500, 50, marks=pytest.mark.long)]
 )
 def test_many_wait_and_some_cancel_the_right_have_them_and_nobody_else_sees_one(
     service: House, second_worker: House, waiting: int, cancelled: int
