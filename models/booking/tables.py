@@ -89,7 +89,7 @@ booking = Table(
     index("ix_booking_created_at", "created_at"),
     index("ix_booking_unproved_dob", "dob_idx", "created_at", where="reach = ''"),
     index("ix_booking_place_idx", "place_idx", "created_at", where="place_idx IS NOT NULL"),
-    # What the limits of an hour count (models.booking.pace).
+    # Columns that the hourly limits count (models.booking.hourly).
     index("ix_booking_centre_reach", "centre_id", "reach", "created_at"),
     index("ix_booking_prefix_idx", "prefix_idx", "created_at", where="reach = 'line'"),
     index("ix_booking_alike_idx", "alike_idx", "created_at", where="reach = 'line'"),
