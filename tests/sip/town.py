@@ -28,6 +28,7 @@ from models.call.tables import turn
 from services.centres.directory import Directory
 from services.parts import Parts
 from services.service import Service
+from services.store import CryptographicChance
 from tests.browser.stage import at_a_port, deliver_waiting, dispatches, exchange_for, serves
 from tests.support.house import ACCOUNT, NOON, TOKEN, House, house, mornings
 from tests.support.keeper import ROOT
@@ -171,7 +172,10 @@ def town(database_url: str, folder: Path, *, agents: bool = False) -> Iterator[T
     """A service with slots near 75011; with `agents` its dispatcher works, too."""
     (server, url), (simulating, simulator_url) = (at_a_port(Flask("none")) for _ in range(2))
     with ExitStack() as stack:
-        made = stack.enter_context(house(database_url, clock=RunningClock(NOON)))
+        # A command to the provider is known by the first figures of an identifier: those that a
+        # test can foresee all begin alike.
+        chance = CryptographicChance()
+        made = stack.enter_context(house(database_url, clock=RunningClock(NOON), chance=chance))
         made.campaign = replace(made.campaign, doses=1)
         made.opens_centre(starts=mornings(30), capacity=40)
         settings = made.settings.model_copy(
