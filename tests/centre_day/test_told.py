@@ -309,7 +309,7 @@ moves = st.lists(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("examples", [6, pytest.param(60, marks=pytest.mark.long)])
+@pytest.mark.parametrize("examples", [6, pytest.param(20, marks=pytest.mark.long)])
 def test_whoever_is_moved_is_told_what_the_store_says(
     request: pytest.FixtureRequest, kind: str, examples: int
 ):

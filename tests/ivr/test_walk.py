@@ -345,7 +345,7 @@ def wandered(service: House, calls: int) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("calls", [15, pytest.param(150, marks=pytest.mark.long)])
+@pytest.mark.parametrize("calls", [15, pytest.param(40, marks=pytest.mark.long)])
 def test_calls_that_press_anything_are_always_answered(service: House, calls: int):
     found = wandered(service, calls)
     # What was chosen is kept for who fell silent and was told a code.
@@ -354,7 +354,7 @@ def test_calls_that_press_anything_are_always_answered(service: House, calls: in
     assert {"offers", "confirm", "reference", "person", "birth_year"} <= found
 
 
-@pytest.mark.parametrize("calls", [9, pytest.param(90, marks=pytest.mark.long)])
+@pytest.mark.parametrize("calls", [9, pytest.param(24, marks=pytest.mark.long)])
 def test_calls_that_press_anything_get_two_appointments_or_none(database_url: str, calls: int):
     clock = FixedClock(NOON)
     campaign = campaign_with(doses=2, per_number=100)
