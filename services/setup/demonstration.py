@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -37,6 +39,9 @@ from services.store import CryptographicChance
 HORIZON_DAYS: Final = 35
 EVERY_MINUTES: Final = 30
 CAPACITY: Final = 2
+# Month and day of the public holidays on which no centre of the demonstration gives appointments.
+HOLIDAYS: Final = frozenset({(1, 1), (12, 25)})
+SUNDAY: Final = 6
 # The demonstration promises free slots in reach of every main town. In the file of January 2021
 # some of them have none (Caen, Rouen, Mamoudzou …): there a hall that says what it is takes their
 # place.
@@ -108,14 +113,7 @@ def prepare(
     if added:
         everyone = centres.hours_of(database)
     silent = [hall for hall in everyone if not hall.hours]
-    opened = open_spans(
-        database,
-        clock,
-        _missing(database, clock, everyone),
-        every=EVERY_MINUTES,
-        capacity=CAPACITY,
-        watch=watch,
-    )
+    opened = _open(database, clock, _missing(database, clock, everyone), watch)
     return DemonstrationReport(
         postcodes=postcode_report,
         centres=centre_report,
@@ -165,13 +163,40 @@ def _missing(database: Database, clock: Clock, everyone: list[CentreHours]) -> l
         last = first + timedelta(days=HORIZON_DAYS - 1)
         if hall.id in last_starts:
             first = max(first, last_starts[hall.id].astimezone(zone).date() + timedelta(days=1))
-        # Days without hours at the end of the span would be looked at again at each start.
-        if any(
-            (first + timedelta(days=n)).weekday() in hall.hours
-            for n in range((last - first).days + 1)
-        ):
-            spans.append(Span(hall, first, last))
+        days = open_days(hall, first, last)
+        # Closed days at the end of the span would be looked at again at each start.
+        if days:
+            spans.append(Span(hall, first, last, closed=frozenset(_days(first, last)) - days))
     return spans
+
+
+def _open(database: Database, clock: Clock, spans: list[Span], watch: Watch) -> OpenReport:
+    """Open slots over two connections at once, which takes half the time of one."""
+    opening = partial(open_spans, database, clock, every=EVERY_MINUTES, capacity=CAPACITY)
+    half = len(spans) // 2
+    with ThreadPoolExecutor(1) as beside:
+        others = beside.submit(opening, spans[half:])
+        report = opening(spans[:half], watch=watch)
+        report.add(others.result())
+    return report
+
+
+def open_days(hall: CentreHours, first: date, last: date) -> frozenset[date]:
+    """Return the days from `first` to `last` on which the demonstration opens slots at a centre.
+
+    Sundays and HOLIDAYS are closed, whatever the centre's hours are.
+    """
+    return frozenset(
+        day
+        for day in _days(first, last)
+        if day.weekday() in hall.hours
+        and day.weekday() != SUNDAY
+        and (day.month, day.day) not in HOLIDAYS
+    )
+
+
+def _days(first: date, last: date) -> list[date]:
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
 def _add_where_missing(

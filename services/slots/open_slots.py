@@ -58,11 +58,12 @@ class SlotsRefused(OperatorRefused):
 
 @dataclass(frozen=True)
 class Span:
-    """Days (local, both included) for which a centre's slots shall be open."""
+    """Days (local, both included) for which a centre's slots shall be open, but for `closed`."""
 
     centre: CentreHours
     first: date
     last: date
+    closed: frozenset[date] = frozenset()
 
 
 @dataclass
@@ -76,6 +77,14 @@ class OpenReport:
     days_outside: int = 0
     # Centres that got slots and that no caller can book.
     not_ours: list[str] = field(default_factory=list)
+
+    def add(self, other: OpenReport) -> None:
+        """Count what was done for other centres."""
+        self.opened.add(other.opened)
+        self.centres += other.centres
+        self.no_hours += other.no_hours
+        self.days_outside += other.days_outside
+        self.not_ours += other.not_ours
 
     def lines(self) -> list[str]:
         said = []
@@ -363,7 +372,7 @@ def _starts(
     for number in range((span.last - span.first).days + 1):
         day = span.first + timedelta(days=number)
         intervals = hours or tuple(one.hours.get(day.weekday(), ()))
-        if not intervals:
+        if not intervals or day in span.closed:
             continue
         if (one.opens_on and day < one.opens_on) or (one.closes_on and day > one.closes_on):
             report.days_outside += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ from sqlalchemy import Select, func, select, update
 
 from commands import store as store_commands
 from jobs import feeds
+from models.centres.centres import CentreHours, hours_of
 from models.centres.geography import distance_km
 from models.centres.tables import centre, postcode
 from models.clock import FixedClock
@@ -25,11 +26,17 @@ from services.campaign.file import load
 from services.centres.directory import Directory
 from services.centres.import_postcodes import PostcodeFeed, TownRow
 from services.setup import demonstration
-from services.setup.demonstration import HORIZON_DAYS, DemonstrationReport, prepare
+from services.setup.demonstration import (
+    HORIZON_DAYS,
+    DemonstrationReport,
+    open_days,
+    prepare,
+)
 from services.slots.look_beyond import Beyond
+from services.slots.open_slots import OpenReport
 from services.store import Store
 from services.work import Work
-from tests.support.imports import Run, centre_row, write_centres
+from tests.support.imports import DAYS, Run, centre_row, write_centres
 
 
 def test_the_extracts_say_what_the_published_files_say(official_file, laposte_file):
@@ -209,6 +216,70 @@ def test_a_start_tops_up_and_doubles_nothing(small, database, clock):
     clock.advance(timedelta(days=7))
     assert small().opened.opened.slots == 2 * 6
     assert counts(database) == (2 * 6 * 6, 2 * 2 * 6 * 6)
+
+
+def test_demonstration_opens_no_slot_on_sunday_christmas_or_new_year(database, tmp_path):
+    daily = dict.fromkeys((f"rdv_{day}" for day in DAYS), "9h-12h")
+    path = write_centres(tmp_path / "c.csv", [centre_row("1", **daily)])
+    prepare(
+        database,
+        FixedClock(datetime(2026, 12, 20, 7, tzinfo=UTC)),
+        read_postcodes=lambda: PostcodeFeed(1, [TownRow("35500", "35360", "Vitré", 48.1, -1.2)]),
+        read_centres=lambda: feeds.read_centres(path),
+    )
+    with database.statement() as connection:
+        opened = {start.date() for start in connection.execute(select(slot.c.start_at)).scalars()}
+    first = date(2026, 12, 20)
+    days = {first + timedelta(days=n) for n in range(HORIZON_DAYS)}
+    sundays = {first + timedelta(weeks=n) for n in range(HORIZON_DAYS // 7)}
+    assert days - opened == sundays | {date(2026, 12, 25), date(2027, 1, 1)}
+
+
+def centres_of_main_towns(database: Database, clock: FixedClock) -> dict[str, list[CentreHours]]:
+    """The centres with hours in reach of each main town, by its postcode."""
+    radius, known = load("campaigns/demonstration.toml").radius_kilometres, Directory(database)
+    hours = {hall.id: hall for hall in hours_of(database) if hall.hours}
+    found = {}
+    with database.statement() as connection:
+        for code in feeds.read_main_towns():
+            here = known.postcode(connection, code)
+            assert here is not None, code
+            assert here.latitude is not None, code
+            assert here.longitude is not None, code
+            near = known.nearest(
+                connection, here.latitude, here.longitude, here.territory, radius, postcode=code
+            )
+            found[code] = [hours[one.centre.id] for one in near if one.centre.id in hours]
+    return found
+
+
+def has_both_doses(hall: CentreHours, today: date) -> bool:
+    """Tell if a centre has a first dose from tomorrow on, and a second 21 to 28 days after it."""
+    days = open_days(hall, today + timedelta(days=1), today + timedelta(days=HORIZON_DAYS - 1))
+    return any(day + timedelta(days=n) in days for day in days for n in range(21, 29))
+
+
+def test_every_main_town_has_both_doses_whatever_the_date(database, clock, monkeypatch):
+    monkeypatch.setattr(demonstration, "open_spans", lambda *_, **__: OpenReport())
+    prepare(
+        database,
+        clock,
+        read_postcodes=feeds.read_postcodes,
+        read_centres=feeds.read_centres,
+        main_towns=feeds.read_main_towns(),
+    )
+    near = centres_of_main_towns(database, clock)
+    assert len(near) == 101
+    # Years in which the holidays fall on each day of the week.
+    for today in (
+        date(year, 11, 20) + timedelta(days=n) for year in range(2026, 2032) for n in range(50)
+    ):
+        without = [
+            code
+            for code, halls in near.items()
+            if not any(has_both_doses(one, today) for one in halls)
+        ]
+        assert (today, without) == (today, [])
 
 
 def test_refresh_reads_the_extracts_anew(small, database):
