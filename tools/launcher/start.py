@@ -26,11 +26,13 @@ from tools.launcher.ports import answers, asked_at, check_ports, listens, says, 
 from tools.launcher.postgres_server import OwnPostgres
 from tools.launcher.processes import LAUNCH_ID, Guard
 from tools.launcher.redis_server import choose_redis, redis_answers
+from tools.launcher.steps import PROCESSES, step
 from tools.launcher.supervisor import Supervisor
 
 # Seconds.
 REDIS_DEADLINE = 10.0
 READY_DEADLINE = 90.0
+PREPARE = "python -m tools.launcher.prepare"
 
 
 def run(settings: config.Settings) -> None:
@@ -41,15 +43,15 @@ def run(settings: config.Settings) -> None:
     check_semaphores()
     with ExitStack() as stack:
         stack.enter_context(folder_lock(config.VAR))
+        launch_id = uuid.uuid4().hex
+        supervisor = Supervisor(launch_id=launch_id)
         if settings.own_database():
             # Before the guard, which so has its share until no process uses the server any more.
             postgres = OwnPostgres()
-            postgres.ensure(settings.own_database())
+            postgres.share()
             stack.callback(postgres.leave)
-        launch_id = uuid.uuid4().hex
-        guard = Guard(launch_id)
-        stack.callback(guard.release)
-        supervisor = Supervisor(launch_id=launch_id, guard=guard)
+        supervisor.guard = Guard(launch_id)
+        stack.callback(supervisor.guard.release)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, supervisor.ask_to_stop)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup leaves it
@@ -60,16 +62,10 @@ def run(settings: config.Settings) -> None:
         env = exports(settings, redis_url=redis_url, base=base, telephones=sip_settings)
         empty_metrics(Path(env["PROMETHEUS_MULTIPROC_DIR"]))
         lines = lines_to_start(telephones)
-        once = {
-            "migrate": "flask migrate",
-            "demo": "flask demo",
-            "staff": "flask staff demo",
-            "assets": "flask assets install",
-        }
-        if not Path(settings.feed_folder).is_dir():
-            # The scheduler writes it each minute; earlier readers are told to come again.
-            once["feed"] = "flask feed write"
-        for name, command in (once | lines).items():
+        # Its counters are none of the web's, which lie in the folder that processes are told.
+        alone = {name: value for name, value in env.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
+        supervisor.add_process("prepare", PREPARE, env=alone, cwd=str(config.ROOT))
+        for name, command in lines.items():
             supervisor.add_process(name, command, env=env, cwd=str(config.ROOT))
         if redis_command:
             # It needs none of our secrets.
@@ -81,12 +77,11 @@ def run(settings: config.Settings) -> None:
             supervisor.wait_for(
                 lambda: redis_answers(redis_url), seconds=REDIS_DEADLINE, what="redis"
             )
-        for name in once:
-            # Pages are plain without the files of others, and the telephone needs none of either.
-            supervisor.run_to_end(name, must=name not in {"assets", "feed"})
-        for name in lines:
-            supervisor.start(name)
-        _wait_until_ready(supervisor, settings, telephones)
+        supervisor.run_to_end("prepare")
+        with step(PROCESSES, supervisor.say):
+            for name in lines:
+                supervisor.start(name)
+            _wait_until_ready(supervisor, settings, telephones)
         supervisor.announce(f"Ready: {url_of(settings)}")
         supervisor.serve()
 

@@ -37,14 +37,13 @@ class Supervisor(Manager):  # type: ignore[misc]
     raise Stopped when the end was asked for and Failed when a process gave up; then `stop`.
     """
 
-    def __init__(
-        self, printer: Any = None, *, launch_id: str = "", guard: Guard | None = None
-    ) -> None:
+    def __init__(self, printer: Any = None, *, launch_id: str = "") -> None:
         super().__init__(printer or Printer(sys.stdout))
         self.events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._process_ctor = Launched
         self._launch_id = launch_id
-        self._guard = guard
+        # Once there is one, it is told of each process.
+        self.guard: Guard | None = None
         self._running: dict[str, int] = {}
         self._ended: dict[str, int] = {}
         self._ends: dict[str, deque[float]] = {}
@@ -78,19 +77,17 @@ class Supervisor(Manager):  # type: ignore[misc]
         self._ended.pop(name, None)
         pid = self._processes[name]["obj"].launch(self.events)
         self._running[name] = pid
-        if self._guard:
-            self._guard.toggle(pid)
+        if self.guard:
+            self.guard.toggle(pid)
 
-    def run_to_end(self, name: str, *, must: bool = True) -> None:
-        """Run a process that ends by itself. Raises Failed unless it succeeds, or need not."""
+    def run_to_end(self, name: str) -> None:
+        """Run a process that ends by itself. Raises Failed unless it succeeds."""
         self.start(name)
         while name not in self._ended:
             self._step(may_end={name})
         if self._ended[name] != 0:
             how = _how(self._ended[name])
-            if must:
-                raise Failed(f"{name} {how}, so nothing was started", self.last_lines(name))
-            self.say(f"{name} {how}; the service starts without it")
+            raise Failed(f"{name} {how}, so nothing was started", self.last_lines(name))
 
     def wait_for(self, condition: Callable[[], bool], *, seconds: float, what: str) -> None:
         """Wait until `condition()`. Raises Failed after `seconds` or when a process ends."""
@@ -169,8 +166,8 @@ class Supervisor(Manager):  # type: ignore[misc]
             self.say(f"{message.name} started (pid={message.data['pid']})")
         elif message.type == "stop":
             name, returncode = str(message.name), int(message.data["returncode"])
-            if self._guard:
-                self._guard.toggle(message.data["pid"])
+            if self.guard:
+                self.guard.toggle(message.data["pid"])
             del self._running[name]
             self._ended[name] = returncode
             return name
