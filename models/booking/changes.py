@@ -192,49 +192,28 @@ def id_by_number(
     return found
 
 
-def on_number(
-    connection: Connection, clock: Clock, vault: Vault, number: str, campaign: str
+def people_at(  # noqa: PLR0917
+    connection: Connection, clock: Clock, vault: Vault, kind: str, where: str, campaign: str
 ) -> list[OnOneNumber]:
-    """The people whose texts go to a number (E.164), in the order of their bookings.
+    """Return the people whose messages go to a number or an address, in the order of bookings.
 
-    As `models.booking.bookings.Known.people`.
+    `kind` is "phone" or "mail". As `models.booking.bookings.Known.people`.
     """
     # The same for no number at all: nothing is told of whether there is one.
-    values = {"the_number": vault.index("phone", number) or b""}
-    return _people(vault, _on_number(clock).rows(connection, values), campaign)
-
-
-def on_address(
-    connection: Connection, clock: Clock, vault: Vault, mail: str, campaign: str
-) -> list[OnOneNumber]:
-    """Return the people whose mails go to an address of e-mail, in the order of their bookings."""
-    values = {"the_address": vault.index("mail", mail)}
-    return _people(vault, _on_address(clock).rows(connection, values), campaign)
-
-
-def _people(vault: Vault, rows: Iterable[Any], campaign: str) -> list[OnOneNumber]:
+    values = {"where": vault.index(kind, where) or b""}
     return [
         OnOneNumber.of(row, date.fromisoformat(born), campaign)
-        for row in rows
+        for row in _people_at(clock, kind).rows(connection, values)
         if (born := opened(vault, row, "dob"))
     ]
 
 
 @lru_cache
-def _on_number(clock: Clock) -> Prepared:
-    return _to_be_told(clock, booking.c.phone_idx == bindparam("the_number"))
-
-
-@lru_cache
-def _on_address(clock: Clock) -> Prepared:
-    return _to_be_told(clock, booking.c.mail_idx == bindparam("the_address"))
-
-
-def _to_be_told(clock: Clock, which: ColumnElement[bool]) -> Prepared:
+def _people_at(clock: Clock, kind: str) -> Prepared:
     return Prepared(
         select(booking.c.id, booking.c.dob_enc, booking.c.rank, booking.c.campaign)
         .where(
-            which,
+            booking.c[f"{kind}_idx"] == bindparam("where"),
             or_(booking.c.state == "confirmed", booking.c.state == "cancelled"),
             booking.c.last_start_at > clock.at(),
             booking.c.dob_enc.is_not(None),

@@ -23,7 +23,7 @@ from sqlalchemy import (
     update,
     values,
 )
-from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection
 
 from models.centres.tables import centre
@@ -117,14 +117,14 @@ def open_slots(
         new: list[int] = []
         for some in wanted:
             if some.starts:
-                opened.add(_open(connection, some, None if on_new is None else new))
+                opened.add(_open(connection, some, new))
         if on_new is not None and new:
             on_new(connection, new)
     return opened
 
 
-def _open(connection: Connection, some: SlotsToOpen, new: list[int] | None) -> OpenedSlots:
-    """Open some; `new` gets the ids of the places that came, if they are asked for."""
+def _open(connection: Connection, some: SlotsToOpen, new: list[int]) -> OpenedSlots:
+    """Open some; `new` gets the ids of the places that came."""
     mine = and_(
         slot.c.centre_id == some.centre_id,
         slot.c.start_at.between(some.starts[0], some.starts[-1]),
@@ -151,21 +151,13 @@ def _open(connection: Connection, some: SlotsToOpen, new: list[int] | None) -> O
     if some.apart and there:
         starts = [start for start in some.starts if start in before]
         connection.execute(update(slot).where(mine, slot.c.start_at.in_(starts)).values(apart=True))
-    places = 0
+    before_these = len(new)
     if missing or smaller:
-        statement = _places_of(some, mine)
-        if new is None:
-            # The ids of a demonstration are half a million.
-            counted = statement.execution_options(preserve_rowcount=True)
-            places = connection.execute(counted).rowcount
-        else:
-            ids = connection.execute(statement.returning(place.c.id)).scalars().all()
-            new += ids
-            places = len(ids)
+        new += connection.execute(_places_of(connection, some, mine)).scalars()
     return OpenedSlots(
         slots=len(missing),
         already=len(some.starts) - len(missing),
-        places=places,
+        places=len(new) - before_these,
         larger=sum(before.get(start, 0) > some.capacity for start in some.starts),
         other=other,
     )
@@ -191,8 +183,8 @@ def _add(connection: Connection, some: SlotsToOpen, starts: list[datetime]) -> N
 _ONE: Final = ("centre_id", "start_at")
 
 
-def _places_of(some: SlotsToOpen, mine: ColumnElement[bool]) -> Insert:
-    """The statement that gives each slot of `mine` the places that it has not."""
+def _places_of(connection: Connection, some: SlotsToOpen, mine: ColumnElement[bool]) -> Any:
+    """The statement that gives each slot of `mine` the places that it has not; their ids."""
     counted = values(column("number", Integer), name="counted")
     number = counted.data([(one,) for one in range(1, some.capacity + 1)]).cte().c.number
     source = select(
@@ -210,6 +202,7 @@ def _places_of(some: SlotsToOpen, mine: ColumnElement[bool]) -> Insert:
             ["slot_id", "number", "centre_id", "start_at", "lot", "released_at", "services"], source
         )
         .on_conflict_do_nothing(index_elements=["slot_id", "number"])
+        .returning(place.c.id)
     )
 
 

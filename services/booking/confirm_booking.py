@@ -316,10 +316,11 @@ def _whose(work: Work, request: Request, there: Known) -> Whose | None:
     people: Sequence[OnOneNumber] = there.people
     if request.number is None:
         # Nothing was known of a number that its text alone goes to.
-        people = changes.on_number(
+        people = changes.people_at(
             work.connection,
             work.store.clock,
             work.store.vault,
+            "phone",
             request.text_to or "",
             work.campaign.name,
         )

@@ -62,8 +62,8 @@ class Whose:
 
 def of_booking(connection: Connection, store: Store, file: BookingDetails) -> Whose | None:
     """Whose a booking is among those of its number; the same statement for no booking at all."""
-    people = changes.on_number(
-        connection, store.clock, store.vault, file.number or "", file.campaign
+    people = changes.people_at(
+        connection, store.clock, store.vault, "phone", file.number or "", file.campaign
     )
     if file.born is None or not file.number:
         return None
@@ -79,8 +79,8 @@ def of_mail(
     """
     if file.born is None:
         return None
-    people = changes.on_address(
-        connection, store.clock, store.vault, file.mail or "", file.campaign
+    people = changes.people_at(
+        connection, store.clock, store.vault, "mail", file.mail or "", file.campaign
     )
     return (
         Whose.among(file.born, file.rank, people)

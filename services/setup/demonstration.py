@@ -163,10 +163,11 @@ def _missing(database: Database, clock: Clock, everyone: list[CentreHours]) -> l
         last = first + timedelta(days=HORIZON_DAYS - 1)
         if hall.id in last_starts:
             first = max(first, last_starts[hall.id].astimezone(zone).date() + timedelta(days=1))
-        days = open_days(hall, first, last)
+        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+        closed = frozenset(filter(is_closed, days))
         # Closed days at the end of the span would be looked at again at each start.
-        if days:
-            spans.append(Span(hall, first, last, closed=frozenset(_days(first, last)) - days))
+        if any(day.weekday() in hall.hours and day not in closed for day in days):
+            spans.append(Span(hall, first, last, closed))
     return spans
 
 
@@ -177,26 +178,14 @@ def _open(database: Database, clock: Clock, spans: list[Span], watch: Watch) -> 
     with ThreadPoolExecutor(1) as beside:
         others = beside.submit(opening, spans[half:])
         report = opening(spans[:half], watch=watch)
-        report.add(others.result())
+        report.opened.add(others.result().opened)
+    report.centres = len(spans)
     return report
 
 
-def open_days(hall: CentreHours, first: date, last: date) -> frozenset[date]:
-    """Return the days from `first` to `last` on which the demonstration opens slots at a centre.
-
-    Sundays and HOLIDAYS are closed, whatever the centre's hours are.
-    """
-    return frozenset(
-        day
-        for day in _days(first, last)
-        if day.weekday() in hall.hours
-        and day.weekday() != SUNDAY
-        and (day.month, day.day) not in HOLIDAYS
-    )
-
-
-def _days(first: date, last: date) -> list[date]:
-    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+def is_closed(day: date) -> bool:
+    """Tell if no centre of the demonstration opens slots on a day, whatever its hours are."""
+    return day.weekday() == SUNDAY or (day.month, day.day) in HOLIDAYS
 
 
 def _add_where_missing(

@@ -78,14 +78,6 @@ class OpenReport:
     # Centres that got slots and that no caller can book.
     not_ours: list[str] = field(default_factory=list)
 
-    def add(self, other: OpenReport) -> None:
-        """Count what was done for other centres."""
-        self.opened.add(other.opened)
-        self.centres += other.centres
-        self.no_hours += other.no_hours
-        self.days_outside += other.days_outside
-        self.not_ours += other.not_ours
-
     def lines(self) -> list[str]:
         said = []
         if self.no_hours:

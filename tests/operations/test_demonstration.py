@@ -29,7 +29,7 @@ from services.setup import demonstration
 from services.setup.demonstration import (
     HORIZON_DAYS,
     DemonstrationReport,
-    open_days,
+    is_closed,
     prepare,
 )
 from services.slots.look_beyond import Beyond
@@ -255,7 +255,8 @@ def centres_of_main_towns(database: Database, clock: FixedClock) -> dict[str, li
 
 def has_both_doses(hall: CentreHours, today: date) -> bool:
     """Tell if a centre has a first dose from tomorrow on, and a second 21 to 28 days after it."""
-    days = open_days(hall, today + timedelta(days=1), today + timedelta(days=HORIZON_DAYS - 1))
+    ahead = [today + timedelta(days=n) for n in range(1, HORIZON_DAYS)]
+    days = {day for day in ahead if day.weekday() in hall.hours and not is_closed(day)}
     return any(day + timedelta(days=n) in days for day in days for n in range(21, 29))
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import sys
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+
+import click
 
 from flask.cli import FlaskGroup, ScriptInfo
 
@@ -18,6 +20,9 @@ import config
 from commands.assets import CannotInstall, install
 from tools.launcher.postgres_server import OwnPostgres
 from tools.launcher.steps import ACCOUNTS, DATABASE, DEMONSTRATION, FILES, step
+
+# Commands that must succeed.
+_NEEDED = {DATABASE: "migrate", DEMONSTRATION: "demo", ACCOUNTS: "staff demo"}
 
 
 def main() -> int:
@@ -28,28 +33,18 @@ def main() -> int:
             # The first command waits for it, and says why it cannot start.
             beside.submit(OwnPostgres().ensure, database)
         files = beside.submit(install, config.ROOT / "web", config.VAR)
-        for name, line in (
-            (DATABASE, "migrate"),
-            (DEMONSTRATION, "demo"),
-            (ACCOUNTS, "staff demo"),
-        ):
-            with step(name, _say):
+        for name, line in _NEEDED.items():
+            with step(name, click.echo):
                 code = _run(line, loaded)
             if code:
                 return code
-        with step(FILES, _say):
-            _share(files, loaded)
+        with step(FILES, click.echo):
+            try:
+                files.result()
+                _run("assets install", loaded)
+            except (CannotInstall, OSError) as refused:
+                click.echo(f"assets: {refused}; the service starts without them")
     return 0
-
-
-def _share(files: Future[bool], loaded: ScriptInfo) -> None:
-    """Put the files of pages into the database. Pages are plain without the files of others."""
-    try:
-        files.result()
-    except (CannotInstall, OSError) as refused:
-        _say(f"assets: {refused}; the service starts without them")
-    else:
-        _run("assets install", loaded)
 
 
 def _run(line: str, loaded: ScriptInfo) -> int:
@@ -57,12 +52,8 @@ def _run(line: str, loaded: ScriptInfo) -> int:
     try:
         FlaskGroup().main(line.split(), prog_name="flask", obj=loaded)
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
+        return int(end.code or 0)
     return 0
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)
 
 
 if __name__ == "__main__":
