@@ -26,6 +26,7 @@ from sqlalchemy import func, select
 from werkzeug.datastructures import Headers
 
 from app.web import make_app
+from config import Settings
 from exchange.interpreter import Call
 from exchange.transport import WsgiTransport
 from flows.session import Session
@@ -36,7 +37,7 @@ from models.booking import bookings
 from models.booking.bookings import BookingRow
 from models.call import turns
 from models.centres.tables import centre, postcode
-from models.clock import Clock
+from models.clock import Clock, FixedClock
 from models.crypto import Vault
 from models.database import Database
 from models.messages.tables import message
@@ -57,15 +58,7 @@ from services.service import Service
 from services.short_links import Links
 from services.store import NO_LIMITS, NO_PACE, NO_SHARES, HoldShares, PaceLimits, ReachLimits, Store
 from services.waiting_list.freed_slot_offers import OfferFreedPlaces
-from tests.support.shared_work import (
-    clocks,
-    settings,
-    share_rules,
-    share_statements,
-    share_templates,
-    share_towns,
-    share_what_a_server_said,
-)
+from tests.support.shared_work import share_rules, share_statements, share_templates
 
 BASE = "https://allo.example"
 TOKEN = "a-token-of-the-tests"
@@ -103,8 +96,6 @@ POSTCODES = {
 
 share_rules()
 share_templates()
-share_towns()
-share_what_a_server_said()
 
 
 class CountingChance:
@@ -166,7 +157,7 @@ class House:
         numbers: Sequence[CalledNumber] = (),
         mails: bool = False,
     ) -> None:
-        self.clock = clock or clocks.take(NOON)
+        self.clock = clock or FixedClock(NOON)
         self.database = Database(url)
         share_statements(*self.database.engines)
         self.store = Store(
@@ -185,8 +176,9 @@ class House:
         )
         self.woken = WokenUp()
         self.mails = mails
-        self.settings = settings(
-            url,
+        self.settings = Settings(
+            _env_file=None,  # type: ignore[call-arg]
+            database_url=url,
             public_base_url=BASE,
             twilio_auth_token=TOKEN,
             twilio_account_sid=ACCOUNT,
@@ -244,7 +236,6 @@ class House:
 
     def close(self) -> None:
         self.database.dispose()
-        clocks.give_back(self.clock)
 
     # What there is
 

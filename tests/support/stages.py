@@ -7,13 +7,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.house import House, house, mornings
-from tests.support.shared_work import clocks
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup() -> None:
-    """What the test before this one gave back is free now."""
-    clocks.next_test()
 
 
 @pytest.fixture
