@@ -223,6 +223,14 @@ def empty_url(postgres_server: PostgresServer) -> Iterator[str]:
 
 
 @pytest.fixture
+def migrated_url(postgres_server: PostgresServer, _postgres_template: str) -> Iterator[str]:
+    """A migrated database whose schema the test may change; it is dropped afterwards."""
+    url = postgres_server.create(template=_postgres_template)
+    yield url
+    postgres_server.drop(url)
+
+
+@pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     """`database_url`, opened."""
     opened = Database(database_url)

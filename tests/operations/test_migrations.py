@@ -72,9 +72,8 @@ def test_an_empty_database_gets_all_tables_and_again_changes_nothing(empty_url: 
         assert len(service.bookings()) == 1
 
 
-def test_the_migrations_make_just_the_tables_of_the_code(empty_url: str):
-    upgrade(empty_url)
-    database = Database(empty_url)
+def test_the_migrations_make_just_the_tables_of_the_code(migrated_url: str):
+    database = Database(migrated_url)
     try:
         with database.engine.connect() as connection:
             context = MigrationContext.configure(
@@ -91,17 +90,16 @@ def test_the_migrations_make_just_the_tables_of_the_code(empty_url: str):
         database.dispose()
 
 
-def test_the_conditions_of_partial_indexes_are_the_same_too(empty_url: str):
+def test_the_conditions_of_partial_indexes_are_the_same_too(migrated_url: str):
     """Alembic compares names and columns of an index, not its WHERE; law 1 hangs on one."""
-    upgrade(empty_url)
-    migrated = index_conditions(empty_url)
-    empties(empty_url)
-    database = Database(empty_url)
+    migrated = index_conditions(migrated_url)
+    empties(migrated_url)
+    database = Database(migrated_url)
     try:
         metadata.create_all(database.engine)
     finally:
         database.dispose()
-    assert migrated == index_conditions(empty_url)
+    assert migrated == index_conditions(migrated_url)
     assert "confirmed" in migrated["uq_appointment_place"]
     assert "confirmed" in migrated["uq_appointment_booking_dose"]
     assert "person_idx" in migrated["uq_appointment_person_dose"]
@@ -435,17 +433,16 @@ NEWER = "run the newer version that brought it there"
         ),
     ],
 )
-def test_a_database_of_another_version_is_left_alone(empty_url: str, revision: str, told: str):
-    upgrade(empty_url)
-    with release_before(empty_url) as stamped:
+def test_a_database_of_another_version_is_left_alone(migrated_url: str, revision: str, told: str):
+    with release_before(migrated_url) as stamped:
         stamped.run("UPDATE alembic_version SET version_num = :revision", revision=revision)
-    before = schema(empty_url)
-    result = CliRunner().invoke(make_migrate(empty_url))
+    before = schema(migrated_url)
+    result = CliRunner().invoke(make_migrate(migrated_url))
     (sentence,) = result.stderr.splitlines()
     assert (result.exit_code, sentence) == (1, f"Error: the database is at {revision}, and {told}")
     with pytest.raises(schemas.SchemaUnknown):
-        downgrade(empty_url, TODAY)
-    assert schema(empty_url) == before
+        downgrade(migrated_url, TODAY)
+    assert schema(migrated_url) == before
 
 
 # ---------------------------------------------------------------- of the steps before the first one
@@ -512,10 +509,9 @@ def test_after_it_was_taken_over_the_telephone_moves_what_was_booked(taken_over:
         assert verified(service) == ["1 bookings, 40 places, 0 contradictions"]
 
 
-def test_the_release_before_goes_on_working_on_this_schema(empty_url: str):
+def test_the_release_before_goes_on_working_on_this_schema(migrated_url: str):
     """For as long as both run side by side: its statements, and what each sees of the other's."""
-    upgrade(empty_url)
-    with release_before(empty_url) as old, house(empty_url) as service:
+    with release_before(migrated_url) as old, house(migrated_url) as service:
         old.opens(mornings(3))
         assert old.run("SELECT count(*) FROM place WHERE lot = 99") == [(6,)]
         old.rings("CA1")
@@ -543,12 +539,11 @@ def test_the_release_before_goes_on_working_on_this_schema(empty_url: str):
 
 
 @pytest.fixture
-def url_of_today(empty_url: str, next_migration: None) -> str:
+def url_of_today(migrated_url: str, next_migration: None) -> str:
     """With some rows, which the next migration is still to come to."""
-    upgrade(empty_url, TODAY)
-    with release_before(empty_url) as old:
+    with release_before(migrated_url) as old:
         old.opens(mornings(50))
-    return empty_url
+    return migrated_url
 
 
 @pytest.mark.parametrize("mode", ["ACCESS SHARE", "ROW EXCLUSIVE"])
