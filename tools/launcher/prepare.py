@@ -53,7 +53,6 @@ def _run(line: str, loaded: ScriptInfo) -> int:
         FlaskGroup().main(line.split(), prog_name="flask", obj=loaded)
     except SystemExit as end:
         return int(end.code or 0)
-    return 0
 
 
 if __name__ == "__main__":
