@@ -128,9 +128,9 @@ def test_a_robot_on_the_telephone_books_little_and_is_seen_within_a_minute(
         assert [alert.name for alert in alerts.raised(connection)] == ["booking_pace"]
 
 
-def test_a_robot_with_many_addresses_types_codes_that_it_does_not_get(towns: House):
+@pytest.mark.parametrize("visits", [75, pytest.param(120, marks=pytest.mark.long)])
+def test_a_robot_with_many_addresses_types_codes_that_it_does_not_get(towns: House, visits: int):
     watched = Watched(towns)
-    visits = 120
     for number in range(visits):
         comes(
             towns,
