@@ -109,10 +109,13 @@ def test_share_alone_starts_no_server_and_keeps_one_running(data):
     launcher = OwnPostgres(data)
     launcher.share()
     assert not is_kept(data)
-    with using(data):
+    with start_user(data) as user:
+        assert user.stdout
+        assert user.stdout.readline() == "up\n"
         first = process_of(data)
-    with using(data):
-        assert process_of(data) == first
+        user.communicate("")
+    assert is_kept(data)
+    assert process_of(data) == first
     launcher.leave()
     assert not is_kept(data)
 
