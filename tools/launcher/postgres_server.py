@@ -46,7 +46,7 @@ class OwnPostgres:
         return config.own_postgres_url(database, self._data)
 
     def share(self) -> None:
-        """Have a share of the server, which goes on as long as somebody has one; start none."""
+        """Take a share of the server, which runs until the last share ends. Start no server."""
         if self._share is None:
             self._data.parent.mkdir(parents=True, exist_ok=True)
             self._share = beside(self._data, "users").open("ab")
