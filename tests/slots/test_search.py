@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sqlalchemy import event, func, insert, select, text, update
+from sqlalchemy import event, func, insert, literal, select, text, update
 
 from models.centres.tables import centre
 from models.slots import places
 from models.slots.slot_query import Apart, SlotQuery
-from models.slots.tables import place, slot
+from models.slots.tables import held_place, place, slot
 from services.slots.hold_slot import HeldSlot
 from tests.support.house import NOON, House, campaign_with, mornings
 from tests.support.rows import (
@@ -233,6 +233,12 @@ def fills(service: House, centres: int, starts: list[datetime]) -> None:
             insert(place).from_select(
                 ["slot_id", "number", "centre_id", "start_at"],
                 select(slot.c.id, 1, slot.c.centre_id, slot.c.start_at),
+            )
+        )
+        # What other calls held before: of an empty table the planner prefers a scan.
+        connection.execute(
+            insert(held_place).from_select(
+                ["holder", "place_id"], select(literal("CA-before"), place.c.id).limit(2000)
             )
         )
     with service.database.statement() as connection:
