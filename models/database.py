@@ -308,9 +308,10 @@ class Database:
         """Let the planner count anew, after many rows came or went.
 
         Left to itself it does so within a minute, and plans the first calls as for empty tables.
+        A table that another connection counts at this moment is left to it.
         """
         with self.statement() as connection:
-            connection.execute(text("ANALYZE centre, postcode, slot, place"))
+            connection.execute(text("ANALYZE (SKIP_LOCKED) centre, postcode, slot, place"))
 
     def scrub(self, tables: Sequence[str], *, rewrite: bool = False) -> Scrubbed:
         """Let the bytes of rows that were erased go, as far as the database can.

@@ -280,11 +280,11 @@ def is_unreached() -> ColumnElement[bool]:
     mailed = and_(message.c.kind == "mail", message.c.state == "sent")
     came = exists().where(of_it, or_(message.c.state == "delivered", mailed))
     # What the provider never took failed on our side or on its way there.
-    not_sent = and_(message.c.state == "failed", message.c.provider_sid.is_not(None))
+    came_back = and_(message.c.state == "failed", message.c.provider_sid.is_not(None))
     back = (
         message.c.topic == "confirmation",
         message.c.way.is_distinct_from("call"),
-        or_(message.c.state == "undelivered", not_sent),
+        or_(message.c.state == "undelivered", came_back),
     )
     said = exists().where(history.c.booking_id == booking.c.id, history.c.what != "booked")
     return and_(

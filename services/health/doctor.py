@@ -51,7 +51,7 @@ DISK_WARNING: Final = 1024**3
 DISK_BAD: Final = 100 * 1024**2
 # Seconds that /readyz goes on with what was found.
 KEPT: Final = 5.0
-# What is bad is looked at again sooner: a service that starts is ready once its processes are.
+# Seconds until all of it was good once: a service that starts is ready once its processes are.
 BAD_KEPT: Final = 1.0
 # The share of a server's connections that may be taken.
 FULL: Final = 0.8
@@ -485,6 +485,7 @@ class Remembered:
     keep: float = KEPT
     _found: list[Checked] | None = None
     _until: float = field(default=0.0)
+    _was_well: bool = False
     _one: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self) -> list[Checked]:
@@ -497,8 +498,9 @@ class Remembered:
         try:
             if self._found is None or self.ticks() >= self._until:
                 self._found = list(run(self.listed))
-                is_bad = any(check.is_bad for check in self._found)
-                self._until = self.ticks() + (min(self.keep, BAD_KEPT) if is_bad else self.keep)
+                self._was_well |= not any(check.is_bad for check in self._found)
+                keep = self.keep if self._was_well else min(self.keep, BAD_KEPT)
+                self._until = self.ticks() + keep
             return self._found
         finally:
             self._one.release()

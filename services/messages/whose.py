@@ -1,4 +1,4 @@
-"""Whose appointment a text or mail is about, where several people get theirs at one place.
+"""Name the person that a text or mail is about, if several people share a number or an address.
 
 A couple's two texts are told apart by the year of birth; by the month, too, where the year is the
 same, and by a number where that is. The day is never told: with the reference, which stands in the

@@ -33,6 +33,8 @@ class KeptBrowser:
 
     def open(self) -> Browser:
         """Return the browser, and start it if it does not run."""
+        if self._browser is not None and not self._browser.is_connected():
+            self.close()
         if self._browser is None:
             self._browser = self._stack.enter_context(chromium())
         return self._browser

@@ -47,6 +47,8 @@ from tests.slots.test_holds_machine import machine
 from tests.support.house import POSTCODES, House, campaign_with, mornings
 from tests.support.rows import change, knows_postcode, rows_of
 
+pytestmark = pytest.mark.once
+
 PARIS = ZoneInfo("Europe/Paris")
 NUMBER = "+33974750001"
 # Kilometres to each centre; the last is out of reach of the campaign, and a place there is kept.

@@ -35,6 +35,8 @@ from tests.support.rows import (
     rows_of,
 )
 
+pytestmark = pytest.mark.once
+
 CALLERS = 20
 PLACES = 10
 

@@ -43,6 +43,8 @@ from tests.slots.test_holds_machine import (
 from tests.support.house import campaign_with
 from tests.support.rows import change, rows_of
 
+pytestmark = pytest.mark.once
+
 GRIPPE = campaign_with(name="grippe", service="grippe", together=("covid",), few_places=1000)
 COVID = campaign_with(name="covid", service="covid", few_places=1000)
 WANTED = ((GRIPPE,), (COVID,), (GRIPPE, COVID))

@@ -27,6 +27,8 @@ from tests.slots.crowd import COVID, GRIPPE, KEYS, WANTED, Plan, Story, plays, t
 from tests.support.house import House, house
 from tests.support.rows import booked_places, doubles, execute, rows_of, soon
 
+pytestmark = pytest.mark.once
+
 
 @dataclass(frozen=True)
 class Size:

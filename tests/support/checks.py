@@ -4,9 +4,9 @@
 
 Lint, types, import rules and budgets run one after the other beside pytest. At the end a test that
 failed is run once more, alone. If it passes then, it is named as unsteady. The run is red if a
-stage fails, a test fails twice, a property test fails once, more than three tests are unsteady, or
-tests/unsteady.md names an unsteady test already. Exit status: 0 green, 1 red, 128 + n if signal n
-ended the run.
+stage fails, a test fails twice, a property test or one marked `once` fails, a file cannot be read,
+more than three tests are unsteady, or tests/unsteady.md names an unsteady test already. Exit
+status: 0 green, 1 red, 128 + n if signal n ended the run.
 """
 
 from __future__ import annotations
@@ -34,8 +34,13 @@ MOST_UNSTEADY = 3
 # One more than there are processors: a test that waits for a server leaves its processor idle.
 WORKERS = min(os.cpu_count() or 1, 8) + 1
 PYTHON = [sys.executable, "-m"]
-# Seconds after which a test that hangs fails with its stack.
-PYTEST = [*PYTHON, "pytest", "-q", "--timeout", "120"]
+# Names of tests begin at this folder, whichever are chosen. A test that hangs fails after so many
+# seconds, with its stack.
+PYTEST = [*PYTHON, "pytest", "-c", "pyproject.toml", "-q", "--timeout", "120"]
+# Marks of tests whose one failure is a proof, whatever a second try says.
+FINAL = {"hypothesis", "once"}
+# Options with which pytest stops before the last test.
+STOPS = ("-x", "--exitfirst", "--maxfail")
 MARKS = {"test": "not long", "check": "not long and not slow", "long": "long"}
 LINT = {
     "ruff check": [*PYTHON, "ruff", "check", "."],
@@ -50,7 +55,7 @@ def main(target: str, *arguments: str) -> int:
     """Run a target and return the exit status. Raises SystemExit when a signal ends the run."""
     record: dict[str, Any] = {
         "target": target,
-        "filter": arguments,
+        "filter": list(arguments),
         "commit": ask_git("rev-parse", "HEAD"),
         "changed_files": [line[3:] for line in ask_git("status", "--porcelain").splitlines()],
         "stages": {},
@@ -126,54 +131,65 @@ class Stages:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         for process, _ in self._running.values():
             signal_group(process.pid, signal.SIGINT)
+        deadline = time.monotonic() + 30
+        for process, _ in self._running.values():
             with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=30)
+                process.wait(timeout=max(0.1, deadline - time.monotonic()))
             signal_group(process.pid, signal.SIGKILL)
 
 
 def judge(stages: Stages, log: Path, record: dict[str, Any]) -> list[str]:
     """Run failed tests once more, and record what came of it. Return why the run is red."""
     status = record["stages"]["pytest"]["exit_status"]
-    passed, failed = read_report(log)
+    passed, failed, unread = read_report(log)
     passed_later: set[str] = set()
-    is_property = any("hypothesis" in test["keywords"] for test in failed.values())
-    if 0 < len(failed) <= MOST_UNSTEADY and not is_property:
+    is_final = any(FINAL & set(test["keywords"]) for test in failed.values())
+    if 0 < len(failed) <= MOST_UNSTEADY and not is_final:
         say(f"\n== once more, alone: {', '.join(failed)}")
         stages.start("once more", [*PYTEST, f"--report-log={log}", *failed])
-        stages.wait("once more")
-        passed_later, _ = read_report(log)
+        if stages.wait("once more") in {0, 1}:
+            passed_later, _, _ = read_report(log)
     unsteady = {name: message_of(failed[name]) for name in failed if name in passed_later}
     record["passed"] = len(passed)
     record |= {"failed": sorted(set(failed) - passed_later), "unsteady": unsteady}
     for name, message in unsteady.items():
         say(f"unsteady: {name}\n  {message}")
-    reasons = [f"{name} failed" for name in record["failed"]]
     known = UNSTEADY.read_text("utf-8")
-    reasons += [f"{name} is in {UNSTEADY.name} already" for name in unsteady if name in known]
+    reasons = [f"{name} failed" for name in record["failed"]]
+    reasons += [
+        f"{name} is in {UNSTEADY.name} already" for name in unsteady if f"`{name}`" in known
+    ]
+    reasons += [f"{name} could not be read" for name in unread]
     if status != (1 if failed else 0):
         reasons.append(f"pytest ended with exit status {status}")
+    if failed and any(each.startswith(STOPS) for each in record["filter"]):
+        reasons.append("pytest stopped at a failure")
     return reasons
 
 
-def read_report(log: Path) -> tuple[set[str], dict[str, dict[str, Any]]]:
-    """Return the names of the tests that passed, and the first report of each that failed."""
-    lines = map(json.loads, log.read_text("utf-8").splitlines())
-    tests = [line for line in lines if line["$report_type"] == "TestReport"]
-    failed = {test["nodeid"]: test for test in reversed(tests) if test["outcome"] == "failed"}
-    is_passed = ("call", "passed")
-    passed = {test["nodeid"] for test in tests if (test["when"], test["outcome"]) == is_passed}
-    return passed - set(failed), failed
+def read_report(log: Path) -> tuple[set[str], dict[str, dict[str, Any]], list[str]]:
+    """Return the tests that passed, the first report of each that failed, and unread files."""
+    passed, failed, unread = set(), dict[str, dict[str, Any]](), []
+    for line in log.read_text("utf-8").splitlines():
+        report = json.loads(line)
+        if report.get("outcome") == "failed" and report["$report_type"] == "CollectReport":
+            unread.append(report["nodeid"])
+        elif report.get("outcome") == "failed":
+            failed.setdefault(report["nodeid"], report)
+        elif (report.get("when"), report.get("outcome")) == ("call", "passed"):
+            passed.add(report["nodeid"])
+    return passed - set(failed), failed, unread
 
 
 def message_of(test: dict[str, Any]) -> str:
     """Return where and why a test failed, from its report."""
     why = test["longrepr"]
-    if isinstance(why, dict):
-        crash = why["reprcrash"]
-        return f"{crash['path']}:{crash['lineno']}: {crash['message']}"
-    return str(why)
+    crash = why["reprcrash"] if isinstance(why, dict) else None
+    return f"{crash['path']}:{crash['lineno']}: {crash['message']}" if crash else str(why)
 
 
 def lacks_part(target: str) -> bool:
@@ -195,7 +211,7 @@ def ask_git(*arguments: str) -> str:
     with suppress(OSError):
         command = ["git", *arguments]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
-        return done.stdout.strip()
+        return done.stdout.rstrip()
     return ""
 
 

@@ -10,6 +10,7 @@ import os
 import sys
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import NoReturn
 
 import click
 
@@ -17,7 +18,7 @@ from flask.cli import FlaskGroup, ScriptInfo
 
 import config
 
-from commands.assets import CannotInstall, install
+from commands.assets import install
 from tools.launcher.postgres_server import OwnPostgres
 from tools.launcher.steps import ACCOUNTS, DATABASE, DEMONSTRATION, FILES, step
 
@@ -25,8 +26,8 @@ from tools.launcher.steps import ACCOUNTS, DATABASE, DEMONSTRATION, FILES, step
 _NEEDED = {DATABASE: "migrate", DEMONSTRATION: "demo", ACCOUNTS: "staff demo"}
 
 
-def main() -> int:
-    """Return the exit code of the first command that fails, or 0."""
+def main() -> None:
+    """Run the commands; end the process with the exit code of the first that fails."""
     database, loaded = config.load().own_database(), ScriptInfo()
     with ThreadPoolExecutor(2) as beside:
         if database:
@@ -37,14 +38,13 @@ def main() -> int:
             with step(name, click.echo):
                 code = _run(line, loaded)
             if code:
-                return code
+                end_now(code)
         with step(FILES, click.echo):
             try:
                 files.result()
                 _run("assets install", loaded)
-            except (CannotInstall, OSError) as refused:
+            except Exception as refused:  # noqa: BLE001 (pages are plain without them)
                 click.echo(f"assets: {refused}; the service starts without them")
-    return 0
 
 
 def _run(line: str, loaded: ScriptInfo) -> int:
@@ -52,11 +52,19 @@ def _run(line: str, loaded: ScriptInfo) -> int:
     try:
         FlaskGroup().main(line.split(), prog_name="flask", obj=loaded)
     except SystemExit as end:
+        if isinstance(end.code, str):
+            click.echo(end.code, err=True)
+            return 1
         return int(end.code or 0)
 
 
-if __name__ == "__main__":
-    ended = main()
+def end_now(code: int) -> NoReturn:
+    """End this process, whatever its threads do: npm may take minutes more."""
     sys.stdout.flush()
-    # To take the whole service apart in memory takes a second or more.
-    os._exit(ended)
+    # To take the whole service apart in memory would take a second or more.
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()
+    end_now(0)

@@ -62,7 +62,7 @@ def run(settings: config.Settings) -> None:
         env = exports(settings, redis_url=redis_url, base=base, telephones=sip_settings)
         empty_metrics(Path(env["PROMETHEUS_MULTIPROC_DIR"]))
         lines = lines_to_start(telephones)
-        # Its counters are none of the web's, which lie in the folder that processes are told.
+        # With PROMETHEUS_MULTIPROC_DIR, its counters would be added to those of the web.
         alone = {name: value for name, value in env.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
         supervisor.add_process("prepare", PREPARE, env=alone, cwd=str(config.ROOT))
         for name, command in lines.items():

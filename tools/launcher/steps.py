@@ -28,3 +28,5 @@ def step(name: str, say: Callable[[str], object], *, long: float = LONG) -> Iter
         yield
     finally:
         timer.cancel()
+        # One that is speaking already ends its line before another begins.
+        timer.join()

@@ -42,7 +42,7 @@ class Supervisor(Manager):  # type: ignore[misc]
         self.events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._process_ctor = Launched
         self._launch_id = launch_id
-        # Once there is one, it is told of each process.
+        # Set after the fork; it learns of each process.
         self.guard: Guard | None = None
         self._running: dict[str, int] = {}
         self._ended: dict[str, int] = {}
