@@ -168,8 +168,8 @@ def holders() -> Iterator[str]:
 # ---------------------------------------------------------------- by hand
 
 # The statements are those of the service, written by hand for the driver, in the same two
-# transactions; what the service seals and hashes comes ready made. A test compares the two. The
-# service stores booking, appointment and line in one statement; here they are three.
+# transactions; what the service seals and hashes comes ready made. The service stores booking,
+# appointment and line in one statement; here they are three.
 SEALED = b"s" * 60
 FREE = """{t}.booking_id IS NULL AND {t}.blocked = false
     AND ({t}.held_by IS NULL OR {t}.hold_expires_at <= clock_timestamp())
