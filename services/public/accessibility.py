@@ -1,6 +1,6 @@
 """What the last audit of accessibility counted: for the statement that the law asks for.
 
-docs/accessibilite/rgaa.md is the audit; tests/docs/test_rgaa.py holds these numbers to it.
+docs/accessibilite/rgaa.md is the audit; tests/docs/test_rgaa.py holds the statement to this.
 """
 
 from __future__ import annotations
