@@ -2,7 +2,6 @@
 
 import threading
 
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from exchange.interpreter import Call, HangUp, Keys, Silence, Speech
 from exchange.legs import KeysLeg
 from exchange.transport import WsgiTransport
 from tools.simulator.call import main
-from tools.simulator.crowd import MIXED, people, ring, ring_all
+from tools.simulator.crowd import people, ring, ring_all
 from tools.simulator.outcomes import (
     Ending,
     Report,
@@ -19,15 +18,10 @@ from tools.simulator.outcomes import (
     ending,
     says_again,
     spoken_seconds,
-    table,
 )
 from tools.simulator.people import (
-    FIRST_BORN,
-    LAST_BORN,
     TEMPERAMENTS,
-    TOWNS,
     Person,
-    born,
     somebody,
 )
 
@@ -74,26 +68,6 @@ def plays(call: Call, leg) -> Call:
 
 
 # ---------------------------------------------------------------- who they are
-
-
-def test_the_same_seed_is_the_same_person_and_another_seed_is_not():
-    for name in TEMPERAMENTS:
-        one, same, other = (somebody(name, seed) for seed in (1, 1, 2))
-        assert (one.answers_given, one.sender) == (same.answers_given, same.sender)
-        assert (one.answers_given, one.sender) != (other.answers_given, other.sender)
-
-
-def test_everybody_drawn_is_of_the_years_that_are_invited():
-    for seed in range(200):
-        person = somebody("slow", seed)
-        assert FIRST_BORN.year <= int(person.dob[4:]) <= LAST_BORN.year
-        assert person.answers_given["postcode"] in TOWNS
-
-
-def test_a_crowd_has_no_two_alike():
-    crowd = people(MIXED, 200, seed=3)
-    assert [person.name for person in crowd[:11]] == list(TEMPERAMENTS)
-    assert len({(person.sender, person.answers_given["dob"]) for person in crowd}) == 200
 
 
 def test_a_couple_is_two_people(prompt):
@@ -178,13 +152,6 @@ def test_a_call_that_goes_round_for_ever_is_given_up(prompt):
 # ---------------------------------------------------------------- the temperaments
 
 
-def test_the_hurried_press_into_the_prompt_and_several_keys_at_once(prompt):
-    pressed = [does(someone("hurried", seed), prompt(WHO))[0] for seed in range(100)]
-    assert all(keys.interrupts for keys in pressed)
-    assert {"1", "11", "111"} <= {keys.digits for keys in pressed}
-    assert any(keys.digits[0] in "567" for keys in pressed)
-
-
 def test_the_silent_do_nothing(prompt):
     assert does(someone("silent"), prompt(WHO), 5) == [Silence()] * 5
 
@@ -204,18 +171,6 @@ def test_wrong_twice_everywhere_then_right(prompt, text, digits):
         first, second, third = does(someone("wrong-twice", seed), prompt(text, digits), 3)
         assert right == [third]
         assert first != third != second
-
-
-def test_asking_again_and_again_ends_some_day(prompt):
-    asked = does(someone("asks-again", 2), prompt(WHO), 60)
-    keys = {each.digits for each in asked}
-    assert keys == {"9", "8", "*", "1"}
-
-
-def test_any_keys_are_pressed_for_a_while_and_then_the_right_ones(prompt):
-    pressed = does(someone("presses-everything"), prompt(WHO), 40)
-    assert len({keys.digits for keys in pressed[:6]}) > 2
-    assert {keys.digits for keys in pressed[16:]} == {"1"}
 
 
 def test_whoever_talks_is_silent_to_a_machine_that_takes_keys_alone_then_presses(prompt):
@@ -331,21 +286,6 @@ def test_the_same_words_are_no_fault_where_they_were_asked_for(prompt):
         assert len(witness.repeated()) == faults, keys
 
 
-def test_the_table_has_a_line_for_each_temperament():
-    def report(person, end, answers) -> Report:
-        return Report(person, end, (), answers, 100.4, 130.0, alive=True, heard=True)
-
-    lines = table(
-        [
-            report("slow", Ending.BOOKED, 10),
-            report("slow", Ending.PROMISED, 20),
-            report("silent", Ending.GOODBYE, 0),
-        ]
-    ).splitlines()
-    assert lines[2] == "| slow | 2 | 1 | 1 | 0 | 0 | 15 | 100 | 130 |"
-    assert lines[3] == "| silent | 1 | 0 | 0 | 1 | 0 | 0 | 100 | 130 |"
-
-
 # ---------------------------------------------------------------- whole calls and crowds
 
 
@@ -452,11 +392,6 @@ def test_a_crowd_that_nobody_answers(closed_port, capsys):
     nobody = f"http://127.0.0.1:{closed_port}"
     assert main(["--crowd", "2", "--service", nobody, "--quiet"]) == 2
     assert "cannot be reached" in capsys.readouterr().err
-
-
-def test_seeds_differ_by_more_than_their_order():
-    numbers = [born(somebody("slow", seed).chance) for seed in range(20)]
-    assert all(one != other for one, other in pairwise(numbers))
 
 
 @pytest.mark.parametrize("name", TEMPERAMENTS)
