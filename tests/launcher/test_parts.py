@@ -50,24 +50,6 @@ def without(monkeypatch, program: str) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None if name == program else found(name))
 
 
-def test_a_machine_that_has_everything_is_told_nothing(monkeypatch, capsys):
-    monkeypatch.setenv("CI", "true")
-    assert checks.lacks_part("test") is False
-    assert capsys.readouterr().out == ""
-
-
-def test_without_the_extra_one_line_says_how_to_have_it(monkeypatch, capsys):
-    without_the_extra(monkeypatch)
-    without(monkeypatch, "baresip")
-    without(monkeypatch, "espeak-ng")
-    assert checks.lacks_part("test") is False
-    first, *others = capsys.readouterr().out.splitlines()
-    assert (
-        "`make sip` installs it; until then the tests of telephones over SIP are left out" in first
-    )
-    assert others == ["Tests that need it are skipped; with CI=true this is a failure."]
-
-
 def test_in_ci_a_missing_extra_is_a_failure(monkeypatch):
     monkeypatch.setenv("CI", "true")
     without_the_extra(monkeypatch)
@@ -83,36 +65,10 @@ def test_in_ci_a_missing_program_is_a_failure_that_names_it(monkeypatch, capsys,
     assert program in capsys.readouterr().out
 
 
-def test_even_in_ci_the_telephones_may_be_left_out_on_purpose(monkeypatch, capsys):
-    monkeypatch.setenv("CI", "true")
-    monkeypatch.setenv("TEST_SIP", "off")
-    assert checks.lacks_part("test") is False
-    assert len(capsys.readouterr().out.splitlines()) == 1
-
-
-@pytest.mark.parametrize("ci", ["", "true"])
-def test_the_exchanges_own_tests_may_be_left_out_and_one_line_says_so(monkeypatch, capsys, ci):
-    monkeypatch.setenv("CI", ci)
-    monkeypatch.setenv("TEST_EXCHANGE", "off")
-    assert checks.lacks_part("test") is False
-    assert capsys.readouterr().out == (
-        "The test suite of the exchange is taken away by TEST_EXCHANGE=off\n"
-    )
-
-
 def test_what_the_service_itself_needs_may_not(monkeypatch):
     monkeypatch.setenv("CI", "true")
     monkeypatch.setenv("TEST_REDIS", "off")
     assert checks.lacks_part("test") is True
-
-
-def test_check_names_missing_parts_in_one_line(monkeypatch, capsys):
-    monkeypatch.setenv("CI", "true")
-    without_the_extra(monkeypatch)
-    monkeypatch.setattr(parts, "CHROMIUM", ())
-    assert checks.lacks_part("check") is False
-    [line] = capsys.readouterr().out.splitlines()
-    assert line.startswith("Tests of these are left out: A browser, The extra")
 
 
 @pytest.mark.long

@@ -124,23 +124,3 @@ def test_with_the_guard_off_the_same_crowd_is_booked_twice_over(
     assert booked > size.places
     assert doubles(database) > 0
     database.dispose()
-
-
-@pytest.mark.parametrize(
-    ("busy", "wrong"),
-    [
-        ([(1, 0.0, None), (2, 0.0, None)], False),
-        # The second place was nobody's all the time, or from before the search on.
-        ([(1, 0.0, None)], True),
-        ([(1, 0.0, None), (2, 0.0, 4.9)], True),
-        ([(1, 0.0, None), (2, 7.1, None)], True),
-        # It may have been somebody's for a part of the search.
-        ([(1, 0.0, None), (2, 0.0, 5.0)], False),
-        ([(1, 0.0, None), (2, 7.0, None)], False),
-        ([(1, 0.0, None), (2, 6.0, 6.1)], False),
-    ],
-)
-def test_who_was_told_wrongly_is_seen(busy: list[tuple[int, float, float | None]], *, wrong: bool):
-    others = Story(1, "web", end="booked", busy=busy)
-    told = Story(2, "phone", end="complet", asked=5.0, told=7.0)
-    assert told_wrongly([others, told], [1, 2]) == ([told] if wrong else [])
