@@ -20,10 +20,8 @@ from models.accounts.tables import staff_act
 from models.booking import changes
 from models.booking.changes import BookingDetails
 from models.booking.tables import booking
-from prompts.catalogue import load
-from services.booking.confirm_booking import Booked, confirm_booking
+from services.booking.confirm_booking import Booked
 from services.slots.give_back import UNDO_WITHIN
-from services.work import Work
 from tests.support.approvals import for_two
 from tests.support.house import LANDLINE, MOBILE, NOON, House, campaign_with, mornings
 from tests.support.rows import (
@@ -31,6 +29,7 @@ from tests.support.rows import (
     change,
     clock_of,
     holds,
+    orders,
     request_for,
     rows_of,
 )
@@ -56,14 +55,9 @@ def booked(town: House) -> BookingDetails:
 def books(house: House, holder: str = "CA-1", **changes_: Any) -> BookingDetails:
     held = holds(house, holder, campaign=house.campaign)[0]
     request = replace(request_for(held, holder), **{"number": MOBILE, **changes_})
-    with house.database.transaction() as connection:
-        done = confirm_booking(
-            Work(connection, house.store, house.campaign),
-            request,
-            catalogue=load("fr"),
-            national_number="+33974750001",
-        )
-        assert isinstance(done, Booked)
+    done = orders(house, request)
+    assert isinstance(done, Booked)
+    with house.database.statement() as connection:
         found = changes.find_by_reference(connection, house.store.vault, done.reference)
     assert found is not None
     return found

@@ -24,7 +24,6 @@ from models.booking.tables import appointment, booking
 from models.centres.tables import centre
 from models.messages.tables import message
 from models.slots.tables import place, slot
-from prompts.catalogue import load
 from services.booking import stand_in
 from services.booking.change_booking import cancel, move, undo_cancel
 from services.booking.changed import (
@@ -37,12 +36,11 @@ from services.booking.changed import (
     Unchanged,
     WhyNot,
 )
-from services.booking.confirm_booking import Booked, confirm_booking
+from services.booking.confirm_booking import Booked
 from services.booking.reach import Reach
 from services.campaign.campaign import Campaign
 from services.slots.allocate import Channel, Chosen, Holder
 from services.slots.give_back import UNDO_GRACE, UNDO_WITHIN
-from services.work import Work
 from tests.support.house import LANDLINE, MOBILE, NOON, House, campaign_with, mornings
 from tests.support.house import house as open_house
 from tests.support.race import at_once
@@ -53,6 +51,7 @@ from tests.support.rows import (
     confirms,
     doubles,
     holds,
+    orders,
     request_for,
     rows_of,
 )
@@ -86,14 +85,9 @@ def books(
     """Somebody searches and books the first offer of the nearest centre."""
     held = holds(house, holder, campaign=house.campaign, **options)[0]
     request = replace(request_for(held, holder), number=number, born=born, reach=CALLED_FROM_IT)
-    with house.database.transaction() as connection:
-        booked = confirm_booking(
-            Work(connection, house.store, house.campaign),
-            request,
-            catalogue=load("fr"),
-            national_number="+33974750001",
-        )
-        assert isinstance(booked, Booked), booked
+    booked = orders(house, request)
+    assert isinstance(booked, Booked), booked
+    with house.database.statement() as connection:
         found = changes.find_by_reference(connection, house.store.vault, booked.reference)
     assert found is not None
     return found
@@ -734,13 +728,7 @@ def asks_again(house: House, holder: str = "CA-2", **changes_: Any) -> Booked | 
     held = holds(house, holder, campaign=house.campaign)[0]
     given: dict[str, Any] = {"number": MOBILE, "reach": CALLED_FROM_IT, **changes_}
     request = replace(request_for(held, holder), **given)
-    with house.database.transaction() as connection:
-        return confirm_booking(
-            Work(connection, house.store, house.campaign),
-            request,
-            catalogue=load("fr"),
-            national_number="+33974750001",
-        )
+    return orders(house, request)
 
 
 def test_also_where_the_number_has_as_many_bookings_as_it_may(town: House):

@@ -10,12 +10,11 @@ import pytest
 
 from flows.world import Unbooked
 from models.booking.reach import Proof
-from prompts.catalogue import load
-from services.booking.confirm_booking import Booked, confirm_booking
+from services.booking.confirm_booking import Booked
 from services.booking.reach import Reach
 from services.campaign.campaign import Campaign
 from services.slots.allocate import Channel, Holder
-from tests.booking.test_services import COVID, GRIPPE, cancels, file_of, holds, opens, work_of
+from tests.booking.test_services import COVID, GRIPPE, cancels, file_of, holds, opens, orders
 from tests.support.house import MOBILE, House, house, mornings
 from tests.support.rows import request_for
 
@@ -51,13 +50,7 @@ def asks(
         born=date(year, 3, 12),
         reach=Reach(proof, place),
     )
-    with made.database.transaction() as connection:
-        return confirm_booking(
-            work_of(made, connection, campaigns),
-            request,
-            catalogue=load("fr"),
-            national_number="+33974750001",
-        )
+    return orders(made, campaigns, request)
 
 
 def test_a_booking_of_both_counts_for_each(autumn: House):

@@ -21,7 +21,7 @@ from models.slots.tables import place, slot
 from prompts.catalogue import load
 from services.booking import change_booking
 from services.booking.changed import Became, By, Cancelled, Moved, Restored, Unchanged, WhyNot
-from services.booking.confirm_booking import Booked, confirm_booking
+from services.booking.confirm_booking import Booked, Request, confirm_booking
 from services.booking.verify_store import verify_store
 from services.campaign.campaign import TWO_PLACES, Campaign
 from services.privacy import person_rights
@@ -78,6 +78,17 @@ def holds(
         )
 
 
+def orders(made: House, campaigns: Sequence[Campaign], request: Request) -> Booked | Unbooked:
+    """Confirm a booking for these campaigns, in a transaction of its own."""
+    with made.database.transaction() as connection:
+        return confirm_booking(
+            work_of(made, connection, campaigns),
+            request,
+            catalogue=load("fr"),
+            national_number="+33974750001",
+        )
+
+
 def books(
     made: House,
     campaigns: Sequence[Campaign],
@@ -91,13 +102,7 @@ def books(
     if not held:
         return None
     request = replace(request_for(held[0], holder), number=number, born=born)
-    with made.database.transaction() as connection:
-        return confirm_booking(
-            work_of(made, connection, campaigns),
-            request,
-            catalogue=load("fr"),
-            national_number="+33974750001",
-        )
+    return orders(made, campaigns, request)
 
 
 def booked(made: House, campaigns: Sequence[Campaign], **options: object) -> BookingDetails:

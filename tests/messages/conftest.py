@@ -15,11 +15,14 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from exchange.clock import WallClock
+from models.clock import DatabaseClock
 from models.desk.tables import agent_case
 from models.messages.tables import message, phone_line
 from tests.ivr.conftest import furnish
 from tests.ivr.webhooks import genuine
 from tests.support.house import MOBILE, House, house
+from tests.support.office import Provider
 from tests.support.rows import clock_of
 
 # Where texts come in.
@@ -85,6 +88,21 @@ def inbox(database_url: str) -> Iterator[House]:
         made.settings.sms_reply_number = INBOX
         made.app = made.application()
         yield furnish(made)
+
+
+@pytest.fixture
+def real_time(database_url: str) -> Iterator[House]:
+    """A service by the clock of the database, as in production."""
+    with house(database_url, clock=DatabaseClock()) as made:
+        yield made
+
+
+@pytest.fixture
+def real_provider(real_time: House) -> Iterator[Provider]:
+    """The provider of that service, by the clock of this machine."""
+    made = Provider(real_time, WallClock())
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -15,8 +15,7 @@ from models.booking.changes import BookingDetails, find_by_reference
 from models.booking.tables import appointment
 from models.clock import FixedClock
 from models.messages.tables import message
-from prompts.catalogue import load
-from services.booking.confirm_booking import Booked, confirm_booking
+from services.booking.confirm_booking import Booked
 from services.campaign.campaign import Campaign, Reminder
 from services.messages.reminders import ahead_of, calls_about, plan
 from services.messages.whose import of_booking
@@ -28,7 +27,7 @@ from tests.booking.test_services import (
     live,
     moves,
     opens,
-    work_of,
+    orders,
 )
 from tests.calls.telephone import Post
 from tests.support.house import LANDLINE, MOBILE, NOON, House, house
@@ -74,14 +73,9 @@ def books(
         calls=not text,
         born=born,
     )
-    with made.database.transaction() as connection:
-        done = confirm_booking(
-            work_of(made, connection, campaigns),
-            request,
-            catalogue=load("fr"),
-            national_number="+33974750001",
-        )
-        assert isinstance(done, Booked)
+    done = orders(made, campaigns, request)
+    assert isinstance(done, Booked)
+    with made.database.statement() as connection:
         found = find_by_reference(connection, made.store.vault, done.reference)
     assert found is not None
     return found

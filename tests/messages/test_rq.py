@@ -17,13 +17,11 @@ from typing import Any
 import pytest
 import redis
 
-from exchange.clock import WallClock
 from jobs import queues
 from jobs.queues import DELIVER, RedisWakeUp, connect, outbox_queue, wake_worker
 from jobs.relay import sweep
-from models.clock import DatabaseClock
 from tests.support import parts
-from tests.support.house import ACCOUNT, BASE, MOBILE, TOKEN, House, house
+from tests.support.house import ACCOUNT, BASE, MOBILE, TOKEN, House
 from tests.support.keeper import ROOT
 from tests.support.office import Office, Provider, messenger_to
 from tests.support.redis_server import OwnRedis
@@ -48,16 +46,8 @@ def lasting_wake_ups(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def real_time(database_url: str) -> Iterator[House]:
-    with house(database_url, clock=DatabaseClock()) as made:
-        yield made
-
-
-@pytest.fixture
-def provider(real_time: House) -> Iterator[Provider]:
-    made = Provider(real_time, WallClock())
-    yield made
-    made.close()
+def provider(real_provider: Provider) -> Provider:
+    return real_provider
 
 
 @pytest.fixture

@@ -21,14 +21,12 @@ import redis
 
 from sqlalchemy import select
 
-from exchange.clock import WallClock
 from jobs.queues import RedisWakeUp
-from models.clock import DatabaseClock
 from models.messages import claims, look_ups, outbox
 from models.messages.tables import message
 from services.messages.deliver_message import KINDS
 from tests.messages.test_delivery import Killed
-from tests.support.house import ACCOUNT, BASE, TOKEN, House, house, mornings
+from tests.support.house import ACCOUNT, BASE, TOKEN, House, mornings
 from tests.support.keeper import ROOT
 from tests.support.office import Office, Provider
 from tests.support.rows import clock_of, confirms, holds, near
@@ -122,19 +120,6 @@ def test_without_the_look_up_people_get_their_text_twice(
 
 
 # ---------------------------------------------------------------- real processes
-
-
-@pytest.fixture
-def real_time(database_url: str) -> Iterator[House]:
-    with house(database_url, clock=DatabaseClock()) as made:
-        yield made
-
-
-@pytest.fixture
-def real_provider(real_time: House) -> Iterator[Provider]:
-    made = Provider(real_time, WallClock())
-    yield made
-    made.close()
 
 
 class RolledBack(Exception):

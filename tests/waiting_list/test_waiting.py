@@ -30,7 +30,7 @@ from models.waiting_list.waiting import Waiter
 from prompts.catalogue import load
 from services.booking.change_booking import cancel, move
 from services.booking.changed import By, Moved, Unchanged
-from services.booking.confirm_booking import Booked, Request, confirm_booking
+from services.booking.confirm_booking import Booked
 from services.campaign.campaign import Campaign
 from services.privacy.erase_data import erase_data
 from services.slots.allocate import Channel, Chosen, Holder
@@ -56,6 +56,7 @@ from tests.support.rows import (
     near,
     on_the_wire,
     opens_centre_at,
+    orders,
     request_for,
     rows_of,
     soon,
@@ -745,17 +746,7 @@ def books_otherwise(house: House, person: int) -> Booked | Unbooked:
     """The same person books by telephone."""
     (held,) = holds(house, f"CA-{person}")[:1]
     request = replace(request_for(held, f"CA-{person}"), born=BORN, number=number_of(person))
-    return confirms_request(house, request)
-
-
-def confirms_request(house: House, request: Request) -> Booked | Unbooked:
-    with house.database.transaction() as connection:
-        return confirm_booking(
-            Work(connection, house.store, house.campaign),
-            request,
-            catalogue=load("fr"),
-            national_number="+33974750001",
-        )
+    return orders(house, request)
 
 
 def test_who_booked_otherwise_is_offered_nothing_and_taken(service: House):
@@ -821,45 +812,6 @@ def second_worker(service: House) -> Iterator[House]:
     other.store = replace(other.store, chance=service.store.chance)
     with closing(other):
         yield other
-
-
-def test_no_place_is_sold_past_those_who_wait(service: House, second_worker: House):
-    """Somebody searches without a pause while places are freed, offered, refused and passed on."""
-    rounds = 12
-    freed = full(service, rounds)
-    entries = [joins(service, number) for number in range(3 * rounds)]
-    ids = place_ids(service)
-    nearby = near(service)
-    done = threading.Event()
-    seen: list[Any] = []
-
-    def searches() -> int:
-        tries = 0
-        while not done.is_set():
-            seen.extend(holds(second_worker, "CA-quick", near=nearby))
-            tries += 1
-        return tries
-
-    with ThreadPoolExecutor(1) as threads:
-        searching = threads.submit(searches)
-        try:
-            for number, booking in enumerate(freed):
-                cancels(service, booking)
-                first = holder(service, ids[number])
-                assert first is not None
-                assert declines(service, first)
-                second = holder(service, ids[number])
-                assert second not in (None, first)
-                leaves(service, str(second))
-                third = holder(service, ids[number])
-                assert isinstance(accepts(service, str(third)), Booked)
-        finally:
-            done.set()
-        assert searching.result() > 0
-    assert seen == []
-    assert booked_places(service.database) == rounds
-    states = Counter(stands(service, entry).state for entry in entries)
-    assert states[EntryState.TAKEN] == rounds
 
 
 def test_200_wait_and_50_places_are_freed_by_8_threads(service: House, second_worker: House):
@@ -957,7 +909,7 @@ def race(house: House, other: House, number: int) -> Counter[str]:
         if not held:
             return "none free"
         request = replace(request_for(held[0], name), holder=Holder(channel, name))
-        return "won" if isinstance(confirms_request(worker, request), Booked) else "gone"
+        return "won" if isinstance(orders(worker, request), Booked) else "gone"
 
     def reschedules() -> str:
         starts(3, other)
