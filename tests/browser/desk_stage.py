@@ -126,12 +126,32 @@ class AtDesk:
             number = to_e164(visitor.page.evaluate("caller()"))
         assert number
         set_phone(self.stage.house.store, self.staff.id, number)
+        self.page.reload()
+        self.page.select_option("#voice", "phone")
+        expect(self.page.locator("#told")).to_have_text("C’est noté.")
         return visitor
+
+    def takes_up(self, telephone: Visitor) -> None:
+        """Somebody takes a call at a telephone, and presses 1 as they are asked to."""
+        telephone.page.click("#take")
+        telephone.turn = 0
+        telephone.question()
+        telephone.presses("1")
+        self.is_("talking")
 
     def answers(self) -> None:
         expect(self.page.locator("#answer")).to_be_focused()
         self.presses("Enter")
         self.is_("talking")
+
+    def talks(self) -> Visitor:
+        """Say ready, and answer a caller who gave up at the offers; the caller's telephone."""
+        self.ready()
+        caller = self.stage.rings()
+        gives_up_at_the_offers(caller)
+        self.answers()
+        state_of(caller.page, WITH_PERSON)
+        return caller
 
     def hangs_up(self) -> None:
         """It is asked once, and answered by the keyboard."""

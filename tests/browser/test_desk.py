@@ -191,11 +191,7 @@ def test_what_is_done_for_the_caller_before_is_refused_and_said(staged: DeskStag
 
 def test_a_caller_is_handed_to_a_colleague_with_a_word_before(staged: DeskStage, desk: AtDesk):
     page = desk.page
-    desk.ready()
-    caller = staged.rings()
-    gives_up_at_the_offers(caller)
-    desk.answers()
-    state_of(caller.page, WITH_PERSON)
+    caller = desk.talks()
     colleague = staged.sits_down("Dominique Bernard")
     colleague.ready()
 
@@ -222,18 +218,11 @@ def test_a_caller_is_handed_to_a_colleague_with_a_word_before(staged: DeskStage,
 def test_a_page_that_is_lost_in_mid_call_comes_back_to_it(staged: DeskStage, desk: AtDesk):
     page = desk.page
     telephone = desk.has_a_telephone()
-    page.reload()
-    page.select_option("#voice", "phone")
-    expect(page.locator("#told")).to_have_text("C’est noté.")
     desk.ready()
     caller = staged.rings()
     gives_up_at_the_offers(caller)
     expect(page.locator("#ring-how")).to_contain_text("tapez 1")
-    telephone.page.click("#take")
-    telephone.turn = 0
-    telephone.question()
-    telephone.presses("1")
-    desk.is_("talking")
+    desk.takes_up(telephone)
     state_of(caller.page, WITH_PERSON)
     expect(page.locator(".offers .offer")).to_have_count(3)
     page.locator('#booking-form input[name="people"][value="2"]').check()
@@ -289,11 +278,7 @@ def test_a_call_that_the_agents_telephone_takes_is_said_to_be_there(
 def test_a_voice_that_is_lost_with_the_browser_puts_the_caller_first_again(
     staged: DeskStage, desk: AtDesk
 ):
-    desk.ready()
-    caller = staged.rings()
-    gives_up_at_the_offers(caller)
-    desk.answers()
-    state_of(caller.page, WITH_PERSON)
+    caller = desk.talks()
     desk.page.fill("#name1", "Odette Martin")
     desk.page.keyboard.press("Enter")
     expect(desk.page.locator(".offers")).to_be_focused()
@@ -309,11 +294,7 @@ def test_a_voice_that_is_lost_with_the_browser_puts_the_caller_first_again(
 
 
 def test_a_caller_goes_back_to_the_machine_and_goes_on_there(staged: DeskStage, desk: AtDesk):
-    desk.ready()
-    caller = staged.rings()
-    gives_up_at_the_offers(caller)
-    desk.answers()
-    state_of(caller.page, WITH_PERSON)
+    caller = desk.talks()
     expect(desk.page.locator(".offers .offer")).to_have_count(3)
     desk.presses("Alt+b")
     desk.page.locator("#step").select_option("offers")
@@ -325,11 +306,7 @@ def test_a_caller_goes_back_to_the_machine_and_goes_on_there(staged: DeskStage, 
 
 def test_who_hangs_up_leaves_the_agents_work_as_it_is(staged: DeskStage, desk: AtDesk):
     page = desk.page
-    desk.ready()
-    caller = staged.rings()
-    gives_up_at_the_offers(caller)
-    desk.answers()
-    state_of(caller.page, WITH_PERSON)
+    caller = desk.talks()
     page.fill("#name1", "Odette Mar")
     caller.page.click("#hang-up")
     desk.is_("wrapup")

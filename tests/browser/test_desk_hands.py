@@ -227,11 +227,7 @@ def test_hold_and_microphone_are_true_in_every_page_and_keys_go_down_the_line(
     staged: DeskStage, desk: AtDesk
 ):
     page = desk.page
-    desk.ready()
-    caller = staged.rings()
-    gives_up_at_the_offers(caller)
-    desk.answers()
-    state_of(caller.page, WITH_PERSON)
+    desk.talks()
     # The clock of this browser is wrong: the house's stands at another day.
     desk.presses("Alt+g")
     chip = page.locator("#state #held")
@@ -273,17 +269,10 @@ def test_an_agent_at_a_telephone_is_muted_too_and_told_where_keys_are(
 ):
     page = desk.page
     telephone = desk.has_a_telephone()
-    page.reload()
-    page.select_option("#voice", "phone")
-    expect(page.locator("#told")).to_have_text("C’est noté.")
     desk.ready()
     gives_up_at_the_offers(staged.rings())
     expect(page.locator("#ring-how")).to_contain_text("tapez 1")
-    telephone.page.click("#take")
-    telephone.turn = 0
-    telephone.question()
-    telephone.presses("1")
-    desk.is_("talking")
+    desk.takes_up(telephone)
     desk.presses("Alt+m")
     expect(page.locator("#muted")).to_be_visible()
     assert is_muted(staged) == [False, True]
@@ -315,11 +304,7 @@ def test_a_call_back_says_so_and_leaves_with_its_outcome(
     hands.presses("Enter")
     expect(visitor.page.locator("#take")).to_be_visible()
     if picks_up:
-        visitor.page.click("#take")
-        visitor.turn = 0
-        visitor.question()
-        visitor.presses("1")
-        desk.is_("talking")
+        desk.takes_up(visitor)
         expect(page.locator("#born1")).to_be_focused()
     else:
         expect(page.locator("#outcomes button").first).to_contain_text("Pas de réponse")
