@@ -16,13 +16,25 @@ from models.queue.tables import agent_queue
 from services.accounts import passwords
 from services.accounts import staff as accounts
 from tests.support.approvals import confirms_all
-from tests.support.cameras import read_in_letters
+from tests.support.cameras import read
 from tests.support.forms import PASSWORD, Browser
 from tests.support.house import House
+
+DRAWN = re.compile(r"[ ▄▀█]{20,}")
 
 
 def flask(made: House, *arguments: str, stdin: str = "") -> Result:
     return made.app.test_cli_runner().invoke(args=["staff", *arguments], input=stdin)
+
+
+def read_in_letters(output: str) -> str:
+    """Return the address of a code that a command drew, or "" if no camera can read it."""
+    lines = [line for line in output.splitlines() if DRAWN.fullmatch(line)]
+    return read([drawn_row(line, white) for line in lines for white in ("▀█", "▄█")])
+
+
+def drawn_row(line: str, white: str) -> bytearray:
+    return bytearray(0xFF if letter in white else 0 for letter in line)
 
 
 def account(made: House, login: str) -> rows.StaffAccount:

@@ -35,10 +35,10 @@ from models.migrations import schema as schemas
 from models.migrations.runner import NotMigrated, downgrade, upgrade
 from models.migrations.schema import newest
 from models.turn_days import BEFORE, OTHER
+from tests.operations.next_migration import NEXT, TODAY, add_next_migration
 from tests.support.house import MOBILE, NOON, House, house, mornings
 from tests.support.keeper import ROOT
 from tests.support.locks import driver_url
-from tests.support.next_migration import NEXT, TODAY, add_next_migration
 
 # Whoever migrates owns the tables.
 pytestmark = pytest.mark.owner

@@ -23,8 +23,8 @@ from models.migrations.plan import (
 )
 from models.migrations.runner import upgrade
 from models.migrations.schema import newest, revision
+from tests.operations.next_migration import NEXT, TODAY, add_next_migration
 from tests.operations.test_migrations import OPEN_CENTRE
-from tests.support.next_migration import NEXT, TODAY, add_next_migration
 
 SOURCE = '''"""Made up."""
 

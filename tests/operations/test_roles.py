@@ -26,10 +26,10 @@ from services.privacy.erase_data import erase_data
 from services.privacy.traces import Chainer, TraceKeys
 from services.privacy.verify_traces import verify_traces
 from services.setup.going_live import Installation, missing
+from tests.operations.next_migration import add_next_migration
 from tests.support.house import CAMPAIGN, NOON, House
 from tests.support.keeper import ROOT
 from tests.support.locks import driver_url
-from tests.support.next_migration import add_next_migration
 from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.owner

@@ -11,7 +11,6 @@ _CODE = re.compile(
     r'<path class="modules" fill="#000" d="([^"]*)"/></svg>'
 )
 _DARK = re.compile(r"M(\d+) (\d+)h(\d+)v1H\1z")
-_DRAWN = re.compile(r"[ ▄▀█]{20,}")
 # Of a camera, for each module.
 _PIXELS = 4
 
@@ -19,16 +18,6 @@ _PIXELS = 4
 def read_on(page: str) -> list[str]:
     """The addresses of the codes on a page, in their order; empty for one that nobody can read."""
     return [_read(int(size), drawn) for size, drawn in _CODE.findall(page)]
-
-
-def read_in_letters(output: str) -> str:
-    """The address of a code that a command drew; empty for one that nobody can read."""
-    lines = [line for line in output.splitlines() if _DRAWN.fullmatch(line)]
-    return read([_row(line, white) for line in lines for white in ("▀█", "▄█")])
-
-
-def _row(line: str, white: str) -> bytearray:
-    return bytearray(0xFF if letter in white else 0 for letter in line)
 
 
 def _read(size: int, drawn: str) -> str:

@@ -17,7 +17,6 @@ from werkzeug.serving import make_server
 from jobs.partner_mirror import mirror_all
 from models.desk.tables import agent_case
 from models.messages import claims
-from models.messages.tables import message
 from models.partners import bookings
 from models.partners.bookings import OrderRow
 from models.slots.tables import place
@@ -156,18 +155,9 @@ class Beside:
         """What goes to people, opened."""
         return [self.house.text_of(row) for row in self.house.messages("sms")]
 
-    def partner_messages(self) -> list[Any]:
-        with self.house.database.statement() as connection:
-            rows = connection.execute(select(message).where(message.c.kind == "partner"))
-            return list(rows)
-
     def cases(self) -> list[str]:
         with self.house.database.statement() as connection:
             return list(connection.execute(select(agent_case.c.why)).scalars())
-
-    def asked_there(self, method: str, path: str = "/appointments") -> int:
-        """How many requests of a kind came to Keldoc."""
-        return sum(one == method and path in where for one, where in self.diary.seen)
 
 
 @contextmanager
