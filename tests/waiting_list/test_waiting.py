@@ -814,6 +814,45 @@ def second_worker(service: House) -> Iterator[House]:
         yield other
 
 
+def test_no_place_is_sold_past_those_who_wait(service: House, second_worker: House):
+    """Somebody searches without a pause while places are freed, offered, refused and passed on."""
+    rounds = 12
+    freed = full(service, rounds)
+    entries = [joins(service, number) for number in range(3 * rounds)]
+    ids = place_ids(service)
+    nearby = near(service)
+    done = threading.Event()
+    seen: list[Any] = []
+
+    def searches() -> int:
+        tries = 0
+        while not done.is_set():
+            seen.extend(holds(second_worker, "CA-quick", near=nearby))
+            tries += 1
+        return tries
+
+    with ThreadPoolExecutor(1) as threads:
+        searching = threads.submit(searches)
+        try:
+            for number, booking in enumerate(freed):
+                cancels(service, booking)
+                first = holder(service, ids[number])
+                assert first is not None
+                assert declines(service, first)
+                second = holder(service, ids[number])
+                assert second not in (None, first)
+                leaves(service, str(second))
+                third = holder(service, ids[number])
+                assert isinstance(accepts(service, str(third)), Booked)
+        finally:
+            done.set()
+        assert searching.result() > 0
+    assert seen == []
+    assert booked_places(service.database) == rounds
+    states = Counter(stands(service, entry).state for entry in entries)
+    assert states[EntryState.TAKEN] == rounds
+
+
 def test_200_wait_and_50_places_are_freed_by_8_threads(service: House, second_worker: House):
     freed = full(service, 30)[:0]
     service.opens_centre("2", kilometres=3, starts=mornings(25), capacity=2)
