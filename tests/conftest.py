@@ -63,6 +63,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Read no slow folder for `make check`: to read tests takes as long as to run many of them."""
+    is_check = "not slow" in config.getoption("markexpr")
+    return True if is_check and collection_path.name in SLOW_FOLDERS else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as slow each test that starts something; other slow tests carry the mark themselves."""
     for item in items:

@@ -35,6 +35,8 @@ from tests.support import parts
 from tests.support.house import House, campaign_with, house, mornings
 from tests.support.rows import clock_of, holds, on_the_wire, orders, request_for
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = int(parts.environment("KNOWN_PEOPLE") or "1000")
 # Enough of them to see what is said, and too few for a time.
 FEW = 4

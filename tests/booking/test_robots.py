@@ -31,6 +31,8 @@ from tests.online.test_reach import comes
 from tests.support.house import NOON, WITHHELD, House, a_mobile, campaign_with, house
 from tests.support.rows import clock_of, holds, near, orders, request_for, rows_of
 
+pytestmark = pytest.mark.slow
+
 CENTRES = 12
 # Each day has 96 places at each centre, as in a town hall.
 HOURS = [timedelta(hours=7, minutes=20 * number) for number in range(24)]

@@ -34,7 +34,7 @@ from tests.support.house import LANDLINE, MOBILE, NOON, House, campaign_with, ho
 from tests.support.rows import clock_of, holds, rows_of
 
 # Rows are changed behind the triggers' back, which the owner alone may do.
-pytestmark = pytest.mark.owner
+pytestmark = [pytest.mark.owner, pytest.mark.slow]
 
 TWO_DOSES = campaign_with(doses=2)
 OTHER_MOBILE = "+33698765432"

@@ -47,7 +47,7 @@ from tests.slots.test_holds_machine import machine
 from tests.support.house import POSTCODES, House, campaign_with, mornings
 from tests.support.rows import change, knows_postcode, rows_of
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.slow]
 
 PARIS = ZoneInfo("Europe/Paris")
 NUMBER = "+33974750001"

@@ -20,6 +20,8 @@ from flows.verification.rehearsed import OPENING, PARIS
 from tests.flows.fake_world import FakeWorld
 from tests.flows.walk import walk
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def found() -> CallMap:

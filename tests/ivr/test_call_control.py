@@ -25,6 +25,8 @@ from ivr.call_control import TwilioCallControl
 from services.ports import Busy, NoAnswer, ProviderRefused
 from tests.support.house import ACCOUNT, BASE, TOKEN
 
+pytestmark = pytest.mark.slow
+
 QUEUE, CALL, CONFERENCE = "QU" + "1" * 32, "CA" + "2" * 32, "CF" + "3" * 32
 NOW = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
 

@@ -44,6 +44,8 @@ from tests.support.house import (
 )
 from tests.support.rows import clock_of
 
+pytestmark = pytest.mark.slow
+
 ASKING_FOR_A_PERSON = ("0", "00", "000")
 COUNT_AS_NOTHING = (*ASKING_FOR_A_PERSON, "9", "8", "*", "**")
 # Where a key says in words that it ends the call: "Pour terminer, tapez 2."

@@ -26,6 +26,8 @@ from prompts.check import check
 from prompts.check_rules import LONGEST_OF_FORMAT, Problem, longest
 from prompts.reading_time import BETWEEN_GROUPS, NORMAL, SLOW, VoicePauses, pieces, seconds, words
 
+pytestmark = pytest.mark.slow
+
 FRENCH, ENGLISH = "fr.toml", "en.toml"
 
 

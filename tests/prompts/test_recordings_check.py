@@ -16,6 +16,8 @@ from click.testing import CliRunner, Result
 from commands.prompts import make, readings
 from prompts.catalogue import FOLDER, read
 
+pytestmark = pytest.mark.slow
+
 RATE = 8000
 WORD = "said.lundi"
 

@@ -54,6 +54,8 @@ from tests.rules.conversation import (
 from tests.support.house import LANDLINE, MOBILE, House, Phone, campaign_with, house, mornings
 from tests.support.keeper import ROOT
 
+pytestmark = pytest.mark.slow
+
 RULES = 23
 # Those of which is known here how they say what the rules ask for.
 LANGUAGES = ("fr", "en")

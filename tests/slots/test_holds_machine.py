@@ -56,7 +56,7 @@ from tests.support.house import House, campaign_with, mornings
 from tests.support.postgres import UsedAgain
 from tests.support.rows import change, clock_of, doubles, holds, near, orders, request_for, rows_of
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.slow]
 
 CALLERS = ("CA-a", "CA-b", "CA-c", "CA-d")
 CENTRES = ("1", "2")

@@ -28,6 +28,8 @@ from tests.support.rows import (
     rows_of,
 )
 
+pytestmark = pytest.mark.slow
+
 HOUR = timedelta(hours=1)
 REUNION = (-20.88, 55.45)
 TAHITI = (-17.53, -149.56)

@@ -43,7 +43,7 @@ from tests.slots.test_holds_machine import (
 from tests.support.house import campaign_with
 from tests.support.rows import change, rows_of
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.slow]
 
 GRIPPE = campaign_with(name="grippe", service="grippe", together=("covid",), few_places=1000)
 COVID = campaign_with(name="covid", service="covid", few_places=1000)

@@ -27,7 +27,7 @@ from tests.slots.crowd import COVID, GRIPPE, KEYS, WANTED, Plan, Story, plays, t
 from tests.support.house import House, house
 from tests.support.rows import booked_places, doubles, execute, rows_of, soon
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.slow]
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from tests.slots.crowd import CHANNELS, Plan, Story, plays, told_wrongly
 from tests.support.house import CAMPAIGN, House, house
 from tests.support.rows import booked_places, doubles, execute, rows_of, soon
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.slow]
 
 CENTRES = 5
 # Two thirds of the callers get a place.

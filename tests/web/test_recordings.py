@@ -22,6 +22,8 @@ from prompts.check_rules import long_of, longest
 from prompts.joined import words
 from tests.ivr.line import read as read_document
 
+pytestmark = pytest.mark.slow
+
 BASE = "https://allo.example"
 
 

@@ -15,6 +15,8 @@ from services.vocabulary import vocabulary
 from tests.support.keeper import ROOT
 from tests.support.postgres import NOWHERE
 
+pytestmark = pytest.mark.slow
+
 # What Python has taken (MiB) in a worker that has answered nothing yet, by Python's own account of
 # its memory: the same to a few kilobytes on each run. Resident it is 37 MiB more, and megabytes off
 # from machine to machine, for the pages of shared libraries count in it. After a busy day a worker
