@@ -7,6 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.house import House, house, mornings
+from web.public import unanswered
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patient_pages() -> Iterator[None]:
+    """Let pages wait a minute for the store: a slow machine is no store that does not answer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(unanswered, "PAGE_SECONDS", 60.0)
+        yield
 
 
 @pytest.fixture
